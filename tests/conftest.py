@@ -1,0 +1,36 @@
+"""What every test shares: repeatable hypothesis runs, plots without a display, and the measured data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+os.environ["MPLBACKEND"] = "Agg"
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+# The same examples on every machine and in every run; a busy machine must not fail a property.
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, print_blob=False, suppress_health_check=[HealthCheck.too_slow]
+)
+# For a person looking for counterexamples: pytest --hypothesis-profile=search
+settings.register_profile("search", max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The top folder of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The folder of measured data beside the checkout; the test is skipped where there is none."""
+    shared = REPOSITORY.parent / "shared"
+    if not (shared / "ground_truth").is_dir():
+        pytest.skip("no folder 'shared' with measured data beside the checkout")
+    return shared

@@ -1,0 +1,109 @@
+"""Rates of a multi-core CPU: SIMD and matrix peaks, cache levels, threads.
+
+Sources: S. Williams et al., "Roofline", 2009, for a roof per memory level; K. Goto and R. van de Geijn, "Anatomy of
+high-performance matrix multiplication", 2008, for the traffic of blocked products; G. Amdahl, 1967, for the part
+that does not thread. Every argument broadcasts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "blocked_traffic_bytes",
+    "level_bandwidth_bytes_per_s",
+    "parallel_share",
+    "simd_flop_per_s",
+    "thread_speedup",
+    "vector_fill",
+]
+
+Floats = NDArray[np.float64]
+Number = Floats | float
+
+
+def simd_flop_per_s(
+    cores: Number, clock_hz: Number, simd_bits: Number, element_bits: Number, fma_ports: Number
+) -> Floats:
+    """Peak of the SIMD units: cores x clock x lanes x ports x 2 (a fused multiply-add is two operations).
+
+    >>> float(simd_flop_per_s(56, 2e9, 512, 32, 2)) / 1e12
+    7.168
+    """
+    return np.multiply(cores, clock_hz) * np.divide(simd_bits, element_bits) * fma_ports * 2.0
+
+
+def vector_fill(size: Number, lanes: Number) -> Floats:
+    """Share of SIMD lanes with work when ``size`` elements are cut into vectors, 0..1.
+
+    >>> float(vector_fill(24, 16))
+    0.75
+    """
+    size, lanes = np.asarray(size, float), np.maximum(1.0, np.asarray(lanes, float))
+    return size / (np.ceil(size / lanes) * lanes)
+
+
+def parallel_share(units: Number, cores: Number) -> Floats:
+    """Share of the cores with work when indivisible ``units`` are dealt out, 0..1; a partial round costs a whole one.
+
+    >>> [float(parallel_share(units, 8)) for units in (8, 9, 4)]
+    [1.0, 0.5625, 0.5]
+    """
+    units, cores = np.maximum(1.0, np.asarray(units, float)), np.asarray(cores, float)
+    return units / (np.ceil(units / cores) * cores)
+
+
+def thread_speedup(threads: Number, serial_share: Number) -> Floats:
+    """Amdahl's speedup of ``threads`` over one: 1 / (s + (1 - s) / threads).
+
+    >>> float(thread_speedup(4, 0.0)), float(thread_speedup(4, 1.0))
+    (4.0, 1.0)
+    """
+    serial = np.asarray(serial_share, float)
+    speedup: Floats = 1.0 / (serial + (1.0 - serial) / np.asarray(threads, float))
+    return speedup
+
+
+def level_bandwidth_bytes_per_s(
+    working_set_bytes: Number, capacity_bytes: Sequence[Number], bandwidth_bytes_per_s: Sequence[Number]
+) -> Floats:
+    """Bandwidth of the nearest level that holds the working set; levels nearest first, the last holds anything.
+
+    >>> float(level_bandwidth_bytes_per_s(3e6, [1e6, 1e7, 1e12], [4e12, 1e12, 1e11])) / 1e12
+    1.0
+    """
+    chosen = np.asarray(bandwidth_bytes_per_s[-1], float)
+    for capacity, bandwidth in zip(reversed(capacity_bytes[:-1]), reversed(bandwidth_bytes_per_s[:-1]), strict=True):
+        chosen = np.where(np.less_equal(working_set_bytes, capacity), bandwidth, chosen)
+    return chosen
+
+
+def blocked_traffic_bytes(
+    a_bytes: Number,
+    b_bytes: Number,
+    c_bytes: Number,
+    m: Number,
+    n: Number,
+    cache_bytes: Number,
+    bytes_per_element: Number = 4.0,
+) -> Floats:
+    """Bytes a blocked product takes from the level beyond a cache.
+
+    A square block of the output, sqrt(cache / 3) on a side so that a block of each operand fits too, is finished
+    before the next: A is read once for each block column, B once for each block row; an operand that fits half
+    the cache is read once.
+
+    >>> float(blocked_traffic_bytes(4e6, 4e6, 4e6, 1000, 1000, cache_bytes=3e8))
+    12000000.0
+    """
+    cache = np.asarray(cache_bytes, float)
+    side = np.maximum(1.0, np.sqrt(cache / (3.0 * np.asarray(bytes_per_element, float))))
+    a_fits, b_fits = np.less_equal(a_bytes, cache / 2), np.less_equal(b_bytes, cache / 2)
+    a_reads = np.where(b_fits, 1.0, np.maximum(1.0, np.divide(n, side)))
+    b_reads = np.where(a_fits, 1.0, np.maximum(1.0, np.divide(m, side)))
+    # Holding one operand whole leaves the other to stream once, so only one of the two is ever re-read.
+    a_reads, b_reads = np.where(a_fits, 1.0, a_reads), np.where(b_fits, 1.0, b_reads)
+    return np.multiply(a_bytes, a_reads) + np.multiply(b_bytes, b_reads) + c_bytes

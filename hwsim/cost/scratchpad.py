@@ -1,0 +1,172 @@
+"""Traffic and time of a matrix product whose operands pass through a software-managed scratchpad.
+
+A scratchpad that is double buffered loads one tile while the other is computed on, so a tile may fill half of
+it. Loads and stores share one DRAM port; partial sums live in accumulators of limited size.
+
+Sources: K. Goto and R. van de Geijn, "Anatomy of high-performance matrix multiplication", 2008, for what is
+re-read when one operand or a block of the output stays; A. Samajdar et al., "SCALE-Sim", 2018, for double
+buffering by half; N. Jouppi et al., "In-datacenter performance analysis of a tensor processing unit", 2017, for
+accumulators. Every argument broadcasts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "accumulator_chunks",
+    "double_buffered_time_s",
+    "gemm_traffic_bytes",
+    "overlapped_time_s",
+    "spill_bytes",
+    "tile_count",
+    "tile_fits",
+    "usable_bytes",
+]
+
+Floats = NDArray[np.float64]
+Number = Floats | float
+
+
+def usable_bytes(capacity_bytes: Number, double_buffered: NDArray[np.bool_] | bool) -> Floats:
+    """Bytes one tile may take: half the scratchpad when the other half is being filled.
+
+    >>> float(usable_bytes(1024, True))
+    512.0
+    """
+    usable: Floats = np.where(double_buffered, 0.5, 1.0) * np.asarray(capacity_bytes, float)
+    return usable
+
+
+def tile_fits(
+    tile_m: Number,
+    tile_n: Number,
+    tile_k: Number,
+    a_bytes_per_element: Number,
+    b_bytes_per_element: Number,
+    c_bytes_per_element: Number,
+    capacity_bytes: Number,
+    double_buffered: NDArray[np.bool_] | bool = True,
+) -> NDArray[np.bool_]:
+    """Whether the three operand tiles (m, k), (k, n), (m, n) fit the part of the scratchpad one tile may take."""
+    a = np.multiply(tile_m, tile_k) * a_bytes_per_element
+    b = np.multiply(tile_k, tile_n) * b_bytes_per_element
+    c = np.multiply(tile_m, tile_n) * c_bytes_per_element
+    return np.asarray(a + b + c <= usable_bytes(capacity_bytes, double_buffered))
+
+
+def gemm_traffic_bytes(
+    a_bytes: Number,
+    b_bytes: Number,
+    c_bytes: Number,
+    m: Number,
+    n: Number,
+    usable: Number,
+    accumulator_bytes_per_element: Number = 4.0,
+) -> Floats:
+    """DRAM bytes of one product through a scratchpad of ``usable`` bytes, the best of three loop orders.
+
+    - chunks of B stay, A streams past each: ``a ceil(b / usable) + b``
+    - chunks of A stay, B streams past each: ``b ceil(a / usable) + a``
+    - a square block of the output stays (side s): ``a ceil(n / s) + b ceil(m / s)``
+
+    plus the output once. An operand that fits is read once, so the least is compulsory traffic.
+
+    >>> float(gemm_traffic_bytes(100, 300, 50, 10, 30, usable=100))
+    450.0
+    """
+    a, b = np.asarray(a_bytes, float), np.asarray(b_bytes, float)
+    room = np.maximum(1.0, np.asarray(usable, float))
+    side = np.maximum(1.0, np.floor(np.sqrt(room / accumulator_bytes_per_element)))
+    b_stays = a * np.maximum(1.0, np.ceil(b / room)) + b
+    a_stays = b * np.maximum(1.0, np.ceil(a / room)) + a
+    c_stays = a * np.ceil(np.divide(n, side)) + b * np.ceil(np.divide(m, side))
+    traffic: Floats = np.minimum(np.minimum(b_stays, a_stays), c_stays) + c_bytes
+    return traffic
+
+
+def accumulator_chunks(
+    stationary_time: Number, cols: Number, accumulator_bytes: Number, bytes_per_element: Number = 4.0
+) -> Floats:
+    """Pieces the streamed dimension falls into so that its partial sums, ``cols`` wide, fit the accumulators.
+
+    TPU v1 holds 4,096 rows of 256 sums of 4 bytes (4 MiB): a product of 8,192 rows passes in two pieces.
+
+    >>> float(accumulator_chunks(8192, 256, 4 * 2**20))
+    2.0
+    """
+    rows_held = np.maximum(1.0, np.floor(np.divide(accumulator_bytes, np.multiply(cols, bytes_per_element))))
+    return np.ceil(np.divide(stationary_time, rows_held))
+
+
+def spill_bytes(
+    m: Number,
+    n: Number,
+    k_folds: Number,
+    accumulator_bytes: Number,
+    block_elements: Number,
+    bytes_per_element: Number = 4.0,
+) -> Floats:
+    """Bytes of partial sums that leave and come back because a block of outputs exceeds the accumulators.
+
+    Each of the ``k_folds - 1`` folds after the first reads back and writes again (a spill is a write plus a
+    read) the part of the m x n sums that is not held; nothing spills while ``block_elements`` fit.
+
+    >>> float(spill_bytes(64, 64, 3, accumulator_bytes=0, block_elements=4096))
+    65536.0
+    """
+    need = np.multiply(block_elements, bytes_per_element)
+    missing = np.clip(1.0 - np.divide(accumulator_bytes, np.maximum(need, 1.0)), 0.0, 1.0)
+    spilled: Floats = 2.0 * np.maximum(0.0, np.subtract(k_folds, 1.0)) * np.multiply(m, n) * bytes_per_element * missing
+    return spilled
+
+
+def tile_count(traffic_bytes: Number, usable: Number) -> Floats:
+    """Tiles the traffic passes in, at least one."""
+    tiles: Floats = np.maximum(1.0, np.ceil(np.divide(traffic_bytes, np.maximum(1.0, np.asarray(usable, float)))))
+    return tiles
+
+
+def double_buffered_time_s(
+    compute_s: Sequence[float] | Floats,
+    load_s: Sequence[float] | Floats,
+    store_s: Sequence[float] | Floats,
+    *,
+    shared_port: bool = True,
+) -> float:
+    """Seconds of a sequence of tiles, arrays (tiles,): ``fill + sum max(compute_i, load_i+1, store_i-1) + drain``.
+
+    The first load and the last store are exposed; in between, the slowest of the three sets the step. With a
+    ``shared_port`` loads and stores take turns on one DRAM port, so their times add.
+
+    >>> double_buffered_time_s([2.0, 2.0], [1.0, 1.0], [1.0, 1.0])
+    6.0
+    """
+    compute, load, store = (np.atleast_1d(np.asarray(x, float)) for x in (compute_s, load_s, store_s))
+    next_load = np.append(load[1:], 0.0)
+    last_store = np.append(0.0, store[:-1])
+    transfer = next_load + last_store if shared_port else np.maximum(next_load, last_store)
+    return float(load[0] + np.maximum(compute, transfer).sum() + store[-1])
+
+
+def overlapped_time_s(
+    compute_s: Number, load_s: Number, store_s: Number, tiles: Number, *, overlap: Number = np.inf
+) -> tuple[Floats, Floats]:
+    """(seconds, exposed first load) of ``tiles`` equal tiles in closed form, totals of each stream given.
+
+    ``load / tiles + max(compute, transfer) + store / tiles``: within one tile of :func:`double_buffered_time_s` with a
+    shared port, and equal to it where one stream is slower in every step. Real stacks hide less: ``overlap`` is
+    the exponent p of ``(compute^p + transfer^p)^(1/p)``; p = 1 adds both, infinity hides the smaller one.
+    """
+    compute, load, store, count = (np.asarray(x, float) for x in (compute_s, load_s, store_s, tiles))
+    fill, drain = load / count, store / count
+    transfer = load - fill + store - drain
+    p = np.asarray(overlap, float)
+    finite = np.where(np.isfinite(p), p, 1.0)
+    longer, shorter = np.maximum(compute, transfer), np.minimum(compute, transfer)
+    ratio = np.divide(shorter, longer, out=np.zeros(np.broadcast(shorter, longer).shape), where=longer > 0)
+    soft = longer * (1.0 + ratio**finite) ** (1.0 / finite)
+    return fill + np.where(np.isfinite(p), soft, longer) + drain, fill

@@ -1,0 +1,54 @@
+"""Time of element-wise and row-wise work on the vector unit beside a MAC array.
+
+A vector unit does ``lanes`` operations a cycle; exponentials, tanh and divisions (special functions) run on
+fewer lanes. Rows that do not fill the lanes leave some idle. Sources: the vector operators of a TPU v4 follow
+``t0 + elements / rate`` (measured; see the notes of the device file); the split of plain and special rates is
+that of T. Norrie et al., "The design process for Google's training chips: TPUv2 and TPUv3", 2021, section 3.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["channel_fill", "lane_fill", "operations_time_s", "passes_over_memory"]
+
+Floats = NDArray[np.float64]
+Number = Floats | float
+
+
+def lane_fill(width: Number, lanes: Number) -> Floats:
+    """Share of the lanes with work when rows of ``width`` elements are laid along them, 0..1.
+
+    >>> [float(lane_fill(w, 128)) for w in (128, 129, 64)]
+    [1.0, 0.50390625, 0.5]
+    """
+    width, lanes = np.asarray(width, float), np.asarray(lanes, float)
+    return width / (np.ceil(width / lanes) * lanes)
+
+
+def channel_fill(channels: Number, tile: Number) -> Floats:
+    """Share of an array's inputs with work when channels are padded to its channel tile, 0..1.
+
+    Three colours on an array that takes 32 channels at a time use 3/32 of it; a depthwise filter, one
+    channel a group, 1/32.
+
+    >>> float(channel_fill(3, 32))
+    0.09375
+    """
+    return lane_fill(channels, tile)
+
+
+def operations_time_s(plain: Number, special: Number, plain_per_s: Number, special_per_s: Number) -> Floats:
+    """Seconds for a number of plain operations and special functions, one after the other on the same unit."""
+    return np.divide(plain, plain_per_s) + np.divide(special, special_per_s)
+
+
+def passes_over_memory(passes: Number, row_bytes: Number, held_rows: Number, usable: Number) -> Floats:
+    """Reads of a row-wise operator's input from DRAM: once if the rows in work stay in the scratchpad, else all.
+
+    >>> [float(passes_over_memory(3, row, 8, 1e6)) for row in (1e3, 1e6)]
+    [1.0, 3.0]
+    """
+    stays = np.multiply(row_bytes, held_rows) <= np.asarray(usable, float)
+    return np.where(stays, 1.0, np.asarray(passes, float))

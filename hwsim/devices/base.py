@@ -1,0 +1,442 @@
+"""What every kind of device must answer, and the columns it answers with.
+
+A kind is a set of pure functions over tables: problem columns have shape (1, rows), stacked parameters
+(chips, 1) or (chips, formats), costs (chips, rows).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.errors import InputError, UnsupportedError
+from hwsim.graph.lowering import Table, tables_of
+from hwsim.graph.tensor import FORMATS
+from hwsim.graph.work import Form, Work
+from hwsim.registry import Registry
+from hwsim.specs.device import DeviceSpec
+from hwsim.specs.fields import Quantity, Ratio
+from hwsim.specs.software import SoftwareSpec
+
+__all__ = [
+    "BOUNDS",
+    "KINDS",
+    "NOMINAL",
+    "Array",
+    "Costs",
+    "DeviceKind",
+    "KernelConstants",
+    "OperatingPoint",
+    "Params",
+    "by_format",
+    "common_params",
+    "price",
+    "settle",
+    "stack_params",
+    "supported",
+]
+
+Array = NDArray[np.float64]
+
+BOUNDS: tuple[str, ...] = ("compute", "memory", "overhead", "link")
+"""What sets an operator's time; ``Costs.bound`` holds indices into it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """Clock and supply voltage relative to the nominal ones of the spec."""
+
+    clock: float = 1.0
+    voltage: float = 1.0
+
+
+NOMINAL = OperatingPoint()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """What devices charge for rows of Work, each alone; every column has shape (chips, rows).
+
+    ``time_s`` is the device's time, overheads included; ``overhead_s`` the part of it that neither compute nor
+    bandwidth explains (launch, fill); ``dispatch_s`` is host time in an eager framework, outside ``time_s``;
+    ``prologue_s`` is the part of ``time_s`` that may hide under the predecessor (cold fill).
+    ``dram_bytes`` cross the main memory, ``cache_bytes`` the on-chip level in front of it.
+    ``compute_j``, ``memory_j`` are dynamic energy, ``active_j`` the active floor times the time.
+    ``utilization`` is useful operations over peak x time; ``bound`` an index into :data:`BOUNDS`.
+    """
+
+    time_s: Array
+    overhead_s: Array
+    dispatch_s: Array
+    prologue_s: Array
+    dram_bytes: Array
+    cache_bytes: Array
+    compute_j: Array
+    memory_j: Array
+    active_j: Array
+    flop: Array
+    utilization: Array
+    bound: NDArray[np.int8]
+
+    @property
+    def energy_j(self) -> Array:
+        """Dynamic energy and the active floor; idle power is added by the report."""
+        return self.compute_j + self.memory_j + self.active_j
+
+    def take(self, rows: NDArray[np.int64]) -> Costs:
+        """The same columns for those rows, in that order."""
+        return Costs(**{f.name: getattr(self, f.name)[:, rows] for f in fields(self)})
+
+    def chip(self, index: int) -> Costs:
+        """The columns of one chip, shape (1, rows)."""
+        return Costs(**{f.name: getattr(self, f.name)[index : index + 1] for f in fields(self)})
+
+
+@dataclass(frozen=True, eq=False)
+class KernelConstants:
+    """A software stack's constants by kernel family, looked up for whole tables.
+
+    For a row with form ``gemm``, kernel ``linear`` and format ``int8`` later entries win:
+    the kind's default, ``gemm``, ``gemm.int8``, ``linear``, ``linear.int8``.
+    """
+
+    families: tuple[Mapping[str, Mapping[str, float]], ...]
+    defaults: Mapping[str, Mapping[str, float]]
+    launch_s: Array
+    which: NDArray[np.int64]
+    _known: dict[Any, Array] = field(default_factory=dict, repr=False)
+
+    def column(self, table: Table, name: str) -> Array:
+        """Constant ``name`` for every row of a table: (chips, rows), or (1, rows) when all chips agree."""
+        key = (table.form, table.keys, name)
+        if key not in self._known:
+            rows = [[self._value(f, table.form, k, fmt, name) for k, fmt in table.keys] for f in self.families]
+            self._known[key] = np.array(rows, dtype=np.float64)
+        values = self._known[key][:, table.key]
+        if len(self.families) > 1:
+            values = values[self.which]
+        if name == "launch":
+            values = np.where(np.isnan(values), self.launch_s, values)
+        return values
+
+    def _value(
+        self, families: Mapping[str, Mapping[str, float]], form: Form, kernel: str, fmt: str, name: str
+    ) -> float:
+        for family in (f"{kernel}.{fmt}", kernel, f"{form}.{fmt}", str(form)):
+            found = families.get(family)
+            if found is not None and name in found:
+                return found[name]
+        if name == "launch":
+            return float("nan")
+        return self.defaults[form][name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Params:
+    """Numbers every kind needs; leading axis is chips. Kinds add their own fields.
+
+    ``peak`` and ``vector_peak`` are operations per second of the matrix and the vector unit by format,
+    shape (chips, formats), 0 where the device lacks the format. Energies are at the chosen voltage.
+    """
+
+    kernels: KernelConstants
+    peak: Array
+    vector_peak: Array
+    op_j: Array
+    vector_op_j: Array
+    dram_bytes_per_s: Array
+    dram_j_per_byte: Array
+    cache_j_per_byte: Array
+    dispatch_s: Array
+    active_w: Array
+
+    def rate(self, table: Table) -> Array:
+        """Matrix-unit operations per second for each row's format, (chips, rows)."""
+        found: Array = self.peak[:, table.format[0]]
+        return found
+
+    def vector_rate(self, table: Table) -> Array:
+        """Vector-unit operations per second for each row's format, (chips, rows)."""
+        found: Array = self.vector_peak[:, table.format[0]]
+        return found
+
+
+P = TypeVar("P", bound=Params)
+
+
+def by_format(values: Mapping[str, float]) -> Array:
+    """A (1, formats) array from a mapping; 0 where a format is missing."""
+    return np.array([[float(values.get(name, 0.0)) for name in FORMATS]])
+
+
+def common_params(
+    spec: DeviceSpec,
+    stack: SoftwareSpec,
+    at: OperatingPoint,
+    *,
+    peak: Mapping[str, float],
+    vector_peak: Mapping[str, float],
+    defaults: Mapping[str, Mapping[str, float]],
+) -> dict[str, Any]:
+    """The fields of :class:`Params` for one chip at an operating point; peaks are nominal ones.
+
+    Rates scale with the clock, dynamic energy with the square of the voltage (P = a C V^2 f). Formats whose
+    energy per operation is not given take that of the nearest wider known format, scaled by their bits.
+    """
+    one = np.ones((1, 1))
+    squared = at.voltage**2
+    power = spec.power
+    cache = spec.memory[1] if len(spec.memory) > 1 else None
+    vector_j = power.vector_energy_per_op_j or power.energy_per_op_j
+    return {
+        "kernels": KernelConstants((stack.kernels,), defaults, one * stack.launch_s, np.zeros(1, dtype=np.int64)),
+        "peak": by_format(peak) * at.clock,
+        "vector_peak": by_format(vector_peak) * at.clock,
+        "op_j": by_format(_filled(power.energy_per_op_j)) * squared,
+        "vector_op_j": by_format(_filled(vector_j)) * squared,
+        "dram_bytes_per_s": one * spec.main_memory.bandwidth_bytes_per_s,
+        "dram_j_per_byte": one * spec.main_memory.energy_j_per_byte,
+        "cache_j_per_byte": one * (cache.energy_j_per_byte if cache else 0.0) * squared,
+        "dispatch_s": one * stack.dispatch_s,
+        "active_w": one * power.active_w * squared * at.clock,
+    }
+
+
+_BY_WIDTH = ("fp4", "int4", "fp8", "int8", "int16", "fp16", "bf16", "tf32", "fp32", "int32", "int64", "fp64")
+_RELATIVE_ENERGY = {"fp4": 0.3, "int4": 0.3, "fp8": 0.55, "int8": 0.5, "int16": 0.8, "fp16": 1.0, "bf16": 1.0}
+_RELATIVE_ENERGY |= {"tf32": 1.9, "fp32": 3.0, "int32": 2.0, "int64": 4.0, "fp64": 8.0, "bool": 0.1}
+
+
+def _filled(known: Mapping[str, float]) -> dict[str, float]:
+    """Energies for every format from those given.
+
+    assumption: formats without a figure follow the ratios of multiply plus add energies in Horowitz,
+    "Computing's energy problem", ISSCC 2014 (fp16 1.5 pJ, fp32 4.6 pJ, int8 0.23 pJ at 45 nm), damped
+    because operand movement inside the unit costs the same whatever the arithmetic.
+    """
+    if not known:
+        return {}
+    result = dict(known)
+    for name, relative in _RELATIVE_ENERGY.items():
+        if name not in result:
+            nearest = min(known, key=lambda k: (abs(_BY_WIDTH.index(k) - _place(name)), k))
+            result[name] = known[nearest] * relative / _RELATIVE_ENERGY[nearest]
+    return result
+
+
+def _place(name: str) -> int:
+    return _BY_WIDTH.index(name) if name in _BY_WIDTH else 0
+
+
+def stack_params(parts: Sequence[P]) -> P:
+    """Many chips' parameters stacked along the leading axis; discrete fields must be equal.
+
+    Raises:
+        InputError: nothing to stack, or discrete fields (a dataflow, a list of tiles) that differ.
+    """
+    if not parts:
+        raise InputError("there are no chips to stack")
+    first = parts[0]
+    stacked: dict[str, Any] = {}
+    for item in fields(first):
+        values = [getattr(part, item.name) for part in parts]
+        if isinstance(values[0], KernelConstants):
+            stacked[item.name] = _stack_kernels(values)
+        elif isinstance(values[0], np.ndarray):
+            stacked[item.name] = np.concatenate(values)
+        elif all(value == values[0] for value in values):
+            stacked[item.name] = values[0]
+        else:
+            raise InputError(f"chips that differ in '{item.name}' cannot be priced in one call; group them by it")
+    return dataclasses.replace(first, **stacked)
+
+
+def _stack_kernels(parts: Sequence[KernelConstants]) -> KernelConstants:
+    families: list[Mapping[str, Mapping[str, float]]] = []
+    place: dict[int, int] = {}
+    which: list[int] = []
+    for part in parts:
+        for chip in part.which.tolist():
+            found = part.families[chip]
+            if id(found) not in place:
+                place[id(found)] = len(families)
+                families.append(found)
+            which.append(place[id(found)])
+    launch = np.concatenate([part.launch_s for part in parts])
+    return KernelConstants(tuple(families), parts[0].defaults, launch, np.array(which, dtype=np.int64))
+
+
+def settle(
+    table: Table,
+    params: Params,
+    *,
+    busy_s: Array,
+    compute_s: Array,
+    memory_s: Array,
+    launch_s: Array,
+    dram_bytes: Array,
+    cache_bytes: Array | None = None,
+    executed_flop: Array | None = None,
+    vector: bool = False,
+    prologue_s: Array | None = None,
+) -> Costs:
+    """Full cost columns from the terms of a kernel's time.
+
+    Args:
+        table: the rows priced.
+        params: the chips.
+        busy_s: time after overheads (compute and memory combined by the kind's own rule).
+        compute_s: the compute term alone.
+        memory_s: the memory term alone.
+        launch_s: overhead before the work starts.
+        dram_bytes: bytes that cross the main memory.
+        cache_bytes: bytes that cross the on-chip level in front of it (default: the same).
+        executed_flop: operations energy is charged for (default: the useful ones).
+        vector: whether the vector unit did the work.
+        prologue_s: the part of the time that may hide under the predecessor.
+    """
+    flop = table.flop + np.zeros_like(busy_s)
+    time = launch_s + busy_s
+    peak = params.vector_rate(table) if vector else params.rate(table)
+    op_j = (params.vector_op_j if vector else params.op_j)[:, table.format[0]]
+    zero = np.zeros_like(time)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        used = np.where(peak > 0, flop / (peak * time), 0.0)
+    leading = np.where(compute_s >= memory_s, 0, 1)
+    bound = np.where(launch_s > np.maximum(compute_s, memory_s), 2, leading).astype(np.int8)
+    dram = dram_bytes + zero
+    cache = dram if cache_bytes is None else cache_bytes + zero
+    done = flop if executed_flop is None else executed_flop + zero
+    return Costs(
+        time_s=time,
+        overhead_s=launch_s + zero,
+        dispatch_s=params.dispatch_s + zero,
+        prologue_s=zero if prologue_s is None else prologue_s + zero,
+        dram_bytes=dram,
+        cache_bytes=cache,
+        compute_j=done * op_j,
+        memory_j=dram * params.dram_j_per_byte + cache * params.cache_j_per_byte,
+        active_j=time * params.active_w,
+        flop=flop,
+        utilization=np.clip(np.nan_to_num(used), 0.0, 1.0),
+        bound=bound,
+    )
+
+
+class DeviceKind(ABC, Generic[P]):
+    """A kind of device: pure functions from tables of Work and parameters to costs."""
+
+    name: ClassVar[str]
+    section: ClassVar[type[Any]]
+    """The dataclass of the YAML section that carries the kind's name."""
+    constants: ClassVar[Mapping[str, Ratio | Quantity]]
+    """Software constants the kind reads, by name."""
+    defaults: ClassVar[Mapping[str, Mapping[str, float]]]
+    """Values of the constants (except ``launch``) by form, for families a stack does not mention."""
+
+    @abstractmethod
+    def params(self, spec: DeviceSpec, stack: SoftwareSpec, at: OperatingPoint = NOMINAL) -> P:
+        """The numbers the price functions need, for one chip."""
+
+    @abstractmethod
+    def peaks(self, spec: DeviceSpec) -> Mapping[str, float]:
+        """Derived peak operations per second by number format: units x operations per clock x clock."""
+
+    @abstractmethod
+    def price_gemm(self, table: Table, params: P) -> Costs:
+        """Matrix products and convolutions."""
+
+    @abstractmethod
+    def price_attention(self, table: Table, params: P) -> Costs:
+        """Fused attention."""
+
+    @abstractmethod
+    def price_map(self, table: Table, params: P) -> Costs:
+        """Element-wise work."""
+
+    @abstractmethod
+    def price_reduce(self, table: Table, params: P) -> Costs:
+        """Row-wise work."""
+
+    @abstractmethod
+    def price_move(self, table: Table, params: P) -> Costs:
+        """Copies, gathers and casts."""
+
+    @abstractmethod
+    def supports(self, table: Table, params: P) -> NDArray[np.bool_]:
+        """Which rows the device can run, shape (rows,)."""
+
+    @abstractmethod
+    def explain(self, work: Work, params: P) -> Sequence[tuple[str, float, str]]:
+        """The terms behind one row's price on the first chip: (term, value, unit), in the order of the formula."""
+
+    def price_form(self, table: Table, params: P) -> Costs:
+        """Dispatch to the price function of the table's form; a Collective belongs to an interconnect."""
+        match table.form:
+            case Form.GEMM:
+                return self.price_gemm(table, params)
+            case Form.ATTENTION:
+                return self.price_attention(table, params)
+            case Form.MAP:
+                return self.price_map(table, params)
+            case Form.REDUCE:
+                return self.price_reduce(table, params)
+            case Form.MOVE:
+                return self.price_move(table, params)
+            case Form.COLLECTIVE:
+                kernels = ", ".join(sorted({w.kernel for w in table.works}))
+                raise UnsupportedError(f"{kernels}: a collective needs a system with an interconnect, not one device")
+
+
+KINDS: Registry[DeviceKind[Any]] = Registry("kind of device")
+"""Every kind of device by name."""
+
+
+def supported(kind: DeviceKind[P], spec: DeviceSpec, works: Sequence[Work], params: P) -> NDArray[np.bool_]:
+    """Which works a device can run, its YAML's ``unsupported`` list included; shape (works,)."""
+    mask = np.zeros(len(works), dtype=np.bool_)
+    for form, table in tables_of(works).items():
+        if form is not Form.COLLECTIVE:
+            mask[table.index] = kind.supports(table, params)
+    refused = set(spec.unsupported)
+    if refused or spec.supports:
+        allowed = set(spec.supports)
+        for i, work in enumerate(works):
+            names = {work.kernel, str(work.form)}
+            mask[i] &= not (names & refused) and (not allowed or bool(names & allowed))
+    return mask
+
+
+def price(kind: DeviceKind[P], works: Sequence[Work], params: P, name: str = "the device") -> Costs:
+    """Costs of rows of Work on one or many chips, columns in the order of ``works``.
+
+    Raises:
+        UnsupportedError: some rows the device cannot run; all of them are named.
+    """
+    chips = params.peak.shape[0]
+    columns: dict[str, Any] = {
+        f.name: np.zeros((chips, len(works)), dtype=np.int8 if f.name == "bound" else np.float64) for f in fields(Costs)
+    }
+    for table in tables_of(works).values():
+        if table.form is not Form.COLLECTIVE:
+            mask = kind.supports(table, params)
+            if not mask.all():
+                raise UnsupportedError(_refusal(table, mask, params, name))
+        costs = kind.price_form(table, params)
+        for key, column in columns.items():
+            column[:, table.index] = getattr(costs, key)
+    return Costs(**columns)
+
+
+def _refusal(table: Table, mask: NDArray[np.bool_], params: Params, name: str) -> str:
+    missing = sorted({f"{w.kernel} in {w.format}" for w, ok in zip(table.works, mask, strict=True) if not ok})
+    has = [
+        fmt for fmt, rate in zip(FORMATS, np.maximum(params.peak[0], params.vector_peak[0]), strict=True) if rate > 0
+    ]
+    return f"{name} cannot run {', '.join(missing[:6])}; its formats are {', '.join(has)}"

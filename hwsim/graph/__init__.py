@@ -1,0 +1,1 @@
+"""What to compute: tensors, operators, graphs, and the Work they ask for."""

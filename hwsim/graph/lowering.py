@@ -1,0 +1,191 @@
+"""Graph -> tables of Work, once per graph; equal operators share one row.
+
+Networks repeat their layers, so a graph of 100,000 operators usually asks for a few dozen different
+pieces of work. Each is priced once; ``row_ids`` says which rows a node consists of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.graph.graph import Graph
+from hwsim.graph.operator import Operator
+from hwsim.graph.tensor import FORMAT_CODE, TensorType
+from hwsim.graph.work import PATTERNS, Form, Gemm, Work
+
+__all__ = ["Lowered", "Table", "lower", "tables_of"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of one form of Work as columns of shape (1, rows).
+
+    ``columns`` holds every field and derived count of the form by its name, as float64; fields that are
+    formats hold codes (:data:`FORMAT_CODE`), ``pattern`` an index into PATTERNS. ``index`` is each row's
+    place among all rows. ``keys`` are the distinct (kernel, format) pairs, ``key`` each row's index into them.
+    """
+
+    form: Form
+    works: tuple[Work, ...]
+    index: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.works)
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        columns = self.__dict__.setdefault("columns", {})
+        if name not in columns:
+            columns[name] = self._column(name)
+        column: NDArray[Any] = columns[name]
+        return column
+
+    def _column(self, name: str) -> NDArray[Any]:
+        if name == "format" or name.endswith("_format"):
+            return np.array([[FORMAT_CODE[getattr(w, name)] for w in self.works]], dtype=np.int64)
+        if name == "pattern":
+            return np.array([[PATTERNS.index(getattr(w, name)) for w in self.works]], dtype=np.int64)
+        return np.array([[float(getattr(w, name)) for w in self.works]], dtype=np.float64)
+
+    @cached_property
+    def keys(self) -> tuple[tuple[str, str], ...]:
+        """Distinct (kernel, format) pairs, in order of first use."""
+        return tuple(dict.fromkeys((w.kernel, w.format) for w in self.works))
+
+    @cached_property
+    def key(self) -> NDArray[np.int64]:
+        """Index into :attr:`keys` of each row, shape (rows,)."""
+        place = {pair: i for i, pair in enumerate(self.keys)}
+        return np.array([place[w.kernel, w.format] for w in self.works], dtype=np.int64)
+
+
+def tables_of(works: Sequence[Work]) -> dict[Form, Table]:
+    """One table per form that occurs, rows in the order given."""
+    places: dict[Form, list[int]] = {}
+    for place, work in enumerate(works):
+        places.setdefault(work.form, []).append(place)
+    return {
+        form: Table(form, tuple(works[i] for i in rows), np.array(rows, dtype=np.int64))
+        for form, rows in sorted(places.items())
+    }
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """The Work of a graph.
+
+    ``works`` are its distinct rows; node ``i`` consists of rows ``row_ids[row_start[i]:row_start[i + 1]]``.
+    ``growth`` maps a row to what its fields grow by at each repeat of its phase.
+    """
+
+    graph: Graph
+    works: tuple[Work, ...]
+    row_start: NDArray[np.int64]
+    row_ids: NDArray[np.int64]
+    growth: Mapping[int, Mapping[str, int]]
+
+    @cached_property
+    def tables(self) -> Mapping[Form, Table]:
+        """The rows at the first repeat, by form."""
+        return tables_of(self.works)
+
+    @cached_property
+    def node_of(self) -> NDArray[np.int64]:
+        """Node index of each entry of ``row_ids``."""
+        return np.repeat(np.arange(len(self.row_start) - 1), np.diff(self.row_start))
+
+    def count(self, *, repeats: bool = True) -> NDArray[np.int64]:
+        """How often each row is run, over all nodes and (if asked) repeats of their phases; shape (rows,)."""
+        times = np.ones(len(self.row_start) - 1, dtype=np.int64)
+        if repeats:
+            for phase in self.graph.phases:
+                times[phase.first : phase.last] = phase.repeat
+        return np.bincount(self.row_ids, weights=times[self.node_of], minlength=len(self.works)).astype(np.int64)
+
+    def at(self, row: int, repeat: int) -> Work:
+        """The row's Work at that repeat of its phase."""
+        work = self.works[row]
+        steps = self.growth.get(row)
+        if not steps or repeat == 0:
+            return work
+        grown: Work = replace(work, **{name: getattr(work, name) + s * repeat for name, s in steps.items()})
+        return grown
+
+    def total(self, count: str) -> int:
+        """Sum of an integer property of Work (``macs``, ``flop``, ``bytes_in`` ...) over the whole graph."""
+        total = 0
+        for phase in self.graph.phases:
+            start, stop = self.row_start[phase.first], self.row_start[phase.last]
+            rows, uses = np.unique(self.row_ids[start:stop], return_counts=True)
+            for row, use in zip(rows.tolist(), uses.tolist(), strict=True):
+                if row in self.growth:
+                    total += use * sum(getattr(self.at(row, i), count) for i in range(phase.repeat))
+                else:
+                    total += use * phase.repeat * getattr(self.works[row], count)
+        return total
+
+
+def _lower_node(op: Operator, ins: Sequence[TensorType], outs: Sequence[TensorType], matrix: str) -> tuple[Work, ...]:
+    works = op.lower(ins, outs)
+    return tuple(_in_matrix_format(w, matrix) if isinstance(w, Gemm) else w for w in works)
+
+
+def _in_matrix_format(work: Gemm, matrix: str) -> Gemm:
+    """A product with a weight runs in the scheme's matrix format."""
+    if not matrix or not work.b_is_weight or work.compute_format == matrix:
+        return work
+    return replace(work, compute_format=matrix)
+
+
+def _difference(now: Work, later: Work) -> dict[str, int]:
+    steps: dict[str, int] = {}
+    for item in fields(now):
+        a, b = getattr(now, item.name), getattr(later, item.name)
+        if isinstance(a, int) and not isinstance(a, bool) and a != b:
+            steps[item.name] = b - a
+    return steps
+
+
+def lower(graph: Graph) -> Lowered:
+    """Lower every node of a graph whose formats are resolved."""
+    matrix = graph.scheme.matrix if graph.scheme else ""
+    tensors = graph.tensors
+    memo: dict[Any, tuple[int, ...]] = {}
+    rows: dict[Any, int] = {}
+    works: list[Work] = []
+    growth: dict[int, dict[str, int]] = {}
+    starts: list[int] = [0]
+    ids: list[int] = []
+    for node in graph.nodes:
+        ins = [tensors[n] for n in node.inputs]
+        outs = [tensors[n] for n in node.outputs]
+        grows = any(t.step for t in ins) or any(t.step for t in outs)
+        steps = tuple(t.step for t in (*ins, *outs)) if grows else ()
+        key = (node.op, tuple(t.type for t in ins), tuple(t.type for t in outs), steps)
+        found = memo.get(key)
+        if found is None:
+            now = _lower_node(node.op, key[1], key[2], matrix)
+            later = now
+            if grows:
+                later = _lower_node(node.op, [t.at(1) for t in ins], [t.at(1) for t in outs], matrix)
+            places = []
+            for work, next_work in zip(now, later, strict=True):
+                step = _difference(work, next_work) if grows else {}
+                row_key = (work, tuple(step.items()))
+                place = rows.setdefault(row_key, len(works))
+                if place == len(works):
+                    works.append(work)
+                    if step:
+                        growth[place] = step
+                places.append(place)
+            found = memo[key] = tuple(places)
+        ids.extend(found)
+        starts.append(len(ids))
+    return Lowered(graph, tuple(works), np.array(starts, dtype=np.int64), np.array(ids, dtype=np.int64), growth)

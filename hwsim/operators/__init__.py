@@ -1,0 +1,12 @@
+"""One file per operator: its shape rule, its Work, its NumPy reference.
+
+Importing this package registers every operator found in it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+for _module in sorted(m.name for m in pkgutil.iter_modules(__path__)):
+    importlib.import_module(f"{__name__}.{_module}")

@@ -1,0 +1,75 @@
+"""Names to things: duplicates are refused, unknown names get the nearest suggestion."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
+
+from hwsim.errors import InputError, UnknownNameError
+
+__all__ = ["Registry", "suggest", "unknown_name"]
+
+T = TypeVar("T")
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the nearest known name, or an empty string.
+
+    >>> suggest("resnet5O", ["resnet50", "gpt2"])
+    "; did you mean 'resnet50'?"
+    """
+    close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def unknown_name(what: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    """The error for a name that is not among the known ones: nearest name, else the list."""
+    names = sorted(known)
+    hint = suggest(name, names)
+    if not hint:
+        shown = ", ".join(names[:40]) + (", ..." if len(names) > 40 else "")
+        hint = f"; known: {shown or 'none'}"
+    return UnknownNameError(f"no {what} named '{name}'{hint}")
+
+
+class Registry(Mapping[str, T]):
+    """A mapping from names to things that refuses duplicates.
+
+    >>> shapes: Registry[int] = Registry("shape")
+    >>> shapes.add("square", 4)
+    4
+    >>> shapes["squre"]
+    Traceback (most recent call last):
+    hwsim.errors.UnknownNameError: no shape named 'squre'; did you mean 'square'?
+    """
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self._items: dict[str, T] = {}
+
+    def add(self, name: str, item: T) -> T:
+        """Register ``item``; raises InputError if the name is taken."""
+        if name in self._items:
+            raise InputError(f"{self.what} '{name}' is registered twice; give one of them another name")
+        self._items[name] = item
+        return item
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorator form of :meth:`add`."""
+        return lambda item: self.add(name, item)
+
+    def __getitem__(self, name: str) -> T:
+        try:
+            return self._items[name]
+        except KeyError:
+            raise unknown_name(self.what, name, self._items) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._items
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)

@@ -1,0 +1,247 @@
+"""Markers that tie a spec's field to its YAML key and unit.
+
+A spec is a frozen dataclass whose fields are declared once, e.g.
+
+    clock_hz: Annotated[float, Quantity("clock", "Hz")]
+
+The loading package derives its strict YAML models and the JSON Schema from these markers;
+``evolve`` uses them to set single fields by their YAML path.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import Any, get_args, get_type_hints
+
+from hwsim.errors import InputError, UnitError
+from hwsim.registry import suggest
+from hwsim.units import DIMENSIONS, parse_quantity
+
+__all__ = ["Choice", "Count", "Formats", "Key", "Quantity", "Ratio", "SpecField", "Text", "evolve", "spec_fields"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number with a unit; zero is refused unless ``zero`` says otherwise."""
+
+    key: str
+    dimension: str
+    zero: bool = False
+
+    def parse(self, raw: object) -> float:
+        """SI value; raises UnitError."""
+        return parse_quantity(raw, self.dimension, exclusive=not self.zero)
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the YAML value."""
+        return {"type": "string", "examples": [DIMENSIONS[self.dimension][2]]}
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A whole number of at least ``minimum``."""
+
+    key: str
+    minimum: int = 1
+
+    def parse(self, raw: object) -> int:
+        """The number; raises InputError."""
+        if isinstance(raw, bool) or not isinstance(raw, int) or raw < self.minimum:
+            raise InputError(f"write a whole number of at least {self.minimum}, not {raw!r}")
+        return raw
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the YAML value."""
+        return {"type": "integer", "minimum": self.minimum}
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A plain number between ``low`` and ``high``."""
+
+    key: str
+    low: float = 0.0
+    high: float = math.inf
+
+    def parse(self, raw: object) -> float:
+        """The number; raises InputError."""
+        plain = isinstance(raw, int | float) and not isinstance(raw, bool)
+        if not plain or not math.isfinite(raw) or not self.low <= raw <= self.high:  # type: ignore[operator, arg-type]
+            raise InputError(f"write a number from {self.low:g} to {self.high:g}, not {raw!r}")
+        return float(raw)  # type: ignore[arg-type]
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the YAML value."""
+        bounds = {"minimum": self.low} | ({"maximum": self.high} if math.isfinite(self.high) else {})
+        return {"type": "number"} | bounds
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Free text."""
+
+    key: str
+
+    def parse(self, raw: object) -> str:
+        """The text; raises InputError."""
+        if not isinstance(raw, str) or not raw.strip():
+            raise InputError(f"write some text, not {raw!r}")
+        return raw
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the YAML value."""
+        return {"type": "string"}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few words, or a boolean when the words are empty."""
+
+    key: str
+    words: tuple[str, ...] = ()
+
+    def parse(self, raw: object) -> Any:
+        """The word; raises InputError."""
+        if not self.words:
+            if not isinstance(raw, bool):
+                raise InputError(f"write true or false, not {raw!r}")
+            return raw
+        if raw not in self.words:
+            hint = suggest(str(raw), self.words)
+            raise InputError(f"write one of {', '.join(self.words)}, not {raw!r}{hint}")
+        return raw
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the YAML value."""
+        return {"enum": list(self.words)} if self.words else {"type": "boolean"}
+
+
+@dataclass(frozen=True, slots=True)
+class Formats:
+    """A mapping from number formats to values of one marker, e.g. operations a clock."""
+
+    key: str
+    of: Quantity | Count | Ratio
+    names: tuple[str, ...] = ()
+
+    def parse(self, raw: object) -> Mapping[str, float]:
+        """The mapping; raises InputError."""
+        if not isinstance(raw, Mapping):
+            raise InputError(f"write a mapping from number formats to values, not {raw!r}")
+        for name in raw:
+            if self.names and name not in self.names:
+                raise InputError(
+                    f"no number format '{name}'{suggest(str(name), self.names)}; known: {', '.join(self.names)}"
+                )
+        return MappingProxyType({str(name): self.of.parse(value) for name, value in raw.items()})
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the YAML value."""
+        return {"type": "object", "additionalProperties": self.of.schema()}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A nested spec, or a tuple of specs that have names, under that YAML key."""
+
+    key: str
+
+
+Marker = Quantity | Count | Ratio | Text | Choice | Formats | Key
+
+
+@dataclass(frozen=True, slots=True)
+class SpecField:
+    """One declared field of a spec: attribute name, YAML key, marker, nested spec type, default."""
+
+    name: str
+    marker: Marker
+    type: Any
+    required: bool
+    default: Any
+
+    @property
+    def key(self) -> str:
+        """The YAML key."""
+        return self.marker.key
+
+
+@cache
+def spec_fields(spec: type[Any]) -> Mapping[str, SpecField]:
+    """The marked fields of a spec class by YAML key."""
+    hints = get_type_hints(spec, include_extras=True)
+    found: dict[str, SpecField] = {}
+    for item in dataclasses.fields(spec):
+        for extra in getattr(hints[item.name], "__metadata__", ()):
+            if isinstance(extra, Marker):
+                required = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+                default = None if required or item.default is dataclasses.MISSING else item.default
+                found[extra.key] = SpecField(item.name, extra, get_args(hints[item.name])[0], required, default)
+    return MappingProxyType(found)
+
+
+def evolve(spec: Any, changes: Mapping[str, object]) -> Any:
+    """A copy of a spec with fields set by their YAML paths, e.g. ``{"memory.hbm.bandwidth": "6 TB/s"}``.
+
+    Values are written as in the YAML: quantities with units. Items of lists go by their names.
+
+    Raises:
+        InputError: no such field (the nearest one is named) or a value the YAML would refuse.
+    """
+    for path, value in changes.items():
+        spec = _set(spec, path.split("."), value, path)
+    return spec
+
+
+def _set(spec: Any, keys: list[str], value: object, path: str) -> Any:
+    if not dataclasses.is_dataclass(spec) or isinstance(spec, type):
+        raise InputError(f"{path}: '{keys[0]}' has no parts of its own")
+    known = spec_fields(type(spec))
+    head, rest = keys[0], keys[1:]
+    field = known.get(head)
+    if field is None:
+        raise InputError(f"{path}: no field '{head}'{suggest(head, known)}; known: {', '.join(known)}")
+    old = getattr(spec, field.name)
+    if isinstance(field.marker, Key):
+        if not rest:
+            raise InputError(f"{path}: names a section; write one of its fields, e.g. '{path}.{_first(field, old)}'")
+        new = _set_item(old, rest, value, path) if isinstance(old, tuple) else _set(old, rest, value, path)
+    elif isinstance(field.marker, Formats) and rest:
+        new = MappingProxyType({**(old or {}), **_parsed(field.marker, {rest[0]: value}, path)})
+    elif rest:
+        raise InputError(f"{path}: '{head}' has no parts of its own")
+    else:
+        new = _parsed(field.marker, value, path)
+    return dataclasses.replace(spec, **{field.name: new})
+
+
+def _first(field: SpecField, old: Any) -> str:
+    if isinstance(old, tuple):
+        return old[0].name if old else "NAME"
+    return next(iter(spec_fields(type(old))), "FIELD")
+
+
+def _set_item(items: tuple[Any, ...], keys: list[str], value: object, path: str) -> tuple[Any, ...]:
+    names = [item.name for item in items]
+    if keys[0] not in names:
+        raise InputError(f"{path}: no item named '{keys[0]}'{suggest(keys[0], names)}; known: {', '.join(names)}")
+    if len(keys) == 1:
+        raise InputError(f"{path}: names an item; write one of its fields after it")
+    return tuple(_set(i, keys[1:], value, path) if i.name == keys[0] else i for i in items)
+
+
+def _parsed(marker: Any, value: object, path: str) -> Any:
+    try:
+        return marker.parse(value)
+    except (InputError, UnitError) as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def names_of(items: Iterable[Any]) -> str:
+    """Names of items, comma-separated, for messages."""
+    return ", ".join(str(item.name) for item in items)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from hwsim.graph.tensor import FORMATS
 from hwsim.specs.fields import Count, Formats, Quantity, Ratio, Text
 
 __all__ = ["CpuSection"]
-
-_NONE: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +26,8 @@ class CpuSection:
     clock_hz: Annotated[float, Quantity("clock", "Hz")]
     simd_bits: Annotated[int, Count("simd_bits")]
     fma_ports: Annotated[int, Count("fma_ports")] = 1
-    dot: Annotated[Mapping[str, float], Formats("dot", Ratio("", 0.0), FORMATS)] = _NONE
-    matrix: Annotated[Mapping[str, float], Formats("matrix", Ratio("", 0.0), FORMATS)] = _NONE
+    dot: Annotated[Mapping[str, float], Formats("dot", Ratio("", 0.0), FORMATS)] = field(default_factory=dict)
+    matrix: Annotated[Mapping[str, float], Formats("matrix", Ratio("", 0.0), FORMATS)] = field(default_factory=dict)
     matrix_clock_hz: Annotated[float, Quantity("matrix_clock", "Hz")] = 0.0
     threads: Annotated[int, Count("threads", 0)] = 0
     source: Annotated[str, Text("source")] = ""

@@ -8,7 +8,7 @@ of the YAML.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, ClassVar
 
@@ -30,7 +30,9 @@ __all__ = ["Ideal", "IdealSection"]
 class IdealSection:
     """``ideal: {peak: {fp16: 1 PFLOP/s}}``; formats left out are infinitely fast."""
 
-    peak_op_per_s: Annotated[Mapping[str, float], Formats("peak", Quantity("", "op/s"), FORMATS)] = MappingProxyType({})
+    peak_op_per_s: Annotated[Mapping[str, float], Formats("peak", Quantity("", "op/s"), FORMATS)] = field(
+        default_factory=dict
+    )
     source: Annotated[str, Text("source")] = ""
     assumption: Annotated[str, Text("assumption")] = ""
 

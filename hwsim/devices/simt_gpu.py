@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from hwsim.graph.tensor import FORMATS
 from hwsim.specs.fields import Count, Formats, Quantity, Ratio, Text
 
 __all__ = ["SimtGpuSection"]
-
-_NONE: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +29,8 @@ class SimtGpuSection:
     max_blocks_per_sm: Annotated[int, Count("max_blocks_per_sm")] = 32
     registers_per_sm: Annotated[int, Count("registers_per_sm")] = 65536
     shared_memory_per_sm_bytes: Annotated[float, Quantity("shared_memory_per_sm", "bytes")] = 65536.0
-    tensor: Annotated[Mapping[str, float], Formats("tensor", Ratio("", 0.0), FORMATS)] = _NONE
-    vector: Annotated[Mapping[str, float], Formats("vector", Ratio("", 0.0), FORMATS)] = _NONE
+    tensor: Annotated[Mapping[str, float], Formats("tensor", Ratio("", 0.0), FORMATS)] = field(default_factory=dict)
+    vector: Annotated[Mapping[str, float], Formats("vector", Ratio("", 0.0), FORMATS)] = field(default_factory=dict)
     special: Annotated[float, Ratio("special", 0.0)] = 16.0
     source: Annotated[str, Text("source")] = ""
     assumption: Annotated[str, Text("assumption")] = ""

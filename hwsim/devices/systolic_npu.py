@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from hwsim.graph.tensor import FORMATS
 from hwsim.specs.fields import Choice, Count, Formats, Quantity, Ratio, Text
 
 __all__ = ["SystolicNpuSection"]
-
-_NONE: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +30,8 @@ class SystolicNpuSection:
     dataflow: Annotated[str, Choice("dataflow", ("os", "ws", "is"))] = "ws"
     overlap_weights: Annotated[bool, Choice("overlap_weights")] = True
     double_buffered: Annotated[bool, Choice("double_buffered")] = True
-    macs: Annotated[Mapping[str, float], Formats("macs", Ratio("", 0.0), FORMATS)] = _NONE
-    vector: Annotated[Mapping[str, float], Formats("vector", Ratio("", 0.0), FORMATS)] = _NONE
+    macs: Annotated[Mapping[str, float], Formats("macs", Ratio("", 0.0), FORMATS)] = field(default_factory=dict)
+    vector: Annotated[Mapping[str, float], Formats("vector", Ratio("", 0.0), FORMATS)] = field(default_factory=dict)
     special: Annotated[float, Ratio("special", 0.0)] = 16.0
     accumulators_bytes: Annotated[float, Quantity("accumulators", "bytes")] = 262144.0
     source: Annotated[str, Text("source")] = ""

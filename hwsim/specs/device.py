@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Annotated, Any
 
 from hwsim.errors import InputError
@@ -15,8 +14,6 @@ from hwsim.specs.fields import Choice, Count, Formats, Key, Quantity, Ratio, Tex
 from hwsim.specs.software import SoftwareSpec
 
 __all__ = ["DatasheetSpec", "DeviceSpec", "MemorySpec", "PState", "PowerSpec"]
-
-_NONE: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +65,7 @@ class PowerSpec:
     )
     vector_energy_per_op_j: Annotated[
         Mapping[str, float], Formats("vector_energy_per_op", Quantity("", "J", zero=True), FORMATS)
-    ] = _NONE
+    ] = field(default_factory=dict)
     p_states: Annotated[tuple[PState, ...], Key("p_states")] = ()
     source: Annotated[str, Text("source")] = ""
     assumption: Annotated[str, Text("assumption")] = ""
@@ -78,7 +75,9 @@ class PowerSpec:
 class DatasheetSpec:
     """Peaks the vendor prints; derived peaks are tested against them."""
 
-    peak_op_per_s: Annotated[Mapping[str, float], Formats("peak", Quantity("", "op/s"), FORMATS)] = _NONE
+    peak_op_per_s: Annotated[Mapping[str, float], Formats("peak", Quantity("", "op/s"), FORMATS)] = field(
+        default_factory=dict
+    )
     source: Annotated[str, Text("source")] = ""
     assumption: Annotated[str, Text("assumption")] = ""
 
@@ -93,7 +92,7 @@ class DeviceSpec:
     core: Any
     memory: tuple[MemorySpec, ...]
     power: PowerSpec
-    datasheet: DatasheetSpec = DatasheetSpec()
+    datasheet: DatasheetSpec = field(default_factory=lambda: DatasheetSpec())
     software: Mapping[str, SoftwareSpec] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     process: str = ""

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Annotated
 
 from hwsim.specs.fields import Quantity, Text
 
 __all__ = ["SoftwareSpec"]
-
-_EMPTY: Mapping[str, Mapping[str, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,7 +27,7 @@ class SoftwareSpec:
     name: str
     launch_s: Annotated[float, Quantity("launch", "s", zero=True)] = 0.0
     dispatch_s: Annotated[float, Quantity("dispatch", "s", zero=True)] = 0.0
-    kernels: Mapping[str, Mapping[str, float]] = _EMPTY
+    kernels: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     passes: tuple[str, ...] = ()
     timing: tuple[str, ...] = ()
     basis: str = "uncalibrated"

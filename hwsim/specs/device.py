@@ -61,7 +61,7 @@ class PowerSpec:
     voltage_floor: Annotated[float, Ratio("voltage_floor", 0.0, 1.0)] = 0.6
     window_s: Annotated[float, Quantity("window", "s", zero=True)] = 0.02
     energy_per_op_j: Annotated[Mapping[str, float], Formats("energy_per_op", Quantity("", "J", zero=True), FORMATS)] = (
-        _NONE
+        field(default_factory=dict)
     )
     vector_energy_per_op_j: Annotated[
         Mapping[str, float], Formats("vector_energy_per_op", Quantity("", "J", zero=True), FORMATS)
@@ -92,7 +92,7 @@ class DeviceSpec:
     core: Any
     memory: tuple[MemorySpec, ...]
     power: PowerSpec
-    datasheet: DatasheetSpec = field(default_factory=lambda: DatasheetSpec())
+    datasheet: DatasheetSpec = field(default_factory=DatasheetSpec)
     software: Mapping[str, SoftwareSpec] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     process: str = ""

@@ -209,7 +209,7 @@ def _set(spec: Any, keys: list[str], value: object, path: str) -> Any:
     old = getattr(spec, field.name)
     if isinstance(field.marker, Key):
         if not rest:
-            raise InputError(f"{path}: names a section; write one of its fields, e.g. '{path}.{_first(field, old)}'")
+            raise InputError(f"{path}: names a section; write one of its fields, e.g. '{path}.{_first(old)}'")
         new = _set_item(old, rest, value, path) if isinstance(old, tuple) else _set(old, rest, value, path)
     elif isinstance(field.marker, Formats) and rest:
         new = MappingProxyType({**(old or {}), **_parsed(field.marker, {rest[0]: value}, path)})
@@ -220,10 +220,10 @@ def _set(spec: Any, keys: list[str], value: object, path: str) -> Any:
     return dataclasses.replace(spec, **{field.name: new})
 
 
-def _first(field: SpecField, old: Any) -> str:
+def _first(old: Any) -> str:
     if isinstance(old, tuple):
         return old[0].name if old else "NAME"
-    return next(iter(spec_fields(type(old))), "FIELD")
+    return next(iter(spec_fields(old.__class__)), "FIELD")
 
 
 def _set_item(items: tuple[Any, ...], keys: list[str], value: object, path: str) -> tuple[Any, ...]:

@@ -1,0 +1,36 @@
+"""Which module defines which workload, so that a name can be listed without importing its module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = ["ALIASES", "MODULE_OF"]
+
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "alexnet": ("alexnet",),
+    "bert": ("bert_base", "bert_large"),
+    "convnext": ("convnext_tiny",),
+    "densenet": ("densenet121",),
+    "efficientnet": ("efficientnet_b0",),
+    "gpt2": ("gpt2",),
+    "llama": ("llama2_7b", "llama3_8b", "llama3_70b", "llm"),
+    "lstm": ("lstm",),
+    "mlp": ("mlp",),
+    "mobilenet_v2": ("mobilenet_v2",),
+    "mobilenet_v3": ("mobilenet_v3_small", "mobilenet_v3_large"),
+    "resnet": ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    "squeezenet": ("squeezenet1_1",),
+    "vgg": ("vgg16", "vgg19"),
+    "vit": ("vit_b_16", "vit_s_16", "vit_l_16"),
+    "whisper": ("whisper_tiny",),
+    "yolov8": ("yolov8n",),
+}
+
+MODULE_OF: Mapping[str, str] = MappingProxyType(
+    {name: f"hwsim.workloads.{module}" for module, names in _NAMES.items() for name in names}
+)
+"""Dotted module path of each workload of the library."""
+
+ALIASES: Mapping[str, str] = MappingProxyType({"mobilenet_v3": "mobilenet_v3_large", "llama2": "llama2_7b"})
+"""Further names of some workloads."""

@@ -63,8 +63,9 @@ NOMINAL = OperatingPoint()
 class Costs:
     """What devices charge for rows of Work, each alone; every column has shape (chips, rows).
 
-    ``time_s`` is the device's time, overheads included; ``overhead_s`` the part of it that neither compute nor
-    bandwidth explains (launch, fill); ``dispatch_s`` is host time in an eager framework, outside ``time_s``;
+    ``time_s`` is the time alone, all overheads included; ``overhead_s`` the part of it that neither compute nor
+    bandwidth explains (dispatch, launch, fill); ``dispatch_s`` the part of that spent on the host, which an
+    eager framework hides behind earlier long kernels (constant ``dispatch`` of a kernel family);
     ``prologue_s`` is the part of ``time_s`` that may hide under the predecessor (cold fill).
     ``dram_bytes`` cross the main memory, ``cache_bytes`` the on-chip level in front of it.
     ``compute_j``, ``memory_j`` are dynamic energy, ``active_j`` the active floor times the time.
@@ -109,6 +110,7 @@ class KernelConstants:
     families: tuple[Mapping[str, Mapping[str, float]], ...]
     defaults: Mapping[str, Mapping[str, float]]
     launch_s: Array
+    dispatch_s: Array
     which: NDArray[np.int64]
     _known: dict[Any, Array] = field(default_factory=dict, repr=False)
 
@@ -121,8 +123,8 @@ class KernelConstants:
         values = self._known[key][:, table.key]
         if len(self.families) > 1:
             values = values[self.which]
-        if name == "launch":
-            values = np.where(np.isnan(values), self.launch_s, values)
+        if name in ("launch", "dispatch"):
+            values = np.where(np.isnan(values), self.launch_s if name == "launch" else self.dispatch_s, values)
         return values
 
     def _value(
@@ -132,7 +134,7 @@ class KernelConstants:
             found = families.get(family)
             if found is not None and name in found:
                 return found[name]
-        if name == "launch":
+        if name in ("launch", "dispatch"):
             return float("nan")
         return self.defaults[form][name]
 
@@ -153,7 +155,6 @@ class Params:
     dram_bytes_per_s: Array
     dram_j_per_byte: Array
     cache_j_per_byte: Array
-    dispatch_s: Array
     active_w: Array
 
     def rate(self, table: Table) -> Array:
@@ -195,7 +196,9 @@ def common_params(
     cache = spec.memory[1] if len(spec.memory) > 1 else None
     vector_j = power.vector_energy_per_op_j or power.energy_per_op_j
     return {
-        "kernels": KernelConstants((stack.kernels,), defaults, one * stack.launch_s, np.zeros(1, dtype=np.int64)),
+        "kernels": KernelConstants(
+            (stack.kernels,), defaults, one * stack.launch_s, one * stack.dispatch_s, np.zeros(1, dtype=np.int64)
+        ),
         "peak": by_format(peak) * at.clock,
         "vector_peak": by_format(vector_peak) * at.clock,
         "op_j": by_format(_filled(power.energy_per_op_j)) * squared,
@@ -203,7 +206,6 @@ def common_params(
         "dram_bytes_per_s": one * spec.main_memory.bandwidth_bytes_per_s,
         "dram_j_per_byte": one * spec.main_memory.energy_j_per_byte,
         "cache_j_per_byte": one * (cache.energy_j_per_byte if cache else 0.0) * squared,
-        "dispatch_s": one * stack.dispatch_s,
         "active_w": one * power.active_w * squared * at.clock,
     }
 
@@ -269,7 +271,8 @@ def _stack_kernels(parts: Sequence[KernelConstants]) -> KernelConstants:
                 families.append(found)
             which.append(place[id(found)])
     launch = np.concatenate([part.launch_s for part in parts])
-    return KernelConstants(tuple(families), parts[0].defaults, launch, np.array(which, dtype=np.int64))
+    dispatch = np.concatenate([part.dispatch_s for part in parts])
+    return KernelConstants(tuple(families), parts[0].defaults, launch, dispatch, np.array(which, dtype=np.int64))
 
 
 def settle(
@@ -294,7 +297,7 @@ def settle(
         busy_s: time after overheads (compute and memory combined by the kind's own rule).
         compute_s: the compute term alone.
         memory_s: the memory term alone.
-        launch_s: overhead before the work starts.
+        launch_s: overhead on the device before the work starts (host dispatch is added from the constants).
         dram_bytes: bytes that cross the main memory.
         cache_bytes: bytes that cross the on-chip level in front of it (default: the same).
         executed_flop: operations energy is charged for (default: the useful ones).
@@ -302,21 +305,23 @@ def settle(
         prologue_s: the part of the time that may hide under the predecessor.
     """
     flop = table.flop + np.zeros_like(busy_s)
-    time = launch_s + busy_s
+    dispatch_s = params.kernels.column(table, "dispatch")
+    overhead_s = launch_s + dispatch_s
+    time = overhead_s + busy_s
     peak = params.vector_rate(table) if vector else params.rate(table)
     op_j = (params.vector_op_j if vector else params.op_j)[:, table.format[0]]
     zero = np.zeros_like(time)
     with np.errstate(divide="ignore", invalid="ignore"):
         used = np.where(peak > 0, flop / (peak * time), 0.0)
     leading = np.where(compute_s >= memory_s, 0, 1)
-    bound = np.where(launch_s > np.maximum(compute_s, memory_s), 2, leading).astype(np.int8)
+    bound = np.where(overhead_s > np.maximum(compute_s, memory_s), 2, leading).astype(np.int8)
     dram = dram_bytes + zero
     cache = dram if cache_bytes is None else cache_bytes + zero
     done = flop if executed_flop is None else executed_flop + zero
     return Costs(
         time_s=time,
-        overhead_s=launch_s + zero,
-        dispatch_s=params.dispatch_s + zero,
+        overhead_s=overhead_s + zero,
+        dispatch_s=dispatch_s + zero,
         prologue_s=zero if prologue_s is None else prologue_s + zero,
         dram_bytes=dram,
         cache_bytes=cache,
@@ -338,7 +343,7 @@ class DeviceKind(ABC, Generic[P]):
     constants: ClassVar[Mapping[str, Ratio | Quantity]]
     """Software constants the kind reads, by name."""
     defaults: ClassVar[Mapping[str, Mapping[str, float]]]
-    """Values of the constants (except ``launch``) by form, for families a stack does not mention."""
+    """Values of the constants (except ``launch`` and ``dispatch``) by form, for families a stack does not mention."""
 
     @abstractmethod
     def params(self, spec: DeviceSpec, stack: SoftwareSpec, at: OperatingPoint = NOMINAL) -> P:

@@ -1,0 +1,169 @@
+"""Fused attention on a SIMT chip: prefill (many queries) and decode (few queries, keys split over blocks).
+
+Sources: T. Dao, "FlashAttention-2", 2023, section 3 (a block owns a tile of queries and walks over the keys; the
+score matrix never leaves the chip); "Flash-Decoding", 2023 (decode splits the keys over blocks and adds a
+reduction); J. Ainslie et al., "GQA", 2023 (query heads of a group share keys and values). The constants' ranges
+were found on measured kernels of four GPUs (``benchmarks/fit_gpu.py``).
+Columns broadcast: (1, rows) and (chips, 1) give (chips, rows).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.cost.cache import mean_s_per_byte, resident_share
+from hwsim.cost.occupancy import bandwidth_share, wave_count
+from hwsim.cost.roofline import KernelTime, overlap_time_s
+
+__all__ = [
+    "SPLITS",
+    "AttentionConstants",
+    "AttentionLimits",
+    "AttentionProblem",
+    "attention_bytes",
+    "attention_flop",
+    "decode_time",
+    "prefill_time",
+]
+
+Floats = NDArray[np.float64]
+Number = float | Floats
+
+SPLITS: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
+KEY_TILE = 64  # keys a block of a decode kernel takes at a time
+FULL_WIDTH = 128  # head dimension at which prefill kernels reach their ceiling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttentionProblem:
+    """Columns of attention: sizes, ``causal`` as 0 or 1, and bytes an element of Q, of K and V, and of the output."""
+
+    batch: Number
+    heads: Number
+    kv_heads: Number
+    seq_q: Number
+    seq_kv: Number
+    head_dim: Number
+    causal: Number
+    q_width: Number = 2.0
+    kv_width: Number = 2.0
+    out_width: Number = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttentionLimits:
+    """What the chip can do, each a number or (chips, 1)."""
+
+    sms: Number
+    flop_per_s: Number
+    bandwidth_bytes_per_s: Number
+    cache_bytes: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttentionConstants:
+    """How a stack's attention kernels drive the chip, each a number or (chips, 1).
+
+    ``compute``, ``memory``: ceilings, at most 1. ``narrow``: share of ``compute`` left at a head dimension of 64.
+    ``block_s``: a block's fixed time; ``key_s``: a decode block's time a key (of head dimension 128).
+    ``query_tile``: queries of a prefill block; ``packed``: 1 where the queries of a group of heads share a block.
+    ``split_s``: the reduction after a split; ``split_single``: 0 where the stack does not split keys unless
+    several query heads share them. ``rounding``, ``saturation``, ``cache_speedup``, ``resident_all``,
+    ``resident_none``, ``overlap``: as in :mod:`hwsim.cost.tiling`.
+    """
+
+    launch_s: Number = 0.0
+    compute: Number = 1.0
+    memory: Number = 1.0
+    narrow: Number = 1.0
+    block_s: Number = 0.0
+    key_s: Number = 0.0
+    query_tile: Number = 128.0
+    packed: Number = 0.0
+    rounding: Number = 1.0
+    saturation: Number = 1e-9
+    split_s: Number = 0.0
+    split_single: Number = 1.0
+    cache_speedup: Number = 1.0
+    resident_all: Number = 0.8
+    resident_none: Number = 1.0
+    overlap: Number = np.inf
+
+
+def attention_bytes(problem: AttentionProblem) -> Floats:
+    """Compulsory traffic: Q and the output of every head, K and V of every head of keys."""
+    queries = problem.batch * problem.heads * problem.seq_q * problem.head_dim
+    return np.asarray(queries * (problem.q_width + problem.out_width) + _kv_bytes(problem), dtype=np.float64)
+
+
+def _kv_bytes(problem: AttentionProblem) -> Number:
+    return 2.0 * problem.batch * problem.kv_heads * problem.seq_kv * problem.head_dim * problem.kv_width
+
+
+def attention_flop(problem: AttentionProblem) -> Floats:
+    """Multiply-adds of both products that are needed; a causal mask leaves (seq_kv - (seq_q - 1) / 2) keys a query.
+
+    >>> sizes = dict(batch=1, heads=1, kv_heads=1, seq_q=3, seq_kv=3, head_dim=1)
+    >>> [float(attention_flop(AttentionProblem(**sizes, causal=causal))) for causal in (0, 1)]
+    [36.0, 24.0]
+    """
+    keys = problem.seq_kv - problem.causal * (problem.seq_q - 1.0) / 2.0
+    return np.asarray(4.0 * problem.batch * problem.heads * problem.seq_q * keys * problem.head_dim, dtype=np.float64)
+
+
+def prefill_time(problem: AttentionProblem, limits: AttentionLimits, constants: AttentionConstants) -> KernelTime:
+    """Time of attention over many queries: tiles of queries in waves, each walking over the keys it may see."""
+    packed = np.asarray(constants.packed) * (problem.heads / np.asarray(problem.kv_heads) - 1.0) + 1.0
+    blocks = problem.batch * (problem.heads / packed) * np.ceil(problem.seq_q * packed / constants.query_tile)
+    span = np.minimum(constants.query_tile / packed, problem.seq_q)
+    keys = problem.seq_kv - problem.causal * np.maximum(problem.seq_q - span, 0.0) / 2.0
+    width = np.minimum(1.0, problem.head_dim / np.asarray(FULL_WIDTH, dtype=np.float64))
+    rate_per_sm = constants.compute * limits.flop_per_s * width ** -np.log2(constants.narrow) / limits.sms
+    per_key = 4.0 * constants.query_tile * problem.head_dim / rate_per_sm
+    waves = wave_count(blocks, limits.sms, constants.rounding)
+    compute = np.maximum(waves * (constants.block_s + keys * per_key), constants.block_s + problem.seq_kv * per_key)
+    memory = attention_bytes(problem) / (constants.memory * limits.bandwidth_bytes_per_s)
+    return _joined(compute, memory, constants.launch_s, constants)
+
+
+def decode_time(problem: AttentionProblem, limits: AttentionLimits, constants: AttentionConstants) -> KernelTime:
+    """Time of attention of few queries to many keys with the fastest split of the keys over blocks."""
+    moved, kv_bytes = attention_bytes(problem), _kv_bytes(problem)
+    resident = resident_share(kv_bytes, limits.cache_bytes, constants.resident_all, constants.resident_none)
+    per_byte = mean_s_per_byte(resident, constants.memory * limits.bandwidth_bytes_per_s, constants.cache_speedup)
+    partial = 8.0 * problem.batch * problem.heads * problem.seq_q * problem.head_dim
+    may_split = np.greater(problem.heads / np.asarray(problem.kv_heads), 1.0) | np.greater(constants.split_single, 0.0)
+    least = attention_flop(problem) / (constants.compute * limits.flop_per_s)
+    best: KernelTime | None = None
+    for split in SPLITS:
+        blocks = problem.batch * problem.kv_heads * float(split)
+        keys = np.ceil(np.maximum(problem.seq_kv / split, 1.0) / KEY_TILE) * KEY_TILE
+        each = constants.block_s + keys * constants.key_s * (problem.head_dim / 128.0)
+        compute = np.maximum(wave_count(blocks, limits.sms, constants.rounding) * each, least)
+        memory = (moved + (split * partial if split > 1 else 0.0)) * per_byte
+        memory = memory / bandwidth_share(blocks, limits.sms, constants.saturation)
+        fixed = constants.launch_s + np.asarray(constants.split_s if split > 1 else 0.0)
+        here = _joined(compute, memory, fixed, constants)
+        best = here if best is None else _faster(best, here, may_split)
+    assert best is not None
+    return best
+
+
+def _joined(compute: Floats, memory: Floats, fixed_s: Number, constants: AttentionConstants) -> KernelTime:
+    compute, memory = np.broadcast_arrays(compute, memory)
+    kernel = overlap_time_s(compute, memory, constants.overlap)
+    fixed = np.broadcast_to(np.asarray(fixed_s, dtype=np.float64), kernel.shape)
+    return KernelTime(fixed_s=fixed, compute_s=compute, memory_s=memory, kernel_s=kernel)
+
+
+def _faster(best: KernelTime, other: KernelTime, allowed: NDArray[np.bool_]) -> KernelTime:
+    better = allowed & (other.time_s < best.time_s)
+    return KernelTime(
+        fixed_s=np.where(better, other.fixed_s, best.fixed_s),
+        compute_s=np.where(better, other.compute_s, best.compute_s),
+        memory_s=np.where(better, other.memory_s, best.memory_s),
+        kernel_s=np.where(better, other.kernel_s, best.kernel_s),
+    )

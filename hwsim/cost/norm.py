@@ -1,0 +1,78 @@
+"""Row-wise kernels (softmax, layer norm, RMS norm, pooling) on a SIMT chip.
+
+A block takes a row, so long rows are serial inside a block and few rows leave multiprocessors idle; above about a
+thousand columns a row no longer stays in registers and is read again. Source: PyTorch's softmax switches kernel
+above 1,024 columns (``dispatch_softmax_forward``); the same knee comes out of fits to measured rows of V100,
+A100, P100 and MI100 unasked. Columns broadcast: (1, rows) and (chips, 1) give (chips, rows).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.cost.roofline import KernelTime, overlap_time_s
+from hwsim.cost.streaming import StreamConstants, StreamLimits, stream_memory_s
+
+__all__ = ["RowConstants", "RowProblem", "extra_pass_bytes", "row_time", "rows_in_turn_s"]
+
+Floats = NDArray[np.float64]
+Number = float | Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowProblem:
+    """Columns of row-wise work: its matrix, bytes of one read, all compulsory bytes, most re-reads."""
+
+    rows: Number
+    cols: Number
+    read_bytes: Number
+    moved_bytes: Number
+    rereads: Number = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowConstants(StreamConstants):
+    """Constants of row-wise kernels, beside those of streaming.
+
+    ``knee``: columns above which a row is read again; ``extra_pass``: how much of that read is paid. ``row_s``:
+    a block's fixed time a row; ``col_s``: its time for each column.
+    """
+
+    knee: Number = 1024.0
+    extra_pass: Number = 0.0
+    row_s: Number = 0.0
+    col_s: Number = 0.0
+
+
+def extra_pass_bytes(
+    cols: Number, read_bytes: Number, knee: Number, extra_pass: Number, rereads: Number = 1.0
+) -> Floats:
+    """Bytes read again because a row is longer than ``knee`` columns; never more than ``rereads`` whole reads.
+
+    >>> float(extra_pass_bytes(1024, 100.0, 1024, 0.5)), float(extra_pass_bytes(1025, 100.0, 1024, 0.5))
+    (0.0, 50.0)
+    """
+    return np.where(np.greater(cols, knee), np.minimum(extra_pass, rereads) * read_bytes, 0.0)
+
+
+def rows_in_turn_s(rows: Number, cols: Number, sms: Number, row_s: Number, col_s: Number) -> Floats:
+    """Time when each multiprocessor works through its rows one after the other; a partial turn costs a whole one.
+
+    >>> float(rows_in_turn_s(rows=11, cols=100, sms=10, row_s=1.0, col_s=0.01))
+    4.0
+    """
+    return np.asarray(np.ceil(rows / np.asarray(sms, dtype=np.float64)) * (row_s + cols * np.asarray(col_s)))
+
+
+def row_time(problem: RowProblem, compute_s: Number, limits: StreamLimits, constants: RowConstants) -> KernelTime:
+    """Time of row-wise kernels; ``compute_s`` is their arithmetic at the peak vector rate."""
+    again = extra_pass_bytes(problem.cols, problem.read_bytes, constants.knee, constants.extra_pass, problem.rereads)
+    memory = stream_memory_s(problem.moved_bytes + again, problem.moved_bytes, problem.rows, limits, constants)
+    turns = rows_in_turn_s(problem.rows, problem.cols, limits.sms, constants.row_s, constants.col_s)
+    compute, memory = np.broadcast_arrays(np.maximum(turns, compute_s / constants.compute), memory)
+    kernel = overlap_time_s(constants.floor_s, overlap_time_s(compute, memory, constants.overlap), constants.overlap)
+    fixed = np.broadcast_to(np.asarray(constants.launch_s, dtype=np.float64), kernel.shape)
+    return KernelTime(fixed_s=fixed, compute_s=compute, memory_s=memory, kernel_s=kernel)

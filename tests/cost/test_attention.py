@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hwsim.cost.attention import (
+    AttentionConstants,
+    AttentionLimits,
+    AttentionProblem,
+    attention_bytes,
+    attention_flop,
+    decode_time,
+    prefill_time,
+)
+
+CHIP = AttentionLimits(sms=10.0, flop_per_s=1e12, bandwidth_bytes_per_s=np.inf, cache_bytes=0.0)
+DRAM = AttentionLimits(sms=10.0, flop_per_s=np.inf, bandwidth_bytes_per_s=1e9, cache_bytes=0.0)
+
+
+def problem(**changes: float) -> AttentionProblem:
+    sizes = {"batch": 1.0, "heads": 10.0, "kv_heads": 10.0, "seq_q": 128.0, "seq_kv": 128.0, "head_dim": 128.0}
+    return AttentionProblem(**{**sizes, "causal": 0.0, **changes})
+
+
+def test_keys_and_values_are_read_once_for_all_heads_of_a_group():
+    """Q and output 2 x 10 x 128 x 128 x 2 bytes; K and V 2 x 2 x 128 x 128 x 2."""
+    assert attention_bytes(problem(kv_heads=2.0)) == 655360 + 131072
+
+
+def test_a_causal_mask_halves_the_work_but_for_the_diagonal():
+    full, masked = attention_flop(problem()), attention_flop(problem(causal=1.0))
+    assert masked / full == (128 - 63.5) / 128
+
+
+def test_one_tile_a_multiprocessor_takes_its_products_over_the_rate():
+    """Ten heads of one 128-query tile on ten multiprocessors: 4 x 10 x 128 x 128 x 128 FLOP at 1 TFLOP/s."""
+    assert prefill_time(problem(), CHIP, AttentionConstants()).time_s == pytest.approx(4 * 10 * 128**3 / 1e12)
+
+
+def test_a_partial_last_wave_of_query_tiles_costs_a_full_one():
+    full = prefill_time(problem(), CHIP, AttentionConstants()).time_s
+    assert prefill_time(problem(heads=11.0, kv_heads=11.0), CHIP, AttentionConstants()).time_s == pytest.approx(
+        2 * full
+    )
+
+
+def test_packing_a_group_of_heads_fills_the_tile_that_short_queries_leave_empty():
+    """Ten query heads of 12 queries share one tile of 120 rows instead of filling ten tiles."""
+    few = problem(seq_q=12.0, kv_heads=1.0, batch=10.0)
+    apart = prefill_time(few, CHIP, AttentionConstants()).time_s
+    packed = prefill_time(few, CHIP, AttentionConstants(packed=1.0)).time_s
+    assert apart == pytest.approx(10 * packed)
+
+
+def test_a_narrow_head_runs_at_its_share_of_the_rate():
+    wide = prefill_time(problem(), CHIP, AttentionConstants(narrow=0.5)).time_s
+    narrow = prefill_time(problem(head_dim=64.0), CHIP, AttentionConstants(narrow=0.5)).time_s
+    assert narrow == pytest.approx(wide)
+
+
+def test_decode_reads_keys_and_values_at_the_reachable_bandwidth():
+    one = problem(seq_q=1.0, seq_kv=100000.0)
+    time = decode_time(one, DRAM, AttentionConstants(memory=0.5)).time_s
+    assert time == pytest.approx(float(attention_bytes(one)) / 0.5e9)
+
+
+def test_a_lone_head_splits_its_keys_over_the_multiprocessors():
+    lone = problem(seq_q=1.0, seq_kv=8192.0, heads=1.0, kv_heads=1.0)
+    whole = decode_time(lone, CHIP, AttentionConstants(key_s=1e-6, split_single=0.0)).time_s
+    split = decode_time(lone, CHIP, AttentionConstants(key_s=1e-6, split_single=1.0)).time_s
+    assert whole == pytest.approx(8192e-6)
+    assert split == pytest.approx(13 * 64e-6), "128 blocks of 64 keys take 13 turns on ten multiprocessors"
+
+
+def test_a_split_is_not_taken_when_its_reduction_costs_more_than_it_saves():
+    lone = problem(seq_q=1.0, seq_kv=8192.0, heads=1.0, kv_heads=1.0)
+    assert decode_time(lone, CHIP, AttentionConstants(key_s=1e-6, split_s=1.0)).time_s == pytest.approx(8192e-6)
+
+
+@given(seq=st.integers(1, 10**5), more=st.integers(0, 10**5), causal=st.sampled_from([0.0, 1.0]))
+def test_a_longer_prefill_never_takes_less_time(seq, more, causal):
+    constants = AttentionConstants(compute=0.6, memory=0.5, block_s=1e-6, rounding=1.0, overlap=1.5)
+    chip = AttentionLimits(sms=np.array([[100.0]]), flop_per_s=1e15, bandwidth_bytes_per_s=2e12, cache_bytes=4e7)
+    short, long = (
+        prefill_time(problem(seq_q=float(s), seq_kv=float(s), causal=causal), chip, constants).time_s
+        for s in (seq, seq + more)
+    )
+    assert np.all(long >= short * (1 - 1e-9))

@@ -1,0 +1,47 @@
+"""The same values in another number format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from hwsim.graph.operator import Array, register
+from hwsim.graph.tensor import AUTO, BITS, TensorType
+from hwsim.graph.work import Work
+from hwsim.operators.checks import expect_inputs
+from hwsim.operators.layout import move_work
+from hwsim.operators.precision import dtype_of, narrow
+from hwsim.registry import unknown_name
+
+__all__ = ["Cast"]
+
+
+@register
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """x in ``format``; 'auto' is the format of the graph's activations."""
+
+    kind: ClassVar[str] = "cast"
+    format: str = AUTO
+
+    def __post_init__(self) -> None:
+        if self.format != AUTO and self.format not in BITS:
+            raise unknown_name("number format", self.format, (*BITS, AUTO))
+
+    def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
+        """The input's shape in the new format."""
+        expect_inputs(self.kind, inputs, 1)
+        return (TensorType(inputs[0].shape, self.format),)
+
+    def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
+        """One contiguous Move that reads one format and writes the other; none when both are the same."""
+        (x,), (y,) = inputs, outputs
+        return () if x.format == y.format else (move_work(self.kind, inputs, y, contiguous=True),)
+
+    def reference(self, *arrays: Array) -> tuple[Array, ...]:
+        """Values rounded to the format (to float32 where NumPy lacks it); 'auto' leaves them as they are."""
+        (x,) = arrays
+        return (x if self.format == AUTO else narrow(x, np.empty(0, dtype_of(self.format))),)

@@ -1,0 +1,122 @@
+"""What element-wise operators share: functions of one tensor, of two, and gated pairs.
+
+An operator's file gives its counts per element and its formula; special functions (exp, tanh, erf,
+reciprocal) are counted apart from plain arithmetic because hardware runs them on other units.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from hwsim.graph.operator import Array
+from hwsim.graph.tensor import TensorType
+from hwsim.graph.work import Map, Work
+from hwsim.operators.checks import broadcast, expect_inputs, expect_shape
+from hwsim.operators.precision import narrow, result_format, widen
+
+__all__ = ["Binary", "Gated", "Unary", "map_work"]
+
+
+def map_work(kind: str, inputs: Sequence[TensorType], output: TensorType, flop: int, special: int) -> Map:
+    """A Map that reads each input once and writes the output once; counts are per output element."""
+    return Map(
+        kernel=kind,
+        elements=output.elements,
+        flop_per_element=flop,
+        special_per_element=special,
+        bytes_in=sum(t.size_bytes for t in inputs),
+        bytes_out=output.size_bytes,
+        format=output.format,
+    )
+
+
+class _Elementwise(ABC):
+    """An operator whose every output element depends on one element of each input."""
+
+    __slots__ = ()
+
+    kind: ClassVar[str]
+    flop_per_element: ClassVar[int]
+    special_per_element: ClassVar[int] = 0
+
+    def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
+        """One Map with this function's counts an element."""
+        return (map_work(self.kind, inputs, outputs[0], self.flop_per_element, self.special_per_element),)
+
+
+class Unary(_Elementwise):
+    """A function of one tensor of any shape."""
+
+    __slots__ = ()
+
+    def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
+        """Shape and format of the input; raises ShapeError unless there is exactly one."""
+        expect_inputs(self.kind, inputs, 1)
+        return (TensorType(inputs[0].shape, inputs[0].format),)
+
+    def reference(self, *arrays: Array) -> tuple[Array, ...]:
+        """Values with the input's dtype, computed in float32 (float64 for float64)."""
+        (x,) = arrays
+        return (narrow(self.value(widen(x)), x),)
+
+    @abstractmethod
+    def value(self, x: Array) -> Array:
+        """The function itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Binary(_Elementwise):
+    """A function of two tensors that broadcast, or of one tensor and the number ``scalar``."""
+
+    scalar: float | None = None
+
+    def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
+        """The broadcast shape in the first activation's format; raises ShapeError when shapes do not broadcast."""
+        expect_inputs(self.kind, inputs, 2 if self.scalar is None else 1)
+        return (TensorType(broadcast(self.kind, inputs), result_format(inputs)),)
+
+    def reference(self, *arrays: Array) -> tuple[Array, ...]:
+        """Values with the wider of both dtypes, computed in float32 (float64 for float64)."""
+        if self.scalar is not None:
+            (x,) = arrays
+            wide = widen(x)
+            return (narrow(self.value(wide, np.asarray(self.scalar, wide.dtype)), x),)
+        a, b = arrays
+        like = np.empty(0, np.result_type(a.dtype, b.dtype))
+        if np.issubdtype(like.dtype, np.integer):
+            return (narrow(self.value(a.astype(np.int64), b.astype(np.int64)), like),)
+        return (narrow(self.value(widen(a), widen(b)), like),)
+
+    @abstractmethod
+    def value(self, a: Array, b: Array) -> Array:
+        """The function itself."""
+
+
+class Gated(_Elementwise):
+    """f(gate) x up for two tensors of one shape: the middle of a gated feed-forward block.
+
+    Source: N. Shazeer, GLU Variants Improve Transformer, 2020, eq. 5 and 6.
+    """
+
+    __slots__ = ()
+
+    def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
+        """Shape and format of the gate; raises ShapeError unless ``up`` has the gate's shape."""
+        expect_inputs(self.kind, inputs, 2)
+        gate, up = inputs
+        expect_shape(self.kind, "up", up, gate.shape)
+        return (TensorType(gate.shape, gate.format),)
+
+    def reference(self, *arrays: Array) -> tuple[Array, ...]:
+        """Values with the gate's dtype, computed in float32 (float64 for float64)."""
+        gate, up = arrays
+        return (narrow(self.value(widen(gate)) * widen(up), gate),)
+
+    @abstractmethod
+    def value(self, gate: Array) -> Array:
+        """The function of the gate."""

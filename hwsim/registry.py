@@ -8,9 +8,11 @@ from typing import TypeVar
 
 from hwsim.errors import InputError, UnknownNameError
 
-__all__ = ["Registry", "suggest", "unknown_name"]
+__all__ = ["Registry", "known_names", "suggest", "unknown_name"]
 
 T = TypeVar("T")
+_LISTED = 40
+_LONGEST = 80  # of an unknown name, so that a message stays one line
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -23,14 +25,23 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
+def known_names(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest one, if any, and the first forty known ones.
+
+    >>> known_names("row", ["rows", "cols"])
+    "; did you mean 'rows'? Known: rows, cols"
+    """
+    names = list(known)
+    listed = ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
+    hint = suggest(name[:_LONGEST], names)
+    return f"{hint} Known: {listed}" if hint else f"; known: {listed or 'none'}"
+
+
 def unknown_name(what: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """The error for a name that is not among the known ones: nearest name, else the list."""
     names = sorted(known)
-    hint = suggest(name, names)
-    if not hint:
-        shown = ", ".join(names[:40]) + (", ..." if len(names) > 40 else "")
-        hint = f"; known: {shown or 'none'}"
-    return UnknownNameError(f"no {what} named '{name}'{hint}")
+    hint = suggest(name[:_LONGEST], names) or known_names(name, names)
+    return UnknownNameError(f"no {what} named '{name[:_LONGEST]}'{hint}")
 
 
 class Registry(Mapping[str, T]):

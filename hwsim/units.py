@@ -13,11 +13,16 @@ from types import MappingProxyType
 
 from hwsim.errors import UnitError
 
-__all__ = ["DIMENSIONS", "format_quantity", "parse_quantity"]
+__all__ = ["DIMENSIONS", "base_unit", "format_quantity", "parse_quantity", "shown"]
 
-_SI: Mapping[str, float] = MappingProxyType(
-    {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3, "": 1.0}
-    | {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
+# What to multiply and what to divide by; a division by a power of ten rounds once, so that "20 us" is exactly 2e-5.
+Factor = tuple[float, float]
+
+_SI: Mapping[str, Factor] = MappingProxyType(
+    {"f": (1.0, 1e15), "p": (1.0, 1e12), "n": (1.0, 1e9), "m": (1.0, 1e3), "": (1.0, 1.0)}
+    | dict.fromkeys(("u", "\u00b5", "\u03bc"), (1.0, 1e6))  # the micro sign and the Greek letter
+    | {"k": (1e3, 1.0), "K": (1e3, 1.0), "M": (1e6, 1.0), "G": (1e9, 1.0)}
+    | {"T": (1e12, 1.0), "P": (1e15, 1.0), "E": (1e18, 1.0)}
 )
 _BINARY: Mapping[str, float] = MappingProxyType(
     {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50}
@@ -42,26 +47,55 @@ DIMENSIONS: Mapping[str, tuple[Mapping[str, float], bool, str]] = MappingProxyTy
     }
 )
 
+_LONGEST = 200
 _QUANTITY = re.compile(r"^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S.*?)?\s*$")
 
 
-def _factor(unit: str, dimension: str) -> float | None:
+def _factor(unit: str, dimension: str) -> Factor | None:
     bases, binary, _ = DIMENSIONS[dimension]
     if unit in bases:
-        return bases[unit]
+        return (bases[unit], 1.0) if bases[unit] >= 1.0 else (1.0, round(1.0 / bases[unit]))
     for base, scale in bases.items():
-        if unit.endswith(base):
+        if unit.endswith(base) and scale >= 1.0:
             prefix = unit[: -len(base)]
             if prefix in _SI:
-                return _SI[prefix] * scale
+                times, per = _SI[prefix]
+                return times * scale, per
             if binary and prefix in _BINARY:
-                return _BINARY[prefix] * scale
+                return _BINARY[prefix] * scale, 1.0
     return None
 
 
+def base_unit(dimension: str) -> str:
+    """The unit in which :func:`parse_quantity` returns values of a dimension.
+
+    >>> base_unit("J/byte")
+    'J/B'
+    """
+    return next(iter(DIMENSIONS[dimension][0]))
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """What stands in a file as a message shows it: on one line, cut to ``limit`` characters.
+
+    >>> shown("900 Gb/s"), shown(True), shown({})
+    ("'900 Gb/s'", 'true', 'a mapping')
+    """
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = str(value)[: limit + 1]
+    cut = text if len(text) <= limit else f"{text[:limit]}..."
+    return repr(cut) if isinstance(value, str) else cut
+
+
 def _wanted(dimension: str) -> str:
-    bases, _, example = DIMENSIONS[dimension]
-    return f"write a number and the unit '{next(iter(bases))}', e.g. '{example}'"
+    return f"write a number and the unit '{base_unit(dimension)}', e.g. '{DIMENSIONS[dimension][2]}'"
 
 
 def parse_quantity(value: object, dimension: str, *, minimum: float = 0.0, exclusive: bool = False) -> float:
@@ -82,22 +116,24 @@ def parse_quantity(value: object, dimension: str, *, minimum: float = 0.0, exclu
     52428800.0
     """
     if not isinstance(value, str):
-        raise UnitError(f"{_wanted(dimension)}, not {value!r}")
-    match = _QUANTITY.match(value[:200])
-    if match is None or len(value) > 200:
-        raise UnitError(f"{_wanted(dimension)}, not '{value[:60]}'")
+        missing = " (the unit is missing)" if isinstance(value, int | float) and not isinstance(value, bool) else ""
+        raise UnitError(f"{_wanted(dimension)}, not {shown(value)}{missing}")
+    match = _QUANTITY.match(value) if len(value) <= _LONGEST else None
+    if match is None:
+        raise UnitError(f"{_wanted(dimension)}, not {shown(value)}")
     number, unit = float(match[1]), match[2]
     if unit is None:
-        raise UnitError(f"{_wanted(dimension)}, not '{value}' (the unit is missing)")
+        raise UnitError(f"{_wanted(dimension)}, not {shown(value)} (the unit is missing)")
     factor = _factor(unit, dimension)
     if factor is None:
-        raise UnitError(f"{_wanted(dimension)}, not '{value}'")
-    result = number * factor
+        raise UnitError(f"{_wanted(dimension)}, not {shown(value)}")
+    times, per = factor
+    result = number * times / per
     if not math.isfinite(result):
-        raise UnitError(f"{_wanted(dimension)}, a finite one, not '{value}'")
+        raise UnitError(f"{_wanted(dimension)}, a finite one, not {shown(value)}")
     if result < minimum or (exclusive and result == minimum):
         bound = "greater than" if exclusive else "at least"
-        raise UnitError(f"write a value {bound} {minimum:g}, not '{value}'")
+        raise UnitError(f"write a value {bound} {minimum:g}, not {shown(value)}")
     return result
 
 

@@ -16,13 +16,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Any, get_args, get_type_hints
+from typing import Any, cast, get_args, get_type_hints
 
 from hwsim.errors import InputError, UnitError
-from hwsim.registry import suggest
-from hwsim.units import DIMENSIONS, parse_quantity
+from hwsim.registry import known_names, suggest
+from hwsim.units import DIMENSIONS, parse_quantity, shown
 
-__all__ = ["Choice", "Count", "Formats", "Key", "Quantity", "Ratio", "SpecField", "Text", "evolve", "spec_fields"]
+__all__ = [
+    "Choice",
+    "Count",
+    "Formats",
+    "Key",
+    "Marker",
+    "Names",
+    "Quantity",
+    "Ratio",
+    "SpecField",
+    "Text",
+    "evolve",
+    "spec_fields",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +65,7 @@ class Count:
     def parse(self, raw: object) -> int:
         """The number; raises InputError."""
         if isinstance(raw, bool) or not isinstance(raw, int) or raw < self.minimum:
-            raise InputError(f"write a whole number of at least {self.minimum}, not {raw!r}")
+            raise InputError(f"write a whole number of at least {self.minimum}, not {shown(raw)}")
         return raw
 
     def schema(self) -> dict[str, Any]:
@@ -72,7 +85,8 @@ class Ratio:
         """The number; raises InputError."""
         plain = isinstance(raw, int | float) and not isinstance(raw, bool)
         if not plain or not math.isfinite(raw) or not self.low <= raw <= self.high:  # type: ignore[operator, arg-type]
-            raise InputError(f"write a number from {self.low:g} to {self.high:g}, not {raw!r}")
+            wanted = f"from {self.low:g} to {self.high:g}" if math.isfinite(self.high) else f"of at least {self.low:g}"
+            raise InputError(f"write a number {wanted}, not {shown(raw)}")
         return float(raw)  # type: ignore[arg-type]
 
     def schema(self) -> dict[str, Any]:
@@ -90,7 +104,7 @@ class Text:
     def parse(self, raw: object) -> str:
         """The text; raises InputError."""
         if not isinstance(raw, str) or not raw.strip():
-            raise InputError(f"write some text, not {raw!r}")
+            raise InputError(f"write some text, not {shown(raw)}")
         return raw
 
     def schema(self) -> dict[str, Any]:
@@ -109,11 +123,11 @@ class Choice:
         """The word; raises InputError."""
         if not self.words:
             if not isinstance(raw, bool):
-                raise InputError(f"write true or false, not {raw!r}")
+                raise InputError(f"write true or false, not {shown(raw)}")
             return raw
-        if raw not in self.words:
-            hint = suggest(str(raw), self.words)
-            raise InputError(f"write one of {', '.join(self.words)}, not {raw!r}{hint}")
+        if not isinstance(raw, str) or raw not in self.words:
+            hint = suggest(raw[:60], self.words) if isinstance(raw, str) else ""
+            raise InputError(f"write one of {', '.join(self.words)}, not {shown(raw)}{hint}")
         return raw
 
     def schema(self) -> dict[str, Any]:
@@ -132,17 +146,47 @@ class Formats:
     def parse(self, raw: object) -> Mapping[str, float]:
         """The mapping; raises InputError."""
         if not isinstance(raw, Mapping):
-            raise InputError(f"write a mapping from number formats to values, not {raw!r}")
-        for name in raw:
-            if self.names and name not in self.names:
-                raise InputError(
-                    f"no number format '{name}'{suggest(str(name), self.names)}; known: {', '.join(self.names)}"
-                )
-        return MappingProxyType({str(name): self.of.parse(value) for name, value in raw.items()})
+            raise InputError(f"write a mapping from names to values, not {shown(raw)}")
+        return MappingProxyType({self.parse_name(name): self.of.parse(value) for name, value in raw.items()})
+
+    def parse_name(self, name: object) -> str:
+        """A name of the mapping; raises InputError."""
+        if not isinstance(name, str) or (self.names and name not in self.names):
+            raise InputError(f"no number format {shown(name)}{known_names(str(name), self.names)}")
+        return name
 
     def schema(self) -> dict[str, Any]:
         """JSON Schema of the YAML value."""
-        return {"type": "object", "additionalProperties": self.of.schema()}
+        names = {"propertyNames": {"enum": list(self.names)}} if self.names else {}
+        return {"type": "object", "additionalProperties": self.of.schema()} | names
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """A list of names, each at most once; only of ``words`` if there are any."""
+
+    key: str
+    words: tuple[str, ...] = ()
+
+    def parse(self, raw: object) -> tuple[str, ...]:
+        """The names; raises InputError."""
+        if not isinstance(raw, list | tuple):
+            raise InputError(f"write a list of names, e.g. '[a, b]', not {shown(raw)}")
+        seen: set[str] = set()
+        for name in raw:
+            if not isinstance(name, str) or not name.strip():
+                raise InputError(f"write a list of names, each a text, not {shown(name)}")
+            if self.words and name not in self.words:
+                raise InputError(f"no {shown(name)} here{known_names(name, self.words)}")
+            if name in seen:
+                raise InputError(f"{shown(name)} stands twice; keep one")
+            seen.add(name)
+        return tuple(raw)
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the YAML value."""
+        item: dict[str, Any] = {"enum": list(self.words)} if self.words else {"type": "string"}
+        return {"type": "array", "items": item, "uniqueItems": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +196,7 @@ class Key:
     key: str
 
 
-Marker = Quantity | Count | Ratio | Text | Choice | Formats | Key
+Marker = Quantity | Count | Ratio | Text | Choice | Formats | Names | Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +215,13 @@ class SpecField:
         return self.marker.key
 
 
-@cache
 def spec_fields(spec: type[Any]) -> Mapping[str, SpecField]:
     """The marked fields of a spec class by YAML key."""
+    return _spec_fields(cast("Any", spec))
+
+
+@cache
+def _spec_fields(spec: Any) -> Mapping[str, SpecField]:
     hints = get_type_hints(spec, include_extras=True)
     found: dict[str, SpecField] = {}
     for item in dataclasses.fields(spec):
@@ -205,7 +253,7 @@ def _set(spec: Any, keys: list[str], value: object, path: str) -> Any:
     head, rest = keys[0], keys[1:]
     field = known.get(head)
     if field is None:
-        raise InputError(f"{path}: no field '{head}'{suggest(head, known)}; known: {', '.join(known)}")
+        raise InputError(f"{path}: no field '{head}'{known_names(head, known)}")
     old = getattr(spec, field.name)
     if isinstance(field.marker, Key):
         if not rest:
@@ -229,7 +277,7 @@ def _first(old: Any) -> str:
 def _set_item(items: tuple[Any, ...], keys: list[str], value: object, path: str) -> tuple[Any, ...]:
     names = [item.name for item in items]
     if keys[0] not in names:
-        raise InputError(f"{path}: no item named '{keys[0]}'{suggest(keys[0], names)}; known: {', '.join(names)}")
+        raise InputError(f"{path}: no item named '{keys[0]}'{known_names(keys[0], names)}")
     if len(keys) == 1:
         raise InputError(f"{path}: names an item; write one of its fields after it")
     return tuple(_set(i, keys[1:], value, path) if i.name == keys[0] else i for i in items)

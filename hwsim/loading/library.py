@@ -1,0 +1,207 @@
+"""Where files with a name are found: the path itself, ./device_specs, the installed library, HWSIM_PATH."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hwsim.errors import InputError
+from hwsim.loading.document import read_file
+from hwsim.loading.faults import Faults
+from hwsim.registry import unknown_name
+
+__all__ = [
+    "Kind",
+    "cached",
+    "find",
+    "find_by_alias",
+    "find_reference",
+    "list_devices",
+    "list_scenarios",
+    "list_sweeps",
+    "list_systems",
+]
+
+T = TypeVar("T")
+_SUFFIXES = (".yaml", ".yml")
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of file: what messages call it, its folder, and a folder inside that belongs to another kind."""
+
+    what: str
+    folder: str
+    inside: str = ""
+    not_inside: str = ""
+
+    def folders(self) -> Iterator[Path]:
+        """The folders searched, first hit wins: working directory, installed library, each entry of HWSIM_PATH."""
+        roots = [Path(), _PACKAGE / "_library", _PACKAGE.parent]
+        if (_PACKAGE / "_library").is_dir():  # an installed package has no library beside it
+            roots.pop()
+        for root in roots:
+            yield root / self.folder / self.inside
+        for entry in os.environ.get("HWSIM_PATH", "").split(os.pathsep):
+            if entry:
+                yield Path(entry) / self.folder / self.inside
+                yield Path(entry) / self.inside
+
+    def files(self) -> dict[str, Path]:
+        """The files by their names; of two with one name the first in search order."""
+        found: dict[str, Path] = {}
+        for folder in self.folders():
+            if not folder.is_dir():
+                continue
+            for path in sorted(p for suffix in _SUFFIXES for p in folder.rglob(f"*{suffix}")):
+                inside = path.relative_to(folder).parts[:-1]
+                if not (self.not_inside and self.not_inside in inside):
+                    found.setdefault(path.stem, path)
+        return found
+
+
+DEVICE = Kind("device", "device_specs", not_inside="systems")
+SYSTEM = Kind("system", "device_specs", inside="systems")
+SCENARIO = Kind("scenario", "scenarios")
+SWEEP = Kind("sweep", "sweeps")
+
+
+def is_path(name: str) -> bool:
+    """Whether a name is meant as the path of a file."""
+    return name.endswith(_SUFFIXES)
+
+
+def find(kind: Kind, name: str) -> Path:
+    """The file of that name, or at that path.
+
+    Raises:
+        InputError: the name has folders in it, or there is no file at the path.
+        UnknownNameError: the library has none of that name; the nearest is suggested.
+    """
+    if is_path(name):
+        path = Path(name)
+        if not path.is_file():
+            what = "is a folder; name a file in it" if path.is_dir() else "no such file"
+            raise InputError(f"{name}: {what}")
+        return path
+    if not name or any(mark in name for mark in "/\\\0") or ".." in name:
+        raise InputError(f"{name!r}: a name has no '/' or '..'; write a plain name, or a path that ends in .yaml")
+    for folder in kind.folders():
+        for suffix in _SUFFIXES:
+            path = folder / f"{name}{suffix}"
+            if path.is_file():
+                return path
+    files = kind.files()
+    if name in files:
+        return files[name]
+    raise unknown_name(kind.what, name, files)
+
+
+def find_reference(kind: Kind, name: str, beside: Path) -> Path:
+    """The file that another file names: one beside it, else one of the library.
+
+    A path is taken from the folder of the file that names it and may not leave that folder.
+
+    Raises:
+        InputError: a path with ``..`` or from the root of the file system.
+        UnknownNameError: there is none of that name.
+    """
+    if is_path(name):
+        if ".." in Path(name).parts or Path(name).is_absolute():
+            raise InputError(f"{name!r}: a file names others by name, or by a path below its own folder")
+        return find(kind, str(beside.parent / name))
+    if name and not any(mark in name for mark in "/\\\0") and ".." not in name:
+        own = beside.parent / f"{name}.yaml"
+        if own.is_file() and own.parent.name == (kind.inside or own.parent.name) and own != beside:
+            return own
+    return find(kind, name)
+
+
+def list_devices() -> tuple[str, ...]:
+    """Names of all devices the search finds."""
+    return tuple(sorted(DEVICE.files()))
+
+
+def list_systems() -> tuple[str, ...]:
+    """Names of all systems of several devices."""
+    return tuple(sorted(SYSTEM.files()))
+
+
+def list_scenarios() -> tuple[str, ...]:
+    """Names of all scenarios."""
+    return tuple(sorted(SCENARIO.files()))
+
+
+def list_sweeps() -> tuple[str, ...]:
+    """Names of all sweeps."""
+    return tuple(sorted(SWEEP.files()))
+
+
+_CACHE: dict[tuple[str, Path], tuple[tuple[Any, ...], Any]] = {}
+
+
+def stamp(path: Path) -> tuple[str, int, int]:
+    """What tells one version of a file from another."""
+    status = path.stat()
+    return str(path), status.st_mtime_ns, status.st_size
+
+
+def cached(what: str, path: Path, load: Callable[[], tuple[T, tuple[Path, ...]]]) -> T:
+    """What ``load`` makes of a file, kept until the file or one it was made from changes.
+
+    ``load`` returns the result and the files it was made from.
+    """
+    key = (what, path.absolute())
+    if key in _CACHE:
+        stamps, result = _CACHE[key]
+        if all(Path(old[0]).is_file() and stamp(Path(old[0])) == old for old in stamps):
+            return result  # type: ignore[no-any-return]
+    made, sources = load()
+    _CACHE[key] = (tuple(stamp(source.absolute()) for source in sources), made)
+    return made
+
+
+def find_by_alias(alias: str) -> str:
+    """The name of the device that measured data call by that name.
+
+    Upper and lower case, spaces, dashes and underscores make no difference.
+
+    Raises:
+        UnknownNameError: no device lists the alias.
+        InputError: two devices list it.
+    """
+    wanted = _folded(alias)
+    names = DEVICE.files()
+    for name in names:
+        if _folded(name) == wanted:
+            return name
+    aliases = {name: cached("aliases", path, partial(_read_aliases, path)) for name, path in names.items()}
+    owners = [name for name, known in aliases.items() if wanted in map(_folded, known)]
+    if len(owners) > 1:
+        raise InputError(f"alias '{alias}' is listed by {' and '.join(owners)}; keep it in one of them")
+    if not owners:
+        raise unknown_name("device with the alias", alias, [a for known in aliases.values() for a in known])
+    return owners[0]
+
+
+def _folded(name: str) -> str:
+    return "".join(c for c in name.casefold() if c not in " -_")
+
+
+def _read_aliases(path: Path) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+    return _aliases(path), (path,)
+
+
+def _aliases(path: Path) -> tuple[str, ...]:
+    """The aliases in a file; one that cannot be read has none here, and says why when it is loaded."""
+    try:
+        node = read_file(path, Faults()).child("aliases")
+    except InputError:
+        return ()
+    listed = node.plain() if node is not None else ()
+    return tuple(item for item in listed if isinstance(item, str)) if isinstance(listed, list) else ()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from hwsim.errors import InputError
 from hwsim.graph.graph import GraphBuilder
 from hwsim.graph.operator import Operator
 from hwsim.graph.tensor import Tensor
@@ -18,6 +19,7 @@ from hwsim.operators.add import Add
 from hwsim.operators.attention import Attention
 from hwsim.operators.batchnorm import BatchNorm
 from hwsim.operators.conv2d import Conv2d
+from hwsim.operators.conv3d import Conv3d
 from hwsim.operators.embedding import Embedding
 from hwsim.operators.gelu import Gelu
 from hwsim.operators.gelu_mul import GeluMul
@@ -46,10 +48,12 @@ from hwsim.registry import unknown_name
 __all__ = [
     "Pair",
     "activation",
+    "adaptive_average",
     "add",
     "attention",
     "batch_norm",
     "conv",
+    "conv3d",
     "conv_bn_act",
     "embedding",
     "flatten",
@@ -58,9 +62,11 @@ __all__ = [
     "group_norm",
     "layer_norm",
     "linear",
+    "linear_weights",
     "merge_heads",
     "mlp",
     "multiply",
+    "norm_weights",
     "pair",
     "pool",
     "rms_norm",
@@ -74,6 +80,7 @@ Pair = int | tuple[int, int]
 _ACTIVATIONS: Mapping[str, Operator] = MappingProxyType(
     {
         "gelu": Gelu(),
+        "gelu_tanh": Gelu(approximate=True),
         "hardsigmoid": HardSigmoid(),
         "hardswish": HardSwish(),
         "quick_gelu": QuickGelu(),
@@ -84,7 +91,9 @@ _ACTIVATIONS: Mapping[str, Operator] = MappingProxyType(
         "tanh": Tanh(),
     }
 )
-_GATES: Mapping[str, Operator] = MappingProxyType({"gelu": GeluMul(), "silu": SiluMul()})
+_GATES: Mapping[str, Operator] = MappingProxyType(
+    {"gelu": GeluMul(), "gelu_tanh": GeluMul(approximate=True), "silu": SiluMul()}
+)
 
 
 def pair(value: Pair) -> tuple[int, int]:
@@ -113,11 +122,21 @@ def multiply(b: GraphBuilder, x: Tensor, y: Tensor, name: str = "mul") -> Tensor
 
 def linear(b: GraphBuilder, x: Tensor, features: int, *, bias: bool = True, name: str = "linear") -> Tensor:
     """(..., features) from (..., k), with weight (features, k)."""
+    return b.add(Linear(), x, *linear_weights(b, features, x.shape[-1], bias=bias, name=name), name=name)
+
+
+def linear_weights(b: GraphBuilder, n: int, k: int, *, bias: bool = True, name: str) -> tuple[Tensor, ...]:
+    """Weight (n, k) and, if asked, bias (n): for layers used by more than one phase."""
     with b.scope(name):
-        operands = [b.weight("weight", (features, x.shape[-1]))]
-        if bias:
-            operands.append(b.weight("bias", (features,)))
-    return b.add(Linear(), x, *operands, name=name)
+        weight = b.weight("weight", (n, k))
+        return (weight, b.weight("bias", (n,))) if bias else (weight,)
+
+
+def norm_weights(b: GraphBuilder, size: int, *, shift: bool = True, name: str) -> tuple[Tensor, ...]:
+    """Scale gamma and, if asked, shift beta: for layers used by more than one phase."""
+    with b.scope(name):
+        gamma = b.weight("gamma", (size,))
+        return (gamma, b.weight("beta", (size,))) if shift else (gamma,)
 
 
 def conv(
@@ -142,6 +161,25 @@ def conv(
             operands.append(b.weight("bias", (channels,)))
     op = Conv2d(stride=pair(stride), padding=pads, dilation=(dh, dw), groups=groups)
     return b.add(op, x, *operands, name=name)
+
+
+def conv3d(
+    b: GraphBuilder,
+    x: Tensor,
+    channels: int,
+    kernel: tuple[int, int, int],
+    *,
+    stride: tuple[int, int, int] = (1, 1, 1),
+    padding: tuple[int, ...] = (0, 0, 0),
+    bias: bool = True,
+    name: str = "conv",
+) -> Tensor:
+    """A convolution of (batch, channels, frames, height, width); ``padding`` as :class:`Conv3d` takes it."""
+    with b.scope(name):
+        operands = [b.weight("weight", (channels, x.shape[1], *kernel))]
+        if bias:
+            operands.append(b.weight("bias", (channels,)))
+    return b.add(Conv3d(stride=stride, padding=padding), x, *operands, name=name)
 
 
 def batch_norm(b: GraphBuilder, x: Tensor, name: str = "bn") -> Tensor:
@@ -170,25 +208,20 @@ def conv_bn_act(
     return activation(b, x, act, name=f"{name}_{act}")
 
 
-def layer_norm(b: GraphBuilder, x: Tensor, name: str = "norm") -> Tensor:
-    """Layer normalisation over the last axis, with scale and shift."""
-    with b.scope(name):
-        operands = (b.weight("gamma", x.shape[-1:]), b.weight("beta", x.shape[-1:]))
+def layer_norm(b: GraphBuilder, x: Tensor, name: str = "norm", *, affine: bool = True) -> Tensor:
+    """Layer normalisation over the last axis, with scale and shift unless ``affine`` is off."""
+    operands = norm_weights(b, x.shape[-1], name=name) if affine else ()
     return b.add(LayerNorm(), x, *operands, name=name)
 
 
 def rms_norm(b: GraphBuilder, x: Tensor, name: str = "norm") -> Tensor:
     """Root-mean-square normalisation over the last axis, with scale."""
-    with b.scope(name):
-        gamma = b.weight("gamma", x.shape[-1:])
-    return b.add(RmsNorm(), x, gamma, name=name)
+    return b.add(RmsNorm(), x, *norm_weights(b, x.shape[-1], shift=False, name=name), name=name)
 
 
 def group_norm(b: GraphBuilder, x: Tensor, groups: int, name: str = "norm") -> Tensor:
     """Normalisation over groups of channels (axis 1), with scale and shift per channel."""
-    with b.scope(name):
-        operands = (b.weight("gamma", x.shape[1:2]), b.weight("beta", x.shape[1:2]))
-    return b.add(GroupNorm(groups), x, *operands, name=name)
+    return b.add(GroupNorm(groups), x, *norm_weights(b, x.shape[1], name=name), name=name)
 
 
 def pool(
@@ -216,6 +249,18 @@ def pool(
 def global_average(b: GraphBuilder, x: Tensor, name: str = "global_average") -> Tensor:
     """(batch, channels): the mean over height and width."""
     return b.add(GlobalAverage(), x, name=name)
+
+
+def adaptive_average(b: GraphBuilder, x: Tensor, size: Pair, name: str = "adaptive_average") -> Tensor:
+    """Mean pooling to a given size, in equal windows; raises InputError when x is smaller than that size."""
+    (height, width), (rows, cols) = x.shape[2:4], pair(size)
+    if height < rows or width < cols:
+        raise InputError(
+            f"the image is too small: {height} x {width} features where at least {rows} x {cols} are needed"
+        )
+    stride = (height // rows, width // cols)
+    kernel = (height - (rows - 1) * stride[0], width - (cols - 1) * stride[1])
+    return pool(b, x, "average", kernel, stride=stride, name=name)
 
 
 def flatten(b: GraphBuilder, x: Tensor, name: str = "flatten") -> Tensor:
@@ -314,7 +359,7 @@ def mlp(b: GraphBuilder, x: Tensor, hidden: int, *, act: str = "gelu", bias: boo
 def gated_mlp(
     b: GraphBuilder, x: Tensor, hidden: int, *, act: str = "silu", bias: bool = False, name: str = "mlp"
 ) -> Tensor:
-    """down(act(gate(x)) up(x)) (Shazeer 2020, GLU Variants Improve Transformer, Eq. 6); ``act`` 'silu' or 'gelu'."""
+    """down(act(gate(x)) up(x)) (Shazeer 2020, GLU Variants, Eq. 6); ``act`` is silu, gelu or gelu_tanh."""
     if act not in _GATES:
         raise unknown_name("gated activation", act, _GATES)
     width = x.shape[-1]

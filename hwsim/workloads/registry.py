@@ -98,7 +98,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """A named graph with parameters; ``source`` cites where its layers come from."""
+    """A named graph with parameters; ``source`` cites where its layers come from, ``item`` is what it makes."""
 
     name: str
     title: str
@@ -119,7 +119,7 @@ class Workload:
         values = {name: self.parameter(name).check(value) for name, value in params.items()}
         dtype = str(values.pop("dtype", AUTO))
         graph = self.function(**values)
-        if graph.item != self.item:
+        if graph.item == "run":
             graph = replace(graph, item=self.item)
         return graph if dtype == AUTO else graph.with_scheme(dtype)
 

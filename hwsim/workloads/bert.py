@@ -1,0 +1,74 @@
+"""BERT encoders (Devlin et al. 2019, BERT: Pre-training of Deep Bidirectional Transformers, section 3)."""
+
+from __future__ import annotations
+
+from hwsim.graph.graph import Graph, GraphBuilder
+from hwsim.graph.tensor import Tensor
+from hwsim.operators.reshape import Reshape
+from hwsim.operators.slice import Slice
+from hwsim.workloads import layers
+from hwsim.workloads.registry import Published, workload
+
+__all__ = ["bert_base", "bert_large"]
+
+_SOURCE = "Devlin et al. 2019, BERT: Pre-training of Deep Bidirectional Transformers, section 3"
+_COUNTED = "operator counts of BertModel in transformers at 128 tokens, attention products included"
+_VOCAB, _POSITIONS, _SEGMENTS = 30_522, 512, 2
+
+
+def _embed(b: GraphBuilder, batch: int, seq: int, width: int) -> Tensor:
+    """Sum of word, segment and position embeddings, normalised."""
+    with b.scope("embeddings"):
+        words = layers.embedding(b, b.input("ids", (batch, seq), "int64"), _VOCAB, width, name="words")
+        segments = layers.embedding(b, b.input("segments", (batch, seq), "int64"), _SEGMENTS, width, name="segments")
+        places = layers.embedding(b, b.input("positions", (1, seq), "int64"), _POSITIONS, width, name="positions")
+        x = layers.add(b, layers.add(b, words, segments), places)
+        return layers.layer_norm(b, x)
+
+
+def _bert(name: str, *, depth: int, width: int, heads: int, batch: int, seq: int) -> Graph:
+    b = GraphBuilder(name)
+    x = _embed(b, batch, seq, width)
+    for place in range(depth):
+        with b.scope(f"layer{place}"):
+            x = layers.add(b, x, layers.attention(b, x, heads), name="add1")
+            x = layers.layer_norm(b, x, name="norm1")
+            x = layers.add(b, x, layers.mlp(b, x, 4 * width), name="add2")
+            x = layers.layer_norm(b, x, name="norm2")
+    first = b.add(Reshape((batch, width)), b.add(Slice(1, 0, 1), x))
+    pooled = layers.activation(b, layers.linear(b, first, width, name="pooler"), "tanh")
+    return b.build([x, pooled], items=batch, item="sequence", info={"tokens": batch * seq})
+
+
+@workload(
+    title="BERT-base",
+    source=_SOURCE,
+    item="sequence",
+    maximum={"seq": _POSITIONS},
+    published=Published(parameters=109_482_240, macs=11.174e9, source=_COUNTED),
+)
+def bert_base(*, batch: int = 1, seq: int = 128) -> Graph:
+    """Text encoder of 12 layers, with pooler.
+
+    Args:
+        batch: Sequences at once.
+        seq: Tokens of a sequence, at most 512.
+    """
+    return _bert("bert_base", depth=12, width=768, heads=12, batch=batch, seq=seq)
+
+
+@workload(
+    title="BERT-large",
+    source=_SOURCE,
+    item="sequence",
+    maximum={"seq": _POSITIONS},
+    published=Published(parameters=335_141_888, source="BertModel in transformers"),
+)
+def bert_large(*, batch: int = 1, seq: int = 128) -> Graph:
+    """Text encoder of 24 layers, with pooler.
+
+    Args:
+        batch: Sequences at once.
+        seq: Tokens of a sequence, at most 512.
+    """
+    return _bert("bert_large", depth=24, width=1024, heads=16, batch=batch, seq=seq)

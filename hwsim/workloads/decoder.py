@@ -1,0 +1,234 @@
+"""Decoder-only language models: reading a prompt, and making tokens one by one with a KV cache.
+
+One description (:class:`Decoder`) covers GPT-2 (learned positions, layer norm, plain MLP, tied embeddings) and the
+Llama family (rotary positions, RMS norm, gated MLP, grouped queries). The phases of a run:
+
+- ``prefill`` reads ``prompt`` tokens at once and leaves their keys and values;
+- ``decode`` makes one token when ``context`` tokens are cached, so it attends to context + 1;
+- ``generate`` is a prefill, then ``tokens`` decode steps; the cache grows by one at each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hwsim.errors import InputError
+from hwsim.graph.graph import Graph, GraphBuilder
+from hwsim.graph.operator import Operator
+from hwsim.graph.tensor import Tensor
+from hwsim.operators.append import Append
+from hwsim.operators.attention import Attention
+from hwsim.operators.embedding import Embedding
+from hwsim.operators.layernorm import LayerNorm
+from hwsim.operators.linear import Linear
+from hwsim.operators.rmsnorm import RmsNorm
+from hwsim.operators.rope import Rope
+from hwsim.operators.silu_mul import SiluMul
+from hwsim.operators.slice import Slice
+from hwsim.operators.split import Split
+from hwsim.workloads import layers
+
+__all__ = ["Decoder", "Logits", "Run", "RunPhase", "decoder_graph"]
+
+RunPhase = Literal["prefill", "decode", "generate"]
+Logits = Literal["last", "all"]
+_Operands = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoder:
+    """Shape of a decoder-only model.
+
+    ``positions`` is the number of learned position embeddings (0: rotary). ``packed`` computes q, k and v in one
+    product. ``qkv_bias`` follows ``bias`` unless given; ``head_dim`` is width / heads unless given.
+    """
+
+    layers: int
+    width: int
+    heads: int
+    kv_heads: int
+    hidden: int
+    vocab: int
+    head_dim: int = 0
+    gated: bool = True
+    norm: Literal["rms", "layer"] = "rms"
+    bias: bool = False
+    qkv_bias: bool | None = None
+    packed: bool = False
+    positions: int = 0
+    theta: float = 10000.0
+    tied: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.head_dim and self.width % self.heads:
+            raise InputError(f"parameter 'heads' must divide 'width' {self.width}, which {self.heads} does not")
+        if self.heads % self.kv_heads:
+            raise InputError(f"parameter 'kv_heads' must divide 'heads' {self.heads}, which {self.kv_heads} does not")
+
+    @property
+    def dim(self) -> int:
+        """Features of one head."""
+        return self.head_dim or self.width // self.heads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What is asked of a model; ``logits`` says for which tokens of the prompt the vocabulary is scored."""
+
+    phase: RunPhase
+    batch: int
+    prompt: int
+    context: int
+    tokens: int
+    logits: Logits
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """One use of the model on ``seq`` tokens a sequence, behind those in ``caches`` (if any)."""
+
+    seq: int
+    ids: Tensor
+    positions: Tensor | None
+    caches: tuple[tuple[Tensor, Tensor], ...] = ()
+    all_logits: bool = True
+    kept: list[Tensor] = field(default_factory=list)
+
+
+class _Model:
+    """A decoder's weights, declared once and used by all phases."""
+
+    def __init__(self, b: GraphBuilder, shape: Decoder) -> None:
+        self.b = b
+        self.shape = shape
+        self.norm: Operator = RmsNorm() if shape.norm == "rms" else LayerNorm()
+        self.embedding = b.weight("embedding.weight", (shape.vocab, shape.width))
+        self.positions = b.weight("positions.weight", (shape.positions, shape.width)) if shape.positions else None
+        self.blocks = [self._declare_block(f"layers.{i}") for i in range(shape.layers)]
+        self.final_norm = self._norm("norm")
+        self.head = self.embedding if shape.tied else b.weight("head.weight", (shape.vocab, shape.width))
+
+    def _declare_block(self, name: str) -> Mapping[str, _Operands]:
+        s = self.shape
+        q, kv = s.heads * s.dim, s.kv_heads * s.dim
+        qkv_bias = s.bias if s.qkv_bias is None else s.qkv_bias
+        with self.b.scope(name):
+            sizes = {"qkv": q + 2 * kv} if s.packed else {"q": q, "k": kv, "v": kv}
+            found = {"norm1": self._norm("norm1")}
+            found |= {key: self._linear(key, size, s.width, qkv_bias) for key, size in sizes.items()}
+            found["out"] = self._linear("out", s.width, q, s.bias)
+            found["norm2"] = self._norm("norm2")
+            for key in ("gate", "up") if s.gated else ("up",):
+                found[key] = self._linear(key, s.hidden, s.width, s.bias)
+            found["down"] = self._linear("down", s.width, s.hidden, s.bias)
+        return found
+
+    def _linear(self, name: str, n: int, k: int, bias: bool) -> _Operands:
+        return layers.linear_weights(self.b, n, k, bias=bias, name=name)
+
+    def _norm(self, name: str) -> _Operands:
+        return layers.norm_weights(self.b, self.shape.width, shift=self.shape.norm == "layer", name=name)
+
+    def run(self, use: _Pass) -> Tensor:
+        """Logits (batch, seq or 1, vocab); keys and values of a pass without caches are left in ``use.kept``."""
+        b = self.b
+        x = b.add(Embedding(), use.ids, self.embedding, name="embedding")
+        if self.positions is not None:
+            assert use.positions is not None
+            x = layers.add(b, x, b.add(Embedding(), use.positions, self.positions, name="positions"))
+        for place, weights in enumerate(self.blocks):
+            with b.scope(f"layers.{place}"):
+                y = self._attention(weights, b.add(self.norm, x, *weights["norm1"], name="norm1"), use, place)
+                x = layers.add(b, x, y, name="add1")
+                y = self._mlp(weights, b.add(self.norm, x, *weights["norm2"], name="norm2"))
+                x = layers.add(b, x, y, name="add2")
+        x = b.add(self.norm, x, *self.final_norm, name="norm")
+        if not use.all_logits and use.seq > 1:
+            x = b.add(Slice(1, use.seq - 1, use.seq), x, name="last")
+        return b.add(Linear(), x, self.head, name="head")
+
+    def _attention(self, weights: Mapping[str, _Operands], x: Tensor, use: _Pass, place: int) -> Tensor:
+        b, s = self.b, self.shape
+        if s.packed:
+            sizes = (s.heads * s.dim, s.kv_heads * s.dim, s.kv_heads * s.dim)
+            parts = b.add_all(Split(-1, sizes), b.add(Linear(), x, *weights["qkv"], name="qkv"), name="split")
+        else:
+            parts = tuple(b.add(Linear(), x, *weights[key], name=key) for key in ("q", "k", "v"))
+        q = layers.split_heads(b, parts[0], s.heads, name="q_heads")
+        k = layers.split_heads(b, parts[1], s.kv_heads, name="k_heads")
+        v = layers.split_heads(b, parts[2], s.kv_heads, name="v_heads")
+        if not s.positions:
+            turns = () if use.positions is None else (use.positions,)
+            rope = Rope(theta=s.theta)
+            q, k = b.add(rope, q, *turns, name="q_rope"), b.add(rope, k, *turns, name="k_rope")
+        if use.caches:
+            k = b.add(Append(2), use.caches[place][0], k, name="k_cache")
+            v = b.add(Append(2), use.caches[place][1], v, name="v_cache")
+        use.kept.extend((k, v))
+        y = b.add(Attention(causal=not use.caches), q, k, v, name="attention")
+        return b.add(Linear(), layers.merge_heads(b, y), *weights["out"], name="out")
+
+    def _mlp(self, weights: Mapping[str, _Operands], x: Tensor) -> Tensor:
+        b = self.b
+        y = b.add(Linear(), x, *weights["up"], name="up")
+        if self.shape.gated:
+            y = b.add(SiluMul(), b.add(Linear(), x, *weights["gate"], name="gate"), y)
+        else:
+            y = layers.activation(b, y, "gelu_tanh")
+        return b.add(Linear(), y, *weights["down"], name="down")
+
+
+def decoder_graph(name: str, shape: Decoder, run: Run) -> Graph:
+    """The graph of that run; raises InputError when the tokens exceed the learned positions."""
+    last = (
+        run.prompt + run.tokens if run.phase == "generate" else 1 + run.context if run.phase == "decode" else run.prompt
+    )
+    if shape.positions and last > shape.positions:
+        raise InputError(f"workload '{name}' has {shape.positions} positions, but this run needs {last}")
+    b = GraphBuilder(name)
+    model = _Model(b, shape)
+    outputs: list[Tensor] = []
+    if run.phase != "decode":
+        b.phase("prefill")
+        outputs += _prefill(b, model, run)
+    if run.phase != "prefill":
+        b.phase("decode", repeat=run.tokens if run.phase == "generate" else 1)
+        outputs.append(_decode(b, model, run))
+    made = {"prefill": run.prompt, "decode": 1, "generate": run.tokens}[run.phase]
+    return b.build(outputs, items=run.batch * made, item="token", info=_info(run))
+
+
+def _prefill(b: GraphBuilder, model: _Model, run: Run) -> list[Tensor]:
+    """Logits and, if nothing follows, the keys and values that are kept."""
+    with b.scope("prefill"):
+        ids = b.input("prompt_ids", (run.batch, run.prompt), "int64")
+        positions = b.input("prompt_positions", (1, run.prompt), "int64") if model.shape.positions else None
+        use = _Pass(run.prompt, ids, positions, all_logits=run.logits == "all")
+        logits = model.run(use)
+    return [logits, *use.kept] if run.phase == "prefill" else [logits]
+
+
+def _decode(b: GraphBuilder, model: _Model, run: Run) -> Tensor:
+    """Logits of one step; in a generation the caches grow by one token a repeat."""
+    grows = run.phase == "generate"
+    cached = run.prompt if grows else run.context
+    size, step = (run.batch, model.shape.kv_heads, cached, model.shape.dim), (0, 0, 1, 0) if grows else ()
+    with b.scope("cache"):
+        caches = tuple(
+            (b.state(f"layers.{i}.k", size, step=step), b.state(f"layers.{i}.v", size, step=step))
+            for i in range(model.shape.layers)
+        )
+    with b.scope("decode"):
+        ids, positions = b.input("ids", (run.batch, 1), "int64"), b.input("positions", (1, 1), "int64")
+        return model.run(_Pass(1, ids, positions, caches))
+
+
+def _info(run: Run) -> dict[str, float]:
+    """Tokens of each sequence by kind, for time to first token and tokens per second."""
+    info: dict[str, float] = {"batch": run.batch}
+    if run.phase == "decode":
+        return info | {"context_tokens": run.context, "generated_tokens": 1}
+    info["prompt_tokens"] = run.prompt
+    return info | {"generated_tokens": run.tokens} if run.phase == "generate" else info

@@ -23,7 +23,18 @@ from hwsim.cost.cache import mean_s_per_byte, resident_share
 from hwsim.cost.occupancy import bandwidth_share, blocks_per_sm, wave_count
 from hwsim.cost.roofline import overlap_time_s
 
-__all__ = ["SPLITS", "TILES", "GemmConstants", "GemmProblem", "GemmTime", "SimtLimits", "gemm_bytes", "tiled_gemm_time"]
+__all__ = [
+    "SPLITS",
+    "TILES",
+    "GemmConstants",
+    "GemmProblem",
+    "GemmTime",
+    "SimtLimits",
+    "gemm_bytes",
+    "gemm_resident_share",
+    "tile_traffic_bytes",
+    "tiled_gemm_time",
+]
 
 Floats = NDArray[np.float64]
 Number = float | Floats
@@ -125,6 +136,28 @@ def gemm_bytes(problem: GemmProblem) -> Floats:
     return np.asarray(problem.a_bytes + problem.b_bytes + problem.c_bytes + problem.extra_bytes, dtype=np.float64)
 
 
+def gemm_resident_share(problem: GemmProblem, limits: SimtLimits, constants: GemmConstants) -> Floats:
+    """Share of the traffic that hits the cache; all cycled copies of B count in the working set."""
+    return resident_share(
+        gemm_bytes(problem) + (problem.b_copies - 1.0) * problem.b_bytes,
+        limits.cache_bytes,
+        constants.resident_all,
+        constants.resident_none,
+    )
+
+
+def tile_traffic_bytes(problem: GemmProblem, tile: NDArray[np.int64]) -> Floats:
+    """Bytes blocks ask of the cache: every block column reads all of A, every block row all of B.
+
+    ``tile`` indexes TILES; a matrix-vector kernel (-1) reads each operand once.
+    """
+    sizes = np.array([*TILES, (np.inf, np.inf)])[tile]
+    again_a = np.maximum(1.0, np.ceil(problem.n / sizes[..., 1]))
+    again_b = np.maximum(1.0, np.ceil(problem.m / sizes[..., 0]))
+    moved = problem.a_bytes * again_a + problem.b_bytes * again_b + problem.c_bytes + problem.extra_bytes
+    return np.asarray(moved, dtype=np.float64)
+
+
 def tile_threads(tile_m: int, tile_n: int) -> int:
     """Threads of a block: 64 outputs a thread, between 2 and 8 warps.
 
@@ -213,13 +246,7 @@ class _Common:
 
 
 def _common(problem: GemmProblem, limits: SimtLimits, constants: GemmConstants) -> _Common:
-    moved = gemm_bytes(problem)
-    resident = resident_share(
-        moved + (problem.b_copies - 1.0) * problem.b_bytes,
-        limits.cache_bytes,
-        constants.resident_all,
-        constants.resident_none,
-    )
+    moved, resident = gemm_bytes(problem), gemm_resident_share(problem, limits, constants)
     bandwidth = constants.memory * limits.bandwidth_bytes_per_s
     return _Common(
         bytes=moved,

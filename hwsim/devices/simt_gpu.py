@@ -1,15 +1,34 @@
-"""SIMT GPU: streaming multiprocessors with tensor cores, a shared L2 and DRAM."""
+"""SIMT GPU: streaming multiprocessors with tensor cores, a shared L2 and DRAM.
+
+Prices Work with the formulas of :mod:`hwsim.cost`: tiles, waves and split-K for products, query tiles and key
+splits for fused attention, streams for element-wise work, rows for softmax and norms. What a chip can do comes
+from ``simt_gpu:`` and ``memory:``, how close kernels come to it from ``software:``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, TypeVar
 
-from hwsim.graph.tensor import FORMATS
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.cost import attention, norm, streaming, tiling
+from hwsim.cost.cache import resident_share
+from hwsim.devices.base import KINDS, NOMINAL, Array, Costs, DeviceKind, OperatingPoint, Params, common_params, settle
+from hwsim.graph.lowering import Table, tables_of
+from hwsim.graph.tensor import BITS, FORMAT_CODE, FORMATS
+from hwsim.graph.work import Form, Work
+from hwsim.specs.device import DeviceSpec
 from hwsim.specs.fields import Count, Formats, Quantity, Ratio, Text
+from hwsim.specs.software import SoftwareSpec
 
-__all__ = ["SimtGpuSection"]
+__all__ = ["SimtGpu", "SimtGpuSection", "SimtParams"]
+
+_BYTES: Array = np.array([BITS[name] / 8.0 for name in FORMATS])
+_INTEGER = np.array([name.startswith(("int", "bool")) for name in FORMATS])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,3 +53,330 @@ class SimtGpuSection:
     special: Annotated[float, Ratio("special", 0.0)] = 16.0
     source: Annotated[str, Text("source")] = ""
     assumption: Annotated[str, Text("assumption")] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimtParams(Params):
+    """Numbers of SIMT chips, each (chips, 1); ``peak`` is that of the fastest unit for each format."""
+
+    sms: Array
+    cache_bytes: Array
+    registers_per_sm: Array
+    shared_bytes_per_sm: Array
+    threads_per_sm: Array
+    max_blocks_per_sm: Array
+    special_per_s: Array
+
+
+def _share(name: str) -> Ratio:
+    return Ratio(name, 0.001, 1.0)
+
+
+def _time(name: str) -> Quantity:
+    return Quantity(name, "s", zero=True)
+
+
+_CONSTANTS: Mapping[str, Ratio | Quantity] = MappingProxyType(
+    {name: _share(name) for name in ("compute", "memory", "narrow", "strided", "direct")}
+    | {name: Ratio(name, 0.0, 1.0) for name in ("rounding", "store_exposed", "packed", "split_single")}
+    | {
+        name: _time(name)
+        for name in ("wave", "k_step", "split", "gemv", "gemv_k", "floor", "row", "col", "block", "key")
+    }
+    | {name: Ratio(name, 1.0) for name in ("cache_speedup", "overlap", "weight_copies", "query_tile")}
+    | {
+        name: Ratio(name, 0.0)
+        for name in ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass")
+    }
+)
+
+# assumption: what a stack leaves out. Ceilings are those common to the four GPUs of benchmarks/fit_gpu.py; terms that
+# differ from stack to stack (split-K's second kernel, exposed stores, serial rows) are absent.
+_COMMON = {"memory": 0.8, "cache_speedup": 1.5, "resident_all": 0.5, "resident_none": 1.2, "overlap": 3.0}
+_GEMM = {
+    "compute": 0.75,
+    "starve": 45.0,
+    "wave": 0.0,
+    "rounding": 0.5,
+    "saturation": 0.15,
+    "k_step": 0.0,
+    "split": 2e-6,
+}
+_GEMM |= {"store_exposed": 0.0, "gemv": float("inf"), "gemv_k": 0.0, "weight_copies": 6.0, "direct": 0.25, "floor": 0.0}
+_ATTENTION = {"compute": 0.55, "narrow": 0.75, "block": 2e-6, "key": 0.0, "query_tile": 128.0, "packed": 0.0}
+_ATTENTION |= {"rounding": 0.5, "saturation": 0.3, "split": 2e-6, "split_single": 1.0}
+_STREAM = {"compute": 0.5, "floor": 1e-6, "saturation": 0.5, "strided": 0.5}
+_ROWS = {"knee": 1024.0, "extra_pass": 1.0, "row": 0.0, "col": 0.0}
+_DEFAULTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        Form.GEMM: _COMMON | _GEMM,
+        Form.ATTENTION: _COMMON | _ATTENTION,
+        Form.MAP: _COMMON | _STREAM,
+        Form.REDUCE: _COMMON | _STREAM | _ROWS,
+        Form.MOVE: _COMMON | _STREAM,
+        Form.COLLECTIVE: {},
+    }
+)
+
+C = TypeVar("C")
+
+
+def _constants(cls: type[C], table: Table, params: SimtParams, **given: Any) -> C:
+    """A set of constants of the table's rows; a field ``wave_s`` is the YAML's ``wave``."""
+    names = [f.name for f in fields(cls) if f.name not in given]  # type: ignore[arg-type]
+    return cls(**given, **{name: params.kernels.column(table, name.removesuffix("_s")) for name in names})
+
+
+class SimtGpu(DeviceKind[SimtParams]):
+    """Streaming multiprocessors, tensor cores, L2, DRAM."""
+
+    name: ClassVar[str] = "simt_gpu"
+    section: ClassVar[type[SimtGpuSection]] = SimtGpuSection
+    constants: ClassVar[Mapping[str, Ratio | Quantity]] = _CONSTANTS
+    defaults: ClassVar[Mapping[str, Mapping[str, float]]] = _DEFAULTS
+
+    def params(self, spec: DeviceSpec, stack: SoftwareSpec, at: OperatingPoint = NOMINAL) -> SimtParams:
+        """Rates at the operating point; the second memory of the file is the cache."""
+        core: SimtGpuSection = spec.core
+        vector = {name: rate * core.sms * (core.vector_clock_hz or core.clock_hz) for name, rate in core.vector.items()}
+        one = np.ones((1, 1))
+        return SimtParams(
+            **common_params(spec, stack, at, peak=self.peaks(spec), vector_peak=vector, defaults=self.defaults),
+            sms=one * core.sms,
+            cache_bytes=one * (spec.memory[1].capacity_bytes if len(spec.memory) > 1 else 0.0),
+            registers_per_sm=one * core.registers_per_sm,
+            shared_bytes_per_sm=one * core.shared_memory_per_sm_bytes,
+            threads_per_sm=one * core.max_warps_per_sm * core.warp_size,
+            max_blocks_per_sm=one * core.max_blocks_per_sm,
+            special_per_s=one * core.special * core.sms * core.clock_hz * at.clock,
+        )
+
+    def peaks(self, spec: DeviceSpec) -> Mapping[str, float]:
+        """SMs x operations per clock and SM x clock of the faster of tensor and vector units."""
+        core: SimtGpuSection = spec.core
+        clock = core.vector_clock_hz or core.clock_hz
+        tensor = {name: rate * core.sms * core.clock_hz for name, rate in core.tensor.items()}
+        vector = {name: rate * core.sms * clock for name, rate in core.vector.items()}
+        return {name: max(tensor.get(name, 0.0), vector.get(name, 0.0)) for name in FORMATS if name in tensor | vector}
+
+    def price_gemm(self, table: Table, params: SimtParams) -> Costs:
+        """Tiles on tensor cores; a grouped convolution runs directly on the vector units where that is faster."""
+        problem, limits = _gemm_problem(table, params), _simt_limits(table, params)
+        constants = _constants(tiling.GemmConstants, table, params)
+        tiled = tiling.tiled_gemm_time(problem, limits, constants)
+        fixed, kernel, compute, memory = tiled.fixed_s, tiled.kernel_s, tiled.compute_s, tiled.memory_s
+        resident = tiling.gemm_resident_share(problem, limits, constants)
+        if np.any(table.groups > 1):
+            direct = _direct_time(table, params)
+            better = (table.groups > 1) & (direct.time_s < tiled.time_s)
+            fixed, kernel = np.where(better, direct.fixed_s, fixed), np.where(better, direct.kernel_s, kernel)
+            compute, memory = np.where(better, direct.compute_s, compute), np.where(better, direct.memory_s, memory)
+        return settle(
+            table,
+            params,
+            busy_s=kernel,
+            compute_s=compute,
+            memory_s=memory,
+            launch_s=fixed,
+            dram_bytes=tiling.gemm_bytes(problem) * (1.0 - resident),
+            cache_bytes=tiling.tile_traffic_bytes(problem, tiled.tile),
+        )
+
+    def price_attention(self, table: Table, params: SimtParams) -> Costs:
+        """A single query takes the decode kernel, which splits the keys; more take tiles of queries."""
+        problem, limits = _attention_problem(table), _attention_limits(table, params)
+        constants = _constants(attention.AttentionConstants, table, params)
+        prefill = attention.prefill_time(problem, limits, constants)
+        decode = attention.decode_time(problem, limits, constants)
+        single = table.seq_q == 1
+
+        def chosen(name: str) -> Array:
+            picked: Array = np.where(single, getattr(decode, name), getattr(prefill, name))
+            return picked
+
+        return settle(
+            table,
+            params,
+            busy_s=chosen("kernel_s"),
+            compute_s=chosen("compute_s"),
+            memory_s=chosen("memory_s"),
+            launch_s=chosen("fixed_s"),
+            dram_bytes=attention.attention_bytes(problem),
+            executed_flop=attention.attention_flop(problem) * (table.flop / np.maximum(2.0 * table.macs, 1.0)),
+        )
+
+    def price_map(self, table: Table, params: SimtParams) -> Costs:
+        """A stream; plain arithmetic and special functions run on separate units."""
+        plain = table.elements * table.flop_per_element / _vector_rate(table, params)
+        special = table.elements * table.special_per_element / params.special_per_s
+        return self._streamed(table, params, np.maximum(plain, special), table.bytes_in + table.bytes_out)
+
+    def price_move(self, table: Table, params: SimtParams) -> Costs:
+        """A stream without arithmetic; what is not contiguous moves at the constant ``strided`` of that speed."""
+        slowdown = np.where(table.contiguous > 0, 1.0, 1.0 / params.kernels.column(table, "strided"))
+        return self._streamed(table, params, np.zeros((1, 1)), table.bytes_in + table.bytes_out, slowdown)
+
+    def _streamed(
+        self, table: Table, params: SimtParams, compute_s: Array, moved: Array, slowdown: Array | float = 1.0
+    ) -> Costs:
+        constants = _constants(streaming.StreamConstants, table, params)
+        limits = _stream_limits(params)
+        kernel = streaming.stream_time(moved * slowdown, table.elements, compute_s, limits, constants)
+        resident = resident_share(moved, limits.cache_bytes, constants.resident_all, constants.resident_none)
+        return _settled(table, params, kernel, moved * (1.0 - resident), moved)
+
+    def price_reduce(self, table: Table, params: SimtParams) -> Costs:
+        """Rows, a block each; long rows are read again."""
+        moved = table.bytes_in + table.bytes_out
+        problem = norm.RowProblem(
+            rows=table.rows, cols=table.cols, read_bytes=table.bytes_in, moved_bytes=moved, rereads=table.passes - 1.0
+        )
+        elements = table.rows * table.cols
+        plain = elements * table.flop_per_element / _vector_rate(table, params)
+        special = elements * table.special_per_element / params.special_per_s
+        constants = _constants(norm.RowConstants, table, params)
+        limits = _stream_limits(params)
+        kernel = norm.row_time(problem, np.maximum(plain, special), limits, constants)
+        again = norm.extra_pass_bytes(
+            table.cols, table.bytes_in, constants.knee, constants.extra_pass, table.passes - 1.0
+        )
+        resident = resident_share(moved, limits.cache_bytes, constants.resident_all, constants.resident_none)
+        return _settled(table, params, kernel, (moved + again) * (1.0 - resident), moved + again)
+
+    def supports(self, table: Table, params: SimtParams) -> NDArray[np.bool_]:
+        """Products and attention where some unit has the format; other work also in any integer format."""
+        has = np.all(np.maximum(params.peak, params.vector_peak) > 0.0, axis=0)
+        arithmetic = table.form in (Form.GEMM, Form.ATTENTION)
+        able: NDArray[np.bool_] = np.logical_or(has, False if arithmetic else _INTEGER)[table.format[0]]
+        return able
+
+    def explain(self, work: Work, params: SimtParams) -> Sequence[tuple[str, float, str]]:
+        """The problem, the constants it met, the terms and the sum."""
+        (table,) = tables_of([work]).values()
+        costs = self.price_form(table, params)
+        terms: list[tuple[str, float, str]] = [
+            ("operations", float(table.flop[0, 0]), "FLOP"),
+            ("compulsory bytes", float((table.bytes_in + table.bytes_out)[0, 0]), "B"),
+            ("DRAM bytes", float(costs.dram_bytes[0, 0]), "B"),
+            ("DRAM bandwidth", float(params.dram_bytes_per_s[0, 0]), "B/s"),
+        ]
+        if table.form in (Form.GEMM, Form.ATTENTION):
+            terms.append(("peak rate", float(params.rate(table)[0, 0]), "FLOP/s"))
+        if table.form is Form.GEMM:
+            terms.extend(_explain_tiles(table, params))
+        for name in sorted(self.defaults[table.form]):
+            unit = "s" if isinstance(_CONSTANTS[name], Quantity) else "1"
+            terms.append((f"constant {name}", float(params.kernels.column(table, name)[0, 0]), unit))
+        terms.append(("overhead (dispatch + launch + second kernel)", float(costs.overhead_s[0, 0]), "s"))
+        terms.append(("time", float(costs.time_s[0, 0]), "s"))
+        return tuple(terms)
+
+
+def _settled(table: Table, params: SimtParams, kernel: Any, dram_bytes: Array, cache_bytes: Array) -> Costs:
+    return settle(
+        table,
+        params,
+        busy_s=kernel.kernel_s,
+        compute_s=kernel.compute_s,
+        memory_s=kernel.memory_s,
+        launch_s=kernel.fixed_s,
+        dram_bytes=dram_bytes,
+        cache_bytes=cache_bytes,
+        vector=True,
+    )
+
+
+def _width(table: Table, name: str) -> Array:
+    """Bytes an element of the operand's format."""
+    width: Array = _BYTES[getattr(table, name)]
+    return width
+
+
+def _vector_rate(table: Table, params: SimtParams) -> Array:
+    """Vector operations per second; formats the vector units lack (fp8, integers) are widened to fp32 first."""
+    own = params.vector_rate(table)
+    return np.where(own > 0.0, own, params.vector_peak[:, FORMAT_CODE["fp32"], None])
+
+
+def _stream_limits(params: SimtParams) -> streaming.StreamLimits:
+    return streaming.StreamLimits(
+        sms=params.sms, bandwidth_bytes_per_s=params.dram_bytes_per_s, cache_bytes=params.cache_bytes
+    )
+
+
+def _simt_limits(table: Table, params: SimtParams) -> tiling.SimtLimits:
+    return tiling.SimtLimits(
+        sms=params.sms,
+        flop_per_s=params.rate(table),
+        bandwidth_bytes_per_s=params.dram_bytes_per_s,
+        cache_bytes=params.cache_bytes,
+        registers_per_sm=params.registers_per_sm,
+        shared_bytes_per_sm=params.shared_bytes_per_sm,
+        threads_per_sm=params.threads_per_sm,
+        max_blocks_per_sm=params.max_blocks_per_sm,
+    )
+
+
+def _attention_limits(table: Table, params: SimtParams) -> attention.AttentionLimits:
+    return attention.AttentionLimits(
+        sms=params.sms,
+        flop_per_s=params.rate(table),
+        bandwidth_bytes_per_s=params.dram_bytes_per_s,
+        cache_bytes=params.cache_bytes,
+    )
+
+
+def _gemm_problem(table: Table, params: SimtParams) -> tiling.GemmProblem:
+    copies = params.kernels.column(table, "weight_copies")
+    return tiling.GemmProblem(
+        m=table.m,
+        n=table.n,
+        k=table.k,
+        batch=table.batch,
+        a_bytes=table.a_elements * _width(table, "a_format"),
+        b_bytes=table.b_elements * _width(table, "b_format"),
+        c_bytes=table.bytes_out,
+        extra_bytes=table.epilogue_bytes,
+        b_copies=np.where(table.b_is_weight > 0, copies, 1.0),
+    )
+
+
+def _attention_problem(table: Table) -> attention.AttentionProblem:
+    names = ("batch", "heads", "kv_heads", "seq_q", "seq_kv", "head_dim", "causal")
+    return attention.AttentionProblem(
+        **{name: getattr(table, name) for name in names},
+        q_width=_width(table, "format"),
+        kv_width=_width(table, "kv_format"),
+        out_width=_width(table, "out_format"),
+    )
+
+
+def _direct_time(table: Table, params: SimtParams) -> Any:
+    """A direct convolution on the vector units: every byte once, the arithmetic at the ceiling ``direct``."""
+    compute = 2.0 * table.macs / _vector_rate(table, params)
+    constants = _constants(
+        streaming.StreamConstants,
+        table,
+        params,
+        compute=params.kernels.column(table, "direct"),
+        saturation=_STREAM["saturation"],
+    )
+    outputs = table.batch * table.m * table.n
+    return streaming.stream_time(table.bytes_in + table.bytes_out, outputs, compute, _stream_limits(params), constants)
+
+
+def _explain_tiles(table: Table, params: SimtParams) -> list[tuple[str, float, str]]:
+    constants = _constants(tiling.GemmConstants, table, params)
+    found = tiling.tiled_gemm_time(_gemm_problem(table, params), _simt_limits(table, params), constants)
+    tile, split = int(found.tile[0, 0]), int(found.split[0, 0])
+    terms = [("compute term", float(found.compute_s[0, 0]), "s"), ("memory term", float(found.memory_s[0, 0]), "s")]
+    if tile < 0:
+        return [("matrix-vector kernel", 1.0, "1"), *terms]
+    tile_m, tile_n = tiling.TILES[tile]
+    blocks = float((np.ceil(table.m / tile_m) * np.ceil(table.n / tile_n) * table.batch)[0, 0]) * split
+    sizes = [("tile m", float(tile_m), "1"), ("tile n", float(tile_n), "1"), ("split of k", float(split), "1")]
+    waves = ("waves", float(np.ceil(blocks / params.sms[0, 0])), "1")
+    return [*sizes, ("blocks", blocks, "1"), waves, *terms]
+
+
+KINDS.add(SimtGpu.name, SimtGpu())

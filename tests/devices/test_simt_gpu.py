@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from hwsim.devices.base import KINDS, OperatingPoint, price, stack_params
+from hwsim.devices.simt_gpu import SimtGpu, SimtGpuSection
+from hwsim.errors import UnsupportedError
+from hwsim.graph.work import Attention, Gemm, Map, Move, Reduce, Work
+from hwsim.specs.device import DeviceSpec, MemorySpec, PowerSpec
+from hwsim.specs.software import SoftwareSpec
+
+PERFECT = {"compute": 1.0, "memory": 1.0, "overlap": 1e6, "saturation": 1e-9, "cache_speedup": 1.0}
+IDEAL: Mapping[str, Mapping[str, float]] = {
+    "gemm": {**PERFECT, "starve": 0.0, "rounding": 1.0, "split": 1.0, "direct": 1.0},
+    "attention": {**PERFECT, "narrow": 1.0, "block": 0.0, "rounding": 1.0, "split": 0.0},
+    "map": {**PERFECT, "floor": 0.0},
+    "reduce": {**PERFECT, "floor": 0.0},
+    "move": {**PERFECT, "floor": 0.0, "strided": 0.5},
+}
+
+
+def toy(launch_s: float = 0.0, kernels: Mapping[str, Mapping[str, float]] = IDEAL, l2: float = 1.0) -> DeviceSpec:
+    """Ten multiprocessors at 1 GHz: 10 TFLOP/s fp16, 1 TFLOP/s fp32, 100 GB/s, 1 pJ a tensor operation."""
+    return DeviceSpec(
+        name="toy", title="Toy GPU", kind="simt_gpu",
+        core=SimtGpuSection(
+            sms=10, clock_hz=1e9, shared_memory_per_sm_bytes=2e5, tensor={"fp16": 1000, "int8": 2000},
+            vector={"fp32": 100, "fp16": 100}, special=10,
+        ),
+        memory=(
+            MemorySpec(name="hbm", capacity_bytes=1e10, bandwidth_bytes_per_s=1e11, energy_j_per_byte=1e-11),
+            MemorySpec(name="l2", capacity_bytes=l2, energy_j_per_byte=1e-12),
+        ),
+        power=PowerSpec(tdp_w=100.0, idle_w=10.0, active_w=5.0, energy_per_op_j={"fp16": 1e-12}),
+        software={"only": SoftwareSpec(name="only", launch_s=launch_s, kernels=kernels)},
+    )  # fmt: skip
+
+
+def product(m: int, n: int, k: int, fmt: str = "fp16", **changes: object) -> Gemm:
+    work = Gemm(
+        kernel="linear", batch=1, m=m, n=n, k=k, a_elements=m * k, b_elements=k * n, a_format=fmt, b_format=fmt,
+        compute_format=fmt, accumulator_format="fp32", out_format=fmt, b_is_weight=True,
+    )  # fmt: skip
+    return replace(work, **changes)  # type: ignore[arg-type]
+
+
+def attention(seq_q: int, seq_kv: int, **changes: object) -> Attention:
+    work = Attention(
+        kernel="attention_prefill", batch=1, heads=10, kv_heads=10, seq_q=seq_q, seq_kv=seq_kv, head_dim=128,
+        causal=False, format="fp16", kv_format="fp16", out_format="fp16",
+    )  # fmt: skip
+    return replace(work, **changes)  # type: ignore[arg-type]
+
+
+def stream(elements: int, flop: int = 1, special: int = 0) -> Map:
+    return Map(
+        kernel="add", elements=elements, flop_per_element=flop, special_per_element=special, bytes_in=4 * elements,
+        bytes_out=2 * elements, format="fp16",
+    )  # fmt: skip
+
+
+def rows(count: int, cols: int, passes: int = 2) -> Reduce:
+    size = 2 * count * cols
+    return Reduce(
+        kernel="softmax", rows=count, cols=cols, passes=passes, flop_per_element=1, special_per_element=0,
+        bytes_in=size, bytes_out=size, format="fp16",
+    )  # fmt: skip
+
+
+def move(elements: int, contiguous: bool) -> Move:
+    size = 2 * elements
+    return Move(kernel="copy", elements=elements, bytes_in=size, bytes_out=size, contiguous=contiguous, format="fp16")
+
+
+EVERYTHING: tuple[Work, ...] = (
+    product(1, 4096, 4096),
+    product(2560, 1280, 512),
+    product(64, 9, 9, fmt="fp32", groups=32, batch=32, channels=1, kh=3, kw=3),
+    attention(512, 512, causal=True),
+    attention(1, 5000, kernel="attention_decode", kv_heads=2),
+    stream(10**6),
+    rows(1000, 3000),
+    move(10**6, contiguous=False),
+)
+
+
+def costs_of(work: Work, spec: DeviceSpec | None = None, **point: float):
+    spec = spec or toy()
+    kind = KINDS["simt_gpu"]
+    return price(kind, [work], kind.params(spec, spec.stack(), OperatingPoint(**point)), spec.name)
+
+
+def time_of(work: Work, spec: DeviceSpec | None = None, **point: float) -> float:
+    return float(costs_of(work, spec, **point).time_s[0, 0])
+
+
+def test_a_perfect_product_runs_at_the_derived_peak():
+    """Ten 256x128 tiles, k = 8192: 2 x 2560 x 128 x 8192 FLOP at 10 TFLOP/s, longer than its 45.8 MB at 100 GB/s."""
+    chip = toy().evolve({"memory.hbm.bandwidth": "10 TB/s"})
+    costs = costs_of(product(2560, 128, 8192), chip)
+    assert costs.time_s[0, 0] == pytest.approx(2 * 2560 * 128 * 8192 / 1e13)
+    assert costs.utilization[0, 0] == pytest.approx(1.0)
+    assert costs.bound[0, 0] == 0
+
+
+def test_peaks_are_units_times_operations_times_clock_of_the_faster_unit():
+    assert SimtGpu().peaks(toy()) == {"fp16": 1e13, "fp32": 1e12, "int8": 2e13}
+
+
+def test_a_vector_clock_of_its_own_sets_the_vector_peak():
+    chip = toy().evolve({"simt_gpu.vector_clock": "2 GHz"})
+    assert SimtGpu().peaks(chip)["fp32"] == 2e12
+    assert SimtGpu().peaks(chip)["fp16"] == 1e13
+
+
+def test_a_thin_product_is_bound_by_reading_its_weights():
+    costs = costs_of(product(1, 4096, 4096))
+    assert costs.time_s[0, 0] == pytest.approx(2 * (4096**2 + 2 * 4096) / 1e11)
+    assert costs.bound[0, 0] == 1
+    assert costs.dram_bytes[0, 0] == 2 * (4096**2 + 2 * 4096)
+
+
+def test_the_launch_comes_on_top_and_bounds_a_tiny_kernel():
+    costs = costs_of(product(16, 64, 32), toy(launch_s=1e-3))
+    assert costs.overhead_s[0, 0] == 1e-3
+    assert costs.bound[0, 0] == 2
+
+
+def test_a_family_may_carry_its_own_launch_and_dispatch():
+    kernels = {**IDEAL, "linear": {"launch": 2e-3, "dispatch": 5e-3}}
+    costs = costs_of(product(16, 64, 32), toy(launch_s=1e-3, kernels=kernels))
+    assert costs.overhead_s[0, 0] == 7e-3
+    assert costs.dispatch_s[0, 0] == 5e-3
+
+
+def test_constants_of_a_format_win_over_those_of_the_form():
+    kernels = {**IDEAL, "gemm.int8": {"compute": 0.5}}
+    chip = toy(kernels=kernels).evolve({"memory.hbm.bandwidth": "100 TB/s"})
+    half, whole = time_of(product(2560, 128, 8192, fmt="int8"), chip), time_of(product(2560, 128, 8192), chip)
+    assert half == pytest.approx(whole), "twice the rate at half the ceiling"
+
+
+def test_weights_in_a_narrower_format_are_read_faster():
+    full, quarter = (time_of(product(1, 4096, 4096, b_format=f)) for f in ("fp16", "int4"))
+    assert quarter == pytest.approx((4096**2 * 4.5 / 8 + 4 * 4096) / 1e11)
+    assert full > 3.5 * quarter
+
+
+def test_a_depthwise_convolution_does_not_pay_for_padding_to_tiles():
+    """32 groups of 10,000 outputs of a 3x3 window: 5.76 MFLOP at 1 TFLOP/s, or 1.28 MB at 100 GB/s: 12.8 us."""
+    work = product(10000, 1, 9, groups=32, batch=32, channels=1, kh=3, kw=3, a_elements=320000, b_elements=288)
+    assert time_of(work) == pytest.approx((640000 + 576 + 640000) / 1e11)
+
+
+def test_an_element_wise_kernel_takes_its_bytes_over_the_bandwidth():
+    assert time_of(stream(10**6)) == pytest.approx(6e6 / 1e11)
+
+
+def test_special_functions_have_a_rate_of_their_own():
+    """10 million exponentials at 100 G/s."""
+    assert time_of(stream(10**7, special=100)) == pytest.approx(100 * 10**7 / 1e11)
+
+
+def test_a_working_set_in_l2_moves_at_its_speed_and_not_over_dram():
+    kernels = {**IDEAL, "map": {**IDEAL["map"], "cache_speedup": 3.0, "resident_all": 0.5}}
+    costs = costs_of(stream(10**6), toy(kernels=kernels, l2=1e8))
+    assert costs.time_s[0, 0] == pytest.approx(2e6 / 1e11)
+    assert costs.dram_bytes[0, 0] == 0
+    assert costs.cache_bytes[0, 0] == 6e6
+
+
+def test_long_rows_of_a_softmax_are_read_twice():
+    kernels = {**IDEAL, "softmax": {"extra_pass": 1.0}}
+    short, long = (time_of(rows(10**6 // cols, cols), toy(kernels=kernels)) for cols in (1000, 2000))
+    assert long == pytest.approx(1.5 * short)
+    once = time_of(rows(500, 2000, passes=1), toy(kernels=kernels))
+    assert once == pytest.approx(short)
+
+
+def test_a_strided_copy_moves_at_its_share_of_the_bandwidth():
+    assert time_of(move(10**6, contiguous=False)) == pytest.approx(2 * time_of(move(10**6, contiguous=True)))
+
+
+def test_one_query_reads_all_keys_and_values_and_splits_them():
+    work = attention(1, 10**5, kernel="attention_decode", kv_heads=1)
+    assert time_of(work) == pytest.approx(float(work.bytes_in + work.bytes_out) / 1e11, rel=0.01)
+
+
+def test_a_causal_mask_saves_nearly_half_the_energy_of_the_operations():
+    full, masked = (costs_of(attention(4096, 4096, causal=causal)).compute_j[0, 0] for causal in (False, True))
+    assert masked == pytest.approx(full * (4096 - 4095 / 2) / 4096)
+
+
+def test_energy_is_operations_bytes_and_the_active_floor():
+    """2 x 2560 x 128 x 1024 operations at 1 pJ; bytes at 10 pJ (DRAM) and 1 pJ (L2); 5 W over the time."""
+    costs = costs_of(product(2560, 128, 1024))
+    assert costs.compute_j[0, 0] == pytest.approx(2 * 2560 * 128 * 1024 * 1e-12)
+    moved = 2 * (2560 * 1024 + 1024 * 128 + 2560 * 128)
+    assert costs.memory_j[0, 0] >= moved * 1e-11
+    assert costs.active_j[0, 0] == pytest.approx(5.0 * costs.time_s[0, 0])
+
+
+def test_half_the_clock_doubles_compute_time_but_not_memory_time():
+    chip = toy().evolve({"memory.hbm.bandwidth": "10 TB/s"})
+    work = product(2560, 128, 8192)
+    assert time_of(work, chip, clock=0.5) == pytest.approx(2 * time_of(work, chip))
+    assert time_of(stream(10**6), clock=0.5) == pytest.approx(time_of(stream(10**6)))
+
+
+def test_a_lower_voltage_costs_less_energy_an_operation():
+    full, low = (costs_of(product(2560, 128, 1024), voltage=v).compute_j[0, 0] for v in (1.0, 0.5))
+    assert low == pytest.approx(full / 4)
+
+
+def test_a_format_the_chip_lacks_is_refused_by_name():
+    with pytest.raises(UnsupportedError, match="linear in fp8"):
+        costs_of(product(16, 16, 16, fmt="fp8"))
+
+
+def test_integers_may_be_moved_on_a_chip_that_cannot_multiply_them():
+    work = replace(move(1000, contiguous=True), format="int64")
+    assert time_of(work) > 0
+
+
+def test_a_thousand_chips_in_one_call_equal_a_thousand_calls():
+    kind = KINDS["simt_gpu"]
+    sizes = np.random.default_rng(0).integers(1, 200, 1000)
+    chips = [toy().evolve({"simt_gpu.sms": int(sms), "memory.hbm.bandwidth": f"{sms} GB/s"}) for sms in sizes]
+    each = [kind.params(chip, chip.stack()) for chip in chips]
+    together = price(kind, EVERYTHING, stack_params(each), "chips")
+    for index in range(0, 1000, 50):
+        alone = price(kind, EVERYTHING, each[index], "chip")
+        for item in fields(alone):
+            np.testing.assert_allclose(
+                getattr(together, item.name)[index], getattr(alone, item.name)[0], rtol=1e-12, err_msg=item.name
+            )
+
+
+@pytest.mark.parametrize("work", EVERYTHING, ids=lambda work: work.kernel)
+def test_every_cost_is_finite_and_time_covers_its_overhead(work):
+    costs = costs_of(work, toy(launch_s=2e-6, kernels={}, l2=4e7))
+    for item in fields(costs):
+        assert np.all(np.isfinite(getattr(costs, item.name))), item.name
+    assert np.all(costs.time_s >= costs.overhead_s)
+    assert np.all((costs.utilization >= 0) & (costs.utilization <= 1))
+
+
+@pytest.mark.parametrize("work", EVERYTHING, ids=lambda work: work.kernel)
+def test_an_explanation_ends_with_the_price(work):
+    spec = toy(launch_s=1e-6)
+    kind = KINDS["simt_gpu"]
+    terms = kind.explain(work, kind.params(spec, spec.stack()))
+    assert terms[-1] == ("time", time_of(work, spec), "s")
+    assert all(np.isfinite(value) or name == "constant gemv" for name, value, _ in terms)
+
+
+def test_every_constant_with_a_default_can_be_written_in_a_file():
+    kind = SimtGpu()
+    written = {name for values in kind.defaults.values() for name in values}
+    assert written == set(kind.constants) - {"launch", "dispatch"}

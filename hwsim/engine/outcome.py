@@ -26,19 +26,19 @@ class MemorySamples:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spill:
-    """Traffic that an overflowing memory forced before one task could start.
+    """Traffic that an overflowing memory forced before one activity could go on.
 
     Attributes:
-        task: Task that waited for it.
+        activity: What waited for it: task t, or transfer k as `tasks + k`.
         memory: Memory that overflowed.
         link: Link crossed.
         written_bytes: Idle buffers written out.
         read_bytes: Buffers read back.
-        start_ps: When the task held its device and began to wait.
-        end_ps: When the task could go on.
+        start_ps: When it held its device and began to wait.
+        end_ps: When this traffic had arrived.
     """
 
-    task: int
+    activity: int
     memory: int
     link: int
     written_bytes: int

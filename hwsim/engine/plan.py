@@ -2,7 +2,7 @@
 
 A `Plan` is one phase of work, placed and priced: who runs what (`device`), how long each task takes alone
 (`duration_ps`), what must end before it starts (`successors`, `transfers`) and what it keeps in memory (`buffers`).
-Tasks, transfers, buffers, devices, memories, links and channels are named by their index. Times are integer picoseconds.
+Tasks, transfers, buffers, devices, memories, links and channels are named by their index. Times are whole picoseconds.
 """
 
 from __future__ import annotations
@@ -358,6 +358,13 @@ class Plan:
         for device in self.devices:
             if device.queues < 1:
                 raise InputError(f"plan: device {device.name}: queues: {device.queues}; give 1 or more")
+        discipline_on: dict[int, Discipline] = {}
         for link in self.links:
+            for channel in link.channels:
+                if discipline_on.setdefault(channel, link.discipline) != link.discipline:
+                    raise InputError(
+                        f"plan: link {link.name}: discipline: {link.discipline!r} meets {discipline_on[channel]!r} on "
+                        f"channel {self.channels[channel].name}; give all links of one channel the same"
+                    )
             if link.discipline == "fifo" and len(link.channels) > 1:
                 raise InputError(f"plan: link {link.name}: fifo crosses at most one channel, not {link.channels}")

@@ -17,7 +17,7 @@ __all__ = ["Conv3d"]
 @register
 @dataclass(frozen=True, slots=True)
 class Conv3d:
-    """Cross-correlation of x (batch, cin, frames, height, width) with w (cout, cin / groups, kd, kh, kw) [+ bias (cout)].
+    """Cross-correlation of x (batch, cin, frames, height, width) with w (cout, cin / groups, kd, kh, kw) [+ bias].
 
     ``padding`` is three numbers, or six: the three befores, then the three afters (causal video
     autoencoders pad frames before only).
@@ -35,12 +35,12 @@ class Conv3d:
         return Window(self.stride, both_sides(self.kind, self.padding, 3), self.dilation)
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
-        """(batch, cout, frames, height, width) in the format of x; raises ShapeError when channels or window do not fit."""
+        """(batch, cout, frames, height, width) in the format of x; raises ShapeError when x does not fit w."""
         return (convolution_type(self.kind, inputs, self.window, self.groups),)
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
         """One implicit Gemm; the bias is added in its epilogue."""
-        return (convolution_work(self.kind, inputs, outputs[0], self.window, self.groups),)
+        return (convolution_work(self.kind, inputs, outputs[0], self.groups),)
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """Values with the dtype of x, summed in float32 (float64 for float64, int32 for integers)."""

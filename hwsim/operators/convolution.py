@@ -77,7 +77,7 @@ def convolution_type(kind: str, inputs: Sequence[TensorType], window: Window, gr
     return TensorType((x.shape[0], cout, *window.output(kind, x.shape[2:], w.shape[2:])), x.format)
 
 
-def convolution_work(kind: str, inputs: Sequence[TensorType], output: TensorType, window: Window, groups: int) -> Gemm:
+def convolution_work(kind: str, inputs: Sequence[TensorType], output: TensorType, groups: int) -> Gemm:
     """The implicit Gemm, ``batch`` being the groups; input that strides skip is not counted as read."""
     x, w = inputs[:2]
     cout, channels, *kernel = w.shape
@@ -111,7 +111,7 @@ def convolution_values(arrays: Sequence[Array], window: Window, groups: int) -> 
     strides = tuple(slice(None, None, s) for s in window.stride)
     dilations = tuple(slice(None, None, d) for d in window.dilation)
     seen = seen[(slice(None), slice(None), *strides, *dilations)]  # (batch, cin, *positions, *window)
-    batch, cin = x.shape[:2]
+    batch = x.shape[0]
     positions = seen.shape[2 : 2 + len(axes)]
     patches = np.moveaxis(seen, 1, 1 + len(axes)).reshape(batch * math.prod(positions), groups, -1)
     filters = w.reshape(groups, w.shape[0] // groups, -1)

@@ -1,0 +1,3 @@
+"""Values, no clock: run a graph on NumPy."""
+
+from __future__ import annotations

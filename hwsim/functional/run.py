@@ -1,0 +1,116 @@
+"""Run a graph on NumPy, operator by operator, as the reference for passes and for other runtimes."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from hwsim.errors import InputError, ShapeError
+from hwsim.graph.graph import Graph
+from hwsim.graph.operator import Array
+from hwsim.graph.tensor import AUTO, Tensor
+from hwsim.registry import suggest
+
+__all__ = ["run_reference"]
+
+_DTYPES: dict[str, Any] = {
+    "fp64": np.float64,
+    "fp16": np.float16,
+    "int64": np.int64,
+    "int32": np.int32,
+    "int16": np.int16,
+    "bool": np.bool_,
+}
+"""Formats computed as they are; all others are computed in float32."""
+
+
+def run_reference(graph: Graph, inputs: Mapping[str, Array], seed: int = 0) -> dict[str, Array]:
+    """Values of the graph's outputs by name.
+
+    Each phase is run once, as its first repeat. ``inputs`` gives every input by name, and any weight or state;
+    those not given are drawn, each from its own generator, so that a tensor's values depend on the seed and its
+    name only. fp64 and fp16 are computed as such; every other float, and the narrow integers of a quantization
+    scheme, in float32 ('auto' in the widest float among the inputs, at least float32). A value is freed after
+    its last use.
+
+    Args:
+        graph: what to run.
+        inputs: arrays by the name of the tensor.
+        seed: of the weights and states not given.
+
+    Returns:
+        One array for each output of the graph.
+
+    Raises:
+        InputError: an input is missing, or a name is not a tensor given from outside.
+        ShapeError: an array has another shape than its tensor.
+    """
+    given = _Given(graph, inputs, seed)
+    uses = Counter(name for node in graph.nodes for name in node.inputs)
+    uses.update(graph.outputs)
+    values: dict[str, Array] = {}
+    for node in graph.nodes:
+        for name in node.inputs:
+            if name not in values:
+                values[name] = given.value(graph.tensors[name])
+        results = node.op.reference(*(values[name] for name in node.inputs))
+        for name, result in zip(node.outputs, results, strict=True):
+            values[name] = result.astype(given.dtype(graph.tensors[name]), copy=False)
+        uses.subtract(node.inputs)
+        for name in (*node.inputs, *node.outputs):
+            if uses[name] == 0:
+                values.pop(name, None)
+    return {name: values[name] if name in values else given.value(graph.tensors[name]) for name in graph.outputs}
+
+
+class _Given:
+    """The tensors of a graph that no node makes: handed in, or drawn."""
+
+    def __init__(self, graph: Graph, inputs: Mapping[str, Array], seed: int) -> None:
+        outside = {name for name in graph.tensors if name not in graph.producer}
+        for name in inputs:
+            if name not in outside:
+                raise InputError(f"graph '{graph.name}' takes no tensor '{name}'{suggest(name, outside)}")
+        self._graph = graph.name
+        self._arrays = {name: np.asarray(array) for name, array in inputs.items()}
+        self._seed = seed
+        floats = [a.dtype for a in self._arrays.values() if np.issubdtype(a.dtype, np.floating)]
+        self._widest = np.result_type(np.float32, *floats)
+        for name in sorted(self._arrays):
+            self.value(graph.tensors[name])
+
+    def dtype(self, tensor: Tensor) -> np.dtype[Any]:
+        """The dtype a tensor is computed in."""
+        fmt = tensor.type.format
+        return self._widest if fmt == AUTO else np.dtype(_DTYPES.get(fmt, np.float32))
+
+    def value(self, tensor: Tensor) -> Array:
+        """Its array; raises InputError for a missing input and ShapeError for a misshapen array."""
+        array = self._arrays.get(tensor.name)
+        shape = list(tensor.shape)
+        if array is not None:
+            if array.shape != tensor.shape:
+                raise ShapeError(f"graph '{self._graph}': '{tensor.name}' has shape {shape}, not {list(array.shape)}")
+            return array.astype(self.dtype(tensor), copy=False)
+        if tensor.role == "input":
+            raise InputError(f"graph '{self._graph}': give the input '{tensor.name}', an array of shape {shape}")
+        name_code = zlib.crc32(tensor.name.encode())
+        return _drawn(tensor, np.random.default_rng([self._seed, name_code])).astype(self.dtype(tensor))
+
+
+def _drawn(tensor: Tensor, generator: np.random.Generator) -> Array:
+    """Values that keep activations of order one.
+
+    A matrix or filter gets a spread of 1 / sqrt(inputs summed), a vector values near one, a state values
+    between 0.5 and 1.5 (stored variances must be positive).
+    """
+    if tensor.role == "state":
+        return generator.uniform(0.5, 1.5, tensor.shape)
+    if len(tensor.shape) < 2:
+        return 1 + 0.1 * generator.standard_normal(tensor.shape)
+    return generator.standard_normal(tensor.shape) / math.sqrt(math.prod(tensor.shape[1:]))

@@ -24,7 +24,8 @@ def transfer_time_s(size_bytes: ArrayLike, latency_s: ArrayLike, bandwidth_bytes
     >>> float(transfer_time_s(1e9, 1e-6, 1e9))
     1.000001
     """
-    return np.asarray(latency_s) + np.asarray(size_bytes) / np.asarray(bandwidth_bytes_per_s)
+    time: NDArray[Any] = np.asarray(latency_s) + np.asarray(size_bytes) / np.asarray(bandwidth_bytes_per_s)
+    return time
 
 
 def steps_of(pattern: str, participants: int) -> int:
@@ -73,13 +74,13 @@ def collective_time_s(
         participants: ranks.
         bandwidth_bytes_per_s: of one rank, per direction.
         base_s: fixed start-up.
-        step_s: start-up for each further participant.
+        step_s: start-up of each round of the ring, see :func:`steps_of`.
         efficiency: reachable share of the bandwidth.
         overlap: exponent p; large for a sharp crossover, below 1 for a slow one.
     """
     if participants < 2 or size_bytes <= 0.0:
         return 0.0
-    alpha = base_s + step_s * (participants - 1)
+    alpha = base_s + step_s * steps_of(pattern, participants)
     beta = traffic_factor(pattern, participants) * size_bytes / (bandwidth_bytes_per_s * efficiency)
     if alpha == 0.0 or beta == 0.0:
         return alpha + beta

@@ -18,11 +18,12 @@ from hwsim.loading import library
 from hwsim.loading.document import Node, read_file
 from hwsim.loading.extending import extended
 from hwsim.loading.faults import Faults
+from hwsim.loading.merge import with_only
 from hwsim.loading.models import SpecModel, build, extend, mapping_of, model_of, parsed_by, validate
 from hwsim.loading.stacks import build_stack, stack_model
 from hwsim.registry import suggest
 from hwsim.specs.device import DatasheetSpec, DeviceSpec, MemorySpec, PowerSpec
-from hwsim.specs.fields import Choice, Count, Key, Names, Text
+from hwsim.specs.fields import Choice, Count, Key, Names, Text, spec_fields
 from hwsim.specs.software import SoftwareSpec
 from hwsim.units import shown
 
@@ -118,6 +119,8 @@ def _kind(node: Node, faults: Faults) -> DeviceKind[Any]:
         faults.add(kind.place, "kind", f"write one of {', '.join(KINDS)}, not {shown(kind.value)}{hint}")
     else:
         return KINDS[kind.value]
+    known = [key for key in node.value if key in spec_fields(DeviceHead)] if isinstance(node.value, dict) else []
+    validate(model_of(DeviceHead), with_only(node, known), faults)
     faults.check()
     raise AssertionError("unreachable: a fault was just added")
 

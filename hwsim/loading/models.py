@@ -150,7 +150,7 @@ def validate(model: type[SpecModel], node: Node, faults: Faults, at: Keys = (), 
         root: the document (default: ``node`` itself).
 
     Raises:
-        FileFormatError: there are faults, these or earlier ones.
+        FileFormatError: the node does not fit; rules beyond single values are only noted in ``faults``.
     """
     top = root or node
     _check_rules(model, node, at, top, faults)
@@ -161,7 +161,6 @@ def validate(model: type[SpecModel], node: Node, faults: Faults, at: Keys = (), 
             _report(item, model, at, top, faults)
         faults.check()
         raise
-    faults.check()
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from hwsim.loading.document import Node
 from hwsim.loading.faults import Faults
 from hwsim.loading.merge import merged, with_values, without
 from hwsim.loading.models import SpecModel, build, extend, model_of, parsed_by
+from hwsim.passes import PASSES
 from hwsim.registry import known_names
 from hwsim.specs.fields import Choice, Formats, Names, Quantity, Ratio, Text, spec_fields
 from hwsim.specs.software import SoftwareSpec
@@ -48,7 +48,7 @@ def stack_model(kind: str) -> type[SpecModel]:
         for name, marker in KINDS[kind].constants.items()
     }
     family: Any = create_model(f"{kind}_constants", __base__=SpecModel, **constants)
-    passes = Names("passes", _known_passes())
+    passes = Names("passes", tuple(PASSES))
     fields: dict[str, Any] = {"passes_": (parsed_by(passes.parse, passes.schema()), Field(default=(), alias="passes"))}
     namespace = {
         "model_config": ConfigDict(extra="allow"),
@@ -57,10 +57,6 @@ def stack_model(kind: str) -> type[SpecModel]:
     base: Any = types.new_class("Stack", (model_of(StackHead),), exec_body=lambda body: body.update(namespace))
     base.extras = family
     return extend(base, StackHead, fields)
-
-
-def _known_passes() -> tuple[str, ...]:
-    return tuple(getattr(importlib.import_module("hwsim.passes"), "PASSES", ()))
 
 
 def build_stack(name: str, model: SpecModel) -> SoftwareSpec:

@@ -137,6 +137,7 @@ def read_system(path: Path) -> tuple[SystemSpec, tuple[Path, ...]]:
     name = node.child("name")
     if name is not None and isinstance(name.value, str) and name.value != path.stem:
         faults.add(name.place, "name", f"the file is called {path.name}; write '{path.stem}' or rename the file")
+    _look_ahead(node, path, faults)
     model: Any = validate(system_model(), node, faults)
     devices = _devices(model.devices_, node, path, faults)
     roles = list(itertools.chain.from_iterable(_roles(role, use) for role, use in model.devices_.items()))
@@ -155,6 +156,26 @@ def read_system(path: Path) -> tuple[SystemSpec, tuple[Path, ...]]:
     return spec, (path, *(Path(device.path) for device in devices.values()))
 
 
+def _look_ahead(node: Node, path: Path, faults: Faults) -> None:
+    """Note devices that cannot be loaded now, so that they are listed beside faults of other kinds."""
+    devices = node.child("devices")
+    if devices is None or not isinstance(devices.value, dict):
+        return
+    for role, device in devices.value.items():
+        use = device.child("use")
+        if use is not None and isinstance(use.value, str):
+            try:
+                load_device(library.find_reference(library.DEVICE, use.value, path))
+            except InputError as error:
+                faults.add(*node.locate(("devices", role, "use")), first_line(error))
+
+
+def first_line(error: InputError) -> str:
+    """The first fault of a file that this one names, and how many more there are."""
+    first, *others = str(error).splitlines()
+    return f"{first} (and {len(others)} more)" if others else first
+
+
 def _devices(uses: dict[str, Any], node: Node, path: Path, faults: Faults) -> dict[str, DeviceSpec]:
     devices: dict[str, DeviceSpec] = {}
     if not uses:
@@ -169,7 +190,7 @@ def _devices(uses: dict[str, Any], node: Node, path: Path, faults: Faults) -> di
         try:
             spec = load_device(library.find_reference(library.DEVICE, head.use, path))
         except InputError as error:
-            faults.add(*node.locate(("devices", role, "use")), str(error).splitlines()[0])
+            faults.add(*node.locate(("devices", role, "use")), first_line(error))
             continue
         spec = _changed(spec, use.set_, ("devices", role, "set"), node, faults)
         for name in _roles(role, use):

@@ -16,11 +16,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.cost.cache import resident_share
+from hwsim.cost.roofline import overlap_time_s
+
 __all__ = [
     "accumulator_chunks",
     "double_buffered_time_s",
+    "feed_bytes",
     "gemm_traffic_bytes",
+    "kept_share",
     "overlapped_time_s",
+    "reload_bytes",
     "spill_bytes",
     "tile_count",
     "tile_fits",
@@ -83,9 +89,21 @@ def gemm_traffic_bytes(
     side = np.maximum(1.0, np.floor(np.sqrt(room / accumulator_bytes_per_element)))
     b_stays = a * np.maximum(1.0, np.ceil(b / room)) + b
     a_stays = b * np.maximum(1.0, np.ceil(a / room)) + a
-    c_stays = a * np.ceil(np.divide(n, side)) + b * np.ceil(np.divide(m, side))
+    c_stays = a * np.maximum(1.0, np.ceil(np.divide(n, side))) + b * np.maximum(1.0, np.ceil(np.divide(m, side)))
     traffic: Floats = np.minimum(np.minimum(b_stays, a_stays), c_stays) + c_bytes
     return traffic
+
+
+def feed_bytes(a_bytes: Number, b_bytes: Number, m: Number, n: Number, block: Number) -> Floats:
+    """Bytes a core takes from the shared scratchpad when its outputs are made in ``block`` x ``block`` pieces.
+
+    A is read once for each block column, B once for each block row.
+
+    >>> float(feed_bytes(100, 300, 10, 30, block=16))
+    500.0
+    """
+    fed: Floats = a_bytes * np.ceil(np.divide(n, block)) + b_bytes * np.ceil(np.divide(m, block))
+    return fed
 
 
 def accumulator_chunks(
@@ -122,6 +140,41 @@ def spill_bytes(
     missing = np.clip(1.0 - np.divide(accumulator_bytes, np.maximum(need, 1.0)), 0.0, 1.0)
     spilled: Floats = 2.0 * np.maximum(0.0, np.subtract(k_folds, 1.0)) * np.multiply(m, n) * bytes_per_element * missing
     return spilled
+
+
+def reload_bytes(
+    m: Number,
+    n: Number,
+    k_folds: Number,
+    cols: Number,
+    weight_bytes: Number,
+    accumulator_bytes: Number,
+    usable: Number,
+    batch: Number = 1.0,
+) -> Floats:
+    """Bytes a weight-stationary array loads again because its partial sums exceed the accumulators.
+
+    The cheaper of two ways: the streamed rows pass in pieces that fit, with the weights loaded again for each,
+    or the sums spill. Weights that stay in the scratchpad (``usable``) need not be loaded again.
+
+    >>> float(reload_bytes(8192, 256, 4, 256, 1e6, 4 * 2**20, usable=0))
+    1000000.0
+    """
+    again = (accumulator_chunks(m, cols, accumulator_bytes) - 1.0) * weight_bytes
+    spilled = batch * spill_bytes(m, n, k_folds, accumulator_bytes, np.multiply(m, cols))
+    return np.where(np.less_equal(weight_bytes, usable), 0.0, np.minimum(again, spilled))
+
+
+def kept_share(tensor_bytes: Number, room_bytes: Number) -> Floats:
+    """Share of an operator's tensors that stays on chip between operators, 0..1.
+
+    assumption: compilers place whole tensors and fragments of the room, so the share falls gradually, from all
+    at 0.3 of the room to none at 1.7 times the room (a least-squares ramp through Ascend 910B products).
+
+    >>> [float(kept_share(size, 100.0)) for size in (30.0, 100.0, 170.0)]
+    [1.0, 0.5, 0.0]
+    """
+    return resident_share(tensor_bytes, room_bytes, 0.3, 1.7)
 
 
 def tile_count(traffic_bytes: Number, usable: Number) -> Floats:
@@ -164,9 +217,4 @@ def overlapped_time_s(
     compute, load, store, count = (np.asarray(x, float) for x in (compute_s, load_s, store_s, tiles))
     fill, drain = load / count, store / count
     transfer = load - fill + store - drain
-    p = np.asarray(overlap, float)
-    finite = np.where(np.isfinite(p), p, 1.0)
-    longer, shorter = np.maximum(compute, transfer), np.minimum(compute, transfer)
-    ratio = np.divide(shorter, longer, out=np.zeros(np.broadcast(shorter, longer).shape), where=longer > 0)
-    soft = longer * (1.0 + ratio**finite) ** (1.0 / finite)
-    return fill + np.where(np.isfinite(p), soft, longer) + drain, fill
+    return fill + overlap_time_s(compute, transfer, overlap) + drain, fill

@@ -14,25 +14,31 @@ weights. Every argument broadcasts; counts stay exact in float64 below 2^53.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.cost.scratchpad import feed_bytes
 from hwsim.errors import InputError
 
 __all__ = [
     "DATAFLOWS",
     "ISSUE_CYCLES",
     "Dataflow",
+    "Geometry",
     "array_axes",
+    "array_shares",
+    "dealt_time_s",
     "fold_count",
     "layerwise_sparse_k",
     "mapping_efficiency",
-    "multi_array_cycles",
     "non_overlapped_cycles",
     "pipelined_cycles",
     "rowwise_sparse_k",
+    "share_cycles",
     "systolic_cycles",
 ]
 
@@ -43,6 +49,23 @@ DATAFLOWS: tuple[Dataflow, ...] = get_args(Dataflow)
 
 # The least interval between two tiles of inputs through an array whose weights stay (ONNXim, SystolicWS).
 ISSUE_CYCLES = 4.0
+
+
+# Outputs a core finishes before it moves on, each way: 256 x 256 sums of 4 bytes are the 256 KiB of partial sums of a
+# large core (Ascend's L0C; H. Liao et al., "Ascend", HPCA 2021, table 5).
+FEED_BLOCK = 256.0
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Equal arrays: how many, their size, MACs a cell and cycle, dataflow, double-buffered weights or not."""
+
+    arrays: Number
+    rows: Number
+    cols: Number
+    lanes: Number
+    dataflow: Dataflow
+    pipelined: bool = True
 
 
 def _ceil_div(a: Number, b: Number) -> Floats:
@@ -130,42 +153,84 @@ def rowwise_sparse_k(k: Number, block: Number) -> Floats:
     return _ceil_div(k, np.multiply(2.0, block)) * block
 
 
-def multi_array_cycles(
+def array_shares(m: Number, n: Number, batch: Number, arrays: Number) -> Iterator[tuple[Floats, Floats, Floats]]:
+    """Ways to deal ``batch`` products out to equal arrays: (m of a share, n of a share, shares in turn).
+
+    Arrays are split between the batch first, then between output rows (1, 2, 4, ... parts) and output columns;
+    k is never split. A part that does not divide costs its ceiling.
+
+    >>> [tuple(int(x) for x in share) for share in array_shares(100, 60, 1, 4)]
+    [(100, 15, 1), (50, 30, 1), (25, 60, 1)]
+    """
+    together = np.minimum(arrays, batch)
+    each = np.maximum(1.0, np.floor(np.divide(arrays, together)))
+    in_turn = _ceil_div(batch, together)
+    most = float(np.max(each))
+    parts = 1.0
+    while parts < 2.0 * most:
+        by_rows = np.minimum(parts, each)
+        by_cols = np.maximum(1.0, np.floor(each / by_rows))
+        yield _ceil_div(m, by_rows), _ceil_div(n, by_cols), in_turn
+        parts *= 2.0
+
+
+def share_cycles(
     m: Number,
     n: Number,
     k: Number,
     rows: Number,
     cols: Number,
-    arrays: Number,
     lanes: Number,
     dataflow: Dataflow,
-    batch: Number = 1.0,
+    in_turn: Number,
     *,
     pipelined: bool = True,
 ) -> Floats:
-    """Cycles until the last of ``arrays`` equal arrays is done with ``batch`` products, the best of several splits.
+    """Cycles of one array's share, ``in_turn`` products of equal size.
 
-    Each PE multiplies ``lanes`` pairs a cycle and sums them (a dot product along k; below one: a cycle of a
-    wide format takes 1 / lanes). Arrays are split between the batch first, then between output rows (1, 2, 4,
-    ... shares) and output columns; k is never split. A share that does not divide costs its ceiling.
+    Each PE multiplies ``lanes`` pairs a cycle and sums them (a dot product along k); below one, a pair takes
+    1 / lanes cycles (TPU v1: half speed with one 16-bit operand).
     """
-    pack = np.maximum(1.0, lanes)
-    slow = np.maximum(1.0, 1.0 / np.asarray(lanes, float))
-    inner_k = _ceil_div(k, pack)
+    inner_k = _ceil_div(k, np.maximum(1.0, lanes))
     count = pipelined_cycles if pipelined else non_overlapped_cycles
-    together = np.minimum(arrays, batch)
-    each = np.maximum(1.0, np.floor(np.divide(arrays, together)))
-    in_turn = _ceil_div(batch, together)
+    slow: Floats = np.maximum(1.0, 1.0 / np.asarray(lanes, float))
+    return count(m, n, inner_k, rows, cols, dataflow, in_turn) * slow
+
+
+def dealt_time_s(
+    m: Number,
+    n: Number,
+    k: Number,
+    batch: Number,
+    geometry: Geometry,
+    clock_hz: Number,
+    a_row_bytes: Number = 0.0,
+    b_col_bytes: Number = 0.0,
+    port_bytes_per_s: Number = np.inf,
+) -> Floats:
+    """Seconds of the slowest array's share, the best of several splits, fed from a shared scratchpad.
+
+    A share takes its cycles, or longer if its operands (``a_row_bytes`` for a row of A, ``b_col_bytes`` for a column
+    of B, taken in blocks of 256 x 256 outputs) come through a port of ``port_bytes_per_s`` an array.
+    """
     best: Floats | None = None
-    shares = 1.0
-    while shares < 2.0 * float(np.max(arrays)):
-        by_rows = np.minimum(shares, each)
-        by_cols = np.maximum(1.0, np.floor(each / by_rows))
-        cycles = count(_ceil_div(m, by_rows), _ceil_div(n, by_cols), inner_k, rows, cols, dataflow, in_turn)
-        best = cycles if best is None else np.minimum(best, cycles)
-        shares *= 2.0
+    for rows, cols, in_turn in array_shares(m, n, batch, geometry.arrays):
+        cycles = share_cycles(
+            rows,
+            cols,
+            k,
+            geometry.rows,
+            geometry.cols,
+            geometry.lanes,
+            geometry.dataflow,
+            in_turn,
+            pipelined=geometry.pipelined,
+        )
+        fed = in_turn * feed_bytes(a_row_bytes * rows, b_col_bytes * cols, rows, cols, FEED_BLOCK)
+        time = np.maximum(cycles / clock_hz, fed / port_bytes_per_s)
+        best = time if best is None else np.minimum(best, time)
     assert best is not None
-    return best * slow
+    return best
 
 
 def systolic_cycles(

@@ -441,7 +441,7 @@ def price(kind: DeviceKind[P], works: Sequence[Work], params: P, name: str = "th
 
 def _refusal(table: Table, mask: NDArray[np.bool_], params: Params, name: str) -> str:
     missing = sorted({f"{w.kernel} in {w.format}" for w, ok in zip(table.works, mask, strict=True) if not ok})
-    has = [
-        fmt for fmt, rate in zip(FORMATS, np.maximum(params.peak[0], params.vector_peak[0]), strict=True) if rate > 0
-    ]
+    matrix = table.form in (Form.GEMM, Form.ATTENTION)
+    rates = params.peak[0] if matrix else np.maximum(params.peak[0], params.vector_peak[0])
+    has = [fmt for fmt, rate in zip(FORMATS, rates, strict=True) if rate > 0]
     return f"{name} cannot run {', '.join(missing[:6])}; its formats are {', '.join(has)}"

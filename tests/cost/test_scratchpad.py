@@ -97,3 +97,8 @@ def test_overlap_never_beats_the_slowest_stream(compute: list[int], load: int, s
 def test_a_larger_scratchpad_never_moves_more(a: int, b: int, m: int, n: int, room: int) -> None:
     small, large = (float(scratchpad.gemm_traffic_bytes(a, b, 7, m, n, usable)) for usable in (room, 2 * room))
     assert a + b + 7 <= large <= small
+
+
+def test_a_core_rereads_an_operand_for_each_block_of_the_other_side() -> None:
+    """40 columns in blocks of 16 are three, 16 rows one: A three times, B once."""
+    assert float(scratchpad.feed_bytes(10, 100, 16, 40, 16)) == 130

@@ -158,28 +158,46 @@ def test_no_array_beats_one_mac_a_pe_and_cycle(m: int, n: int, k: int, rows: int
     assert cycles * rows * cols >= m * n * k
 
 
+def _dealt_cycles(
+    m: int, n: int, k: int, side: int, arrays: int, lanes: float, flow: systolic.Dataflow, batch: int = 1
+) -> float:
+    geometry = systolic.Geometry(arrays, side, side, lanes, flow)
+    return float(systolic.dealt_time_s(m, n, k, batch, geometry, clock_hz=1.0))
+
+
 @settings(max_examples=40, deadline=None)
 @given(m=sizes, n=sizes, k=sizes, side=st.integers(2, 128), arrays=st.integers(1, 16), batch=st.integers(1, 40))
 def test_more_arrays_stay_within_their_combined_peak(
     m: int, n: int, k: int, side: int, arrays: int, batch: int
 ) -> None:
-    one = systolic.multi_array_cycles(m, n, k, side, side, 1, 1, "ws", batch)
-    many = systolic.multi_array_cycles(m, n, k, side, side, arrays, 1, "ws", batch)
-    assert float(many) <= float(one)
-    assert float(many) * arrays * side * side >= m * n * k * batch
+    one = _dealt_cycles(m, n, k, side, 1, 1, "ws", batch)
+    many = _dealt_cycles(m, n, k, side, arrays, 1, "ws", batch)
+    assert many <= one
+    assert many * arrays * side * side >= m * n * k * batch
 
 
 def test_four_arrays_share_four_columns_of_folds() -> None:
     """512 output columns on four 128-wide arrays: each has one, as a single array with 128 columns."""
-    shared = systolic.multi_array_cycles(128, 512, 128, 128, 128, 4, 1, "ws")
-    assert float(shared) <= systolic_cycles(m=128, n=128, k=128, rows=128, cols=128, dataflow="ws", pipelined=True)
+    assert _dealt_cycles(128, 512, 128, 128, 4, 1, "ws") <= systolic_cycles(
+        m=128, n=128, k=128, rows=128, cols=128, dataflow="ws", pipelined=True
+    )
 
 
 def test_sixteen_lanes_sum_sixteen_pairs_a_cycle() -> None:
     """A 16x16x16 cube does k = 1024 in 64 steps."""
-    assert float(systolic.multi_array_cycles(16, 16, 1024, 16, 16, 1, 16, "os")) == 64 + 16 + 16 - 2
+    assert _dealt_cycles(16, 16, 1024, 16, 1, 16, "os") == 64 + 16 + 16 - 2
 
 
 def test_half_a_lane_takes_two_cycles_a_pair() -> None:
-    whole = systolic.multi_array_cycles(64, 64, 64, 16, 16, 1, 1, "ws")
-    assert float(systolic.multi_array_cycles(64, 64, 64, 16, 16, 1, 0.5, "ws")) == 2 * float(whole)
+    assert _dealt_cycles(64, 64, 64, 16, 1, 0.5, "ws") == 2 * _dealt_cycles(64, 64, 64, 16, 1, 1, "ws")
+
+
+def test_a_narrow_port_starves_the_array() -> None:
+    """16 x 16 outputs, k = 100: 16 rows of 100 bytes and 16 columns of 100 bytes through one byte a second."""
+    geometry = systolic.Geometry(1, 16, 16, 1, "os")
+    assert float(systolic.dealt_time_s(16, 16, 100, 1, geometry, 1.0, 100, 100, 1.0)) == 3200
+
+
+def test_nine_products_on_four_arrays_take_three_turns() -> None:
+    shares = list(systolic.array_shares(10, 10, 9, 4))
+    assert [float(in_turn) for _, _, in_turn in shares] == [3.0]

@@ -1,0 +1,304 @@
+"""The systolic-array kind on toy chips worked by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwsim.devices.base import KINDS, Costs, OperatingPoint, price, stack_params
+from hwsim.devices.systolic_npu import SystolicNpuParams, SystolicNpuSection
+from hwsim.errors import InputError, UnsupportedError
+from hwsim.graph.work import Attention, Gemm, Map, Move, Reduce, Work
+from hwsim.specs.device import DeviceSpec, MemorySpec, PowerSpec
+from hwsim.specs.software import SoftwareSpec
+
+NPU = KINDS["systolic_npu"]
+PERFECT = {"compute": 1.0, "memory": 1.0, "overlap": 100.0}
+
+
+def _chip(
+    section: SystolicNpuSection | None = None,
+    bandwidth: float = 1e15,
+    kernels: Mapping[str, Mapping[str, float]] | None = None,
+) -> DeviceSpec:
+    """One 4x4 array at 1 Hz, plenty of memory and bandwidth unless said, 1 J an operation and a byte."""
+    default = dict.fromkeys(("gemm", "attention", "map", "reduce", "move"), PERFECT)
+    stack = SoftwareSpec(name="toy", kernels=MappingProxyType(default | dict(kernels or {})), launch_s=0.0)
+    return DeviceSpec(
+        name="toy",
+        title="Toy",
+        kind="systolic_npu",
+        core=section or _section(),
+        memory=(
+            MemorySpec(name="dram", capacity_bytes=1e12, bandwidth_bytes_per_s=bandwidth, energy_j_per_byte=1.0),
+            MemorySpec(name="pad", capacity_bytes=1e9),
+        ),
+        power=PowerSpec(tdp_w=100.0, idle_w=1.0, energy_per_op_j={"int8": 1.0}),
+        software={"toy": stack},
+    )
+
+
+def _section(**changes: object) -> SystolicNpuSection:
+    toy = SystolicNpuSection(
+        rows=4, cols=4, clock_hz=1.0, macs={"int8": 1.0}, vector={"int8": 8.0}, special=1.0, accumulators_bytes=1e9
+    )
+    return replace(toy, **changes)  # type: ignore[arg-type]
+
+
+def _gemm(m: int = 4, n: int = 4, k: int = 4, **changes: object) -> Gemm:
+    work = Gemm(
+        kernel="matmul",
+        batch=1,
+        m=m,
+        n=n,
+        k=k,
+        a_elements=m * k,
+        b_elements=k * n,
+        a_format="int8",
+        b_format="int8",
+        compute_format="int8",
+        accumulator_format="int32",
+        out_format="int8",
+    )
+    return replace(work, **changes)  # type: ignore[arg-type]
+
+
+def _params(spec: DeviceSpec) -> SystolicNpuParams:
+    return NPU.params(spec, spec.default_software)  # type: ignore[no-any-return]
+
+
+def _price(work: Work, spec: DeviceSpec | None = None) -> Costs:
+    return price(NPU, [work], _params(spec or _chip()))
+
+
+def _time_s(work: Work, spec: DeviceSpec | None = None) -> float:
+    return float(_price(work, spec).time_s[0, 0])
+
+
+def test_peak_is_two_operations_a_cell_and_clock() -> None:
+    assert NPU.peaks(_chip(_section(cores=2, arrays=3))) == {"int8": 2 * 3 * 16 * 2}
+
+
+def test_one_output_stationary_fold_takes_its_cycles() -> None:
+    """4x4 array, k = 4, weights not overlapped: 4 + 4 + 4 - 2 cycles at 1 Hz."""
+    assert _time_s(_gemm(), _chip(_section(dataflow="os", overlap_weights=False))) == pytest.approx(10.0)
+
+
+def test_overlapped_weights_shorten_two_folds() -> None:
+    """K = 8, ws: apart 2 (2*4 + 4 + 8 - 2) = 36 cycles; overlapped 7 + 8 + (6 + 8) = 29."""
+    apart, overlapped = (_time_s(_gemm(8, 4, 8), _chip(_section(overlap_weights=o))) for o in (False, True))
+    assert (apart, overlapped) == (pytest.approx(36.0), pytest.approx(29.0))
+
+
+def test_a_slow_memory_sets_the_time_of_a_thin_product() -> None:
+    """1 x 64 x 64 at one byte a second: 64 + 4096 + 64 bytes."""
+    costs = _price(_gemm(1, 64, 64), _chip(bandwidth=1.0))
+    assert float(costs.dram_bytes[0, 0]) == 4224
+    assert float(costs.time_s[0, 0]) == pytest.approx(4224, rel=0.01)
+    assert int(costs.bound[0, 0]) == 1
+
+
+def test_whole_weight_tiles_are_fetched_where_the_stack_does_so() -> None:
+    """A 5 x 5 weight on a 4 x 4 array is four tiles of 16 bytes; A and C add 5 each."""
+    whole = _chip(kernels={"gemm": PERFECT | {"whole_tiles": 1.0}})
+    assert float(_price(_gemm(1, 5, 5, b_is_weight=True), whole).dram_bytes[0, 0]) == 64 + 10
+
+
+def test_tensors_kept_on_chip_do_not_pass_dram() -> None:
+    """Only the 16 bytes of weights do."""
+    keeping = _chip(kernels={"gemm": PERFECT | {"keep": 1.0}})
+    assert float(_price(_gemm(b_is_weight=True), keeping).dram_bytes[0, 0]) == 16
+
+
+def test_weights_that_stay_do_not_pass_dram() -> None:
+    staying = _chip(kernels={"gemm": PERFECT | {"keep": 1.0, "weights_stay": 1.0}})
+    assert float(_price(_gemm(b_is_weight=True), staying).dram_bytes[0, 0]) == 0
+
+
+def test_accumulators_too_small_load_the_weights_again() -> None:
+    """64 rows, room for 16 x 4 sums: four pieces, three more loads of 8 x 4 weights (no scratchpad holds them)."""
+    small = _chip(_section(accumulators_bytes=256.0))
+    small = replace(small, memory=(small.memory[0], MemorySpec(name="pad", capacity_bytes=32.0)))
+    large = replace(small, core=_section())
+    extra = float(_price(_gemm(64, 4, 8), small).dram_bytes[0, 0] - _price(_gemm(64, 4, 8), large).dram_bytes[0, 0])
+    assert extra == 3 * 32
+
+
+def test_shallow_channels_are_padded_to_the_channel_tile() -> None:
+    """3 channels x 9 positions: k = 27, or 9 x 4 = 36 on a tile of four."""
+    conv = _gemm(4, 4, 27, channels=3, kh=3, kw=3)
+    flat, tiled = (_time_s(conv, _chip(_section(dataflow="os", channel_tile=tile))) for tile in (1, 4))
+    assert tiled - flat == pytest.approx(9.0)
+
+
+def test_structured_sparsity_halves_the_window() -> None:
+    dense, sparse = _gemm(4, 4, 64), _gemm(4, 4, 64, b_density=0.5)
+    chip = _chip(_section(dataflow="os", sparse_speedup=2.0))
+    assert _time_s(dense, chip) - _time_s(sparse, chip) == pytest.approx(32.0)
+
+
+def test_a_depthwise_convolution_runs_on_the_vector_unit_when_faster() -> None:
+    """64 groups of 16 x 1 x 9: 18,432 operations at 8 a second and a ceiling of one."""
+    work = _gemm(16, 1, 9, batch=64, groups=64, channels=1, kh=3, kw=3, a_elements=1024, b_elements=576)
+    vector = _time_s(work, _chip(_section(vector={"int8": 64.0}), kernels={"gemm": PERFECT | {"depthwise": 1.0}}))
+    assert vector == pytest.approx(2 * 64 * 16 * 9 / 64)
+    assert _time_s(work, _chip(kernels={"gemm": PERFECT | {"depthwise": 0.0}})) > vector
+
+
+def test_two_cores_halve_a_product_that_divides() -> None:
+    one, two = (_time_s(_gemm(64, 64, 64), _chip(_section(cores=c, dataflow="os"))) for c in (1, 2))
+    assert one / two == pytest.approx(2.0, rel=0.01)
+
+
+def test_element_wise_work_is_operations_over_the_vector_rate() -> None:
+    """80 plain operations at 8 a second and 5 special ones at one."""
+    work = Map(
+        kernel="x", elements=5, flop_per_element=16, special_per_element=1, bytes_in=5, bytes_out=5, format="int8"
+    )
+    assert _time_s(work) == pytest.approx(15.0)
+
+
+def test_rows_beyond_the_scratchpad_are_read_once_a_pass() -> None:
+    spec = _chip(bandwidth=1.0)
+    short = replace(spec, memory=(spec.memory[0], MemorySpec(name="pad", capacity_bytes=10.0)))
+    work = Reduce(
+        kernel="softmax",
+        rows=2,
+        cols=100,
+        passes=3,
+        flop_per_element=0,
+        special_per_element=0,
+        bytes_in=200,
+        bytes_out=200,
+        format="int8",
+    )
+    assert [float(_price(work, s).dram_bytes[0, 0]) for s in (spec, short)] == [400, 800]
+
+
+def test_a_move_is_bytes_over_bandwidth() -> None:
+    work = Move(kernel="copy", elements=50, bytes_in=50, bytes_out=50, contiguous=True, format="fp32")
+    assert _time_s(work, _chip(bandwidth=10.0)) == pytest.approx(10.0)
+
+
+def _attention(seq_q: int, seq_kv: int, causal: bool = False) -> Attention:
+    return Attention(
+        kernel="attention",
+        batch=1,
+        heads=2,
+        kv_heads=2,
+        seq_q=seq_q,
+        seq_kv=seq_kv,
+        head_dim=64,
+        causal=causal,
+        format="int8",
+        kv_format="int8",
+        out_format="int8",
+    )
+
+
+def test_a_causal_mask_saves_about_half_of_a_long_attention() -> None:
+    spec = _chip(_section(special=1e9, vector={"int8": 1e9}))
+    full, half = (_time_s(_attention(4096, 4096, causal), spec) for causal in (False, True))
+    assert full / half == pytest.approx(2.0, rel=0.05)
+
+
+def test_scores_come_in_whole_pieces() -> None:
+    """With pieces of 1,024 columns 1,025 cost as much as 2,048."""
+    pieces = _chip(kernels={"attention": PERFECT | {"tile_kv": 1024.0}})
+    assert _time_s(_attention(128, 1025), pieces) == pytest.approx(_time_s(_attention(128, 2048), pieces), rel=1e-3)
+
+
+def test_decode_has_its_own_constants() -> None:
+    own = _chip(kernels={"attention": PERFECT | {"launch": 1.0, "decode_launch": 500.0}})
+    assert _time_s(_attention(1, 64), own) > 500
+    assert float(_price(_attention(2, 64), own).overhead_s[0, 0]) == 1.0
+
+
+def test_a_format_the_array_lacks_is_refused_with_what_it_has() -> None:
+    with pytest.raises(UnsupportedError, match=r"matmul in fp16; its formats are int8"):
+        _price(_gemm(compute_format="fp16", a_format="fp16", b_format="fp16"), _chip(_section(vector={"int8": 1.0})))
+
+
+def test_a_narrow_format_runs_as_the_next_wider_one_on_the_vector_unit() -> None:
+    work = Map(
+        kernel="relu", elements=64, flop_per_element=1, special_per_element=0, bytes_in=64, bytes_out=64, format="int8"
+    )
+    assert _time_s(work, _chip(_section(vector={"fp16": 8.0}))) == _time_s(work)
+
+
+def test_half_the_clock_doubles_compute_and_leaves_memory() -> None:
+    spec = _chip()
+    slow = NPU.params(spec, spec.default_software, OperatingPoint(clock=0.5))
+    assert float(price(NPU, [_gemm(64, 64, 64)], slow).time_s[0, 0]) == pytest.approx(2 * _time_s(_gemm(64, 64, 64)))
+
+
+def test_chips_of_different_dataflow_cannot_share_a_call() -> None:
+    with pytest.raises(InputError, match="dataflow"):
+        stack_params([_params(_chip(_section(dataflow=flow))) for flow in ("os", "ws")])
+
+
+def _mixed_works() -> list[Work]:
+    return [
+        _gemm(17, 33, 65),
+        _gemm(1, 4096, 4096, b_is_weight=True),
+        _gemm(16, 1, 9, batch=64, groups=64, channels=1, kh=3, kw=3),
+        _attention(100, 300, causal=True),
+        _attention(1, 3000),
+        Map(
+            kernel="relu",
+            elements=999,
+            flop_per_element=1,
+            special_per_element=1,
+            bytes_in=9,
+            bytes_out=9,
+            format="int8",
+        ),
+        Reduce(
+            kernel="softmax",
+            rows=7,
+            cols=100,
+            passes=3,
+            flop_per_element=4,
+            special_per_element=1,
+            bytes_in=700,
+            bytes_out=700,
+            format="int8",
+        ),
+        Move(kernel="copy", elements=50, bytes_in=50, bytes_out=50, contiguous=True, format="fp32"),
+    ]
+
+
+def test_a_thousand_chips_in_one_call_equal_a_thousand_calls() -> None:
+    rng = np.random.default_rng(0)
+    chips = []
+    for _ in range(1000):
+        side, cores, clock = int(rng.integers(2, 300)), int(rng.integers(1, 30)), float(rng.uniform(1e8, 2e9))
+        section = _section(
+            rows=side, cols=side, cores=cores, clock_hz=clock, accumulators_bytes=float(rng.integers(1, 9)) * 1e4
+        )
+        chips.append(_params(_chip(section, bandwidth=float(rng.uniform(1e9, 1e12)))))
+    together = price(NPU, _mixed_works(), stack_params(chips))
+    for index, chip in enumerate(chips):
+        alone, mine = price(NPU, _mixed_works(), chip), together.chip(index)
+        assert all(np.array_equal(getattr(alone, f.name), getattr(mine, f.name)) for f in fields(Costs)), index
+
+
+@settings(max_examples=40, deadline=None)
+@given(m=st.integers(1, 5000), n=st.integers(1, 5000), k=st.integers(1, 5000), cores=st.integers(1, 32))
+def test_no_product_beats_the_peak_or_the_bandwidth(m: int, n: int, k: int, cores: int) -> None:
+    spec = _chip(_section(cores=cores, rows=16, cols=16), bandwidth=100.0)
+    time = _time_s(_gemm(m, n, k), spec)
+    assert time >= 2 * m * n * k / NPU.peaks(spec)["int8"] * (1 - 1e-12)
+    assert time >= (m * k + k * n + m * n) / 100.0 * (1 - 1e-12)
+
+
+def test_the_parts_of_an_explanation_make_the_time() -> None:
+    spec = _chip(bandwidth=100.0)
+    terms = NPU.explain(_gemm(64, 64, 64), _params(spec))
+    assert terms[-1][1] == pytest.approx(_time_s(_gemm(64, 64, 64), spec))

@@ -1,15 +1,48 @@
-"""CPU: cores with SIMD, fused multiply-add ports and matrix units, cache levels, DRAM."""
+"""CPU: cores with SIMD, fused multiply-add ports and matrix units, cache levels, DRAM.
+
+A kernel takes ``launch + (compute^p + transfer^p)^(1/p)``: compute at the peak of SIMD or matrix units, less for
+vectors and cores that are not full (:mod:`hwsim.cost.cpu`); transfer at the bandwidth of the nearest level that holds
+the working set.
+The ceilings and p belong to the software stack.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, ClassVar, TypedDict
 
-from hwsim.graph.tensor import FORMATS
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.cost.cpu import (
+    blocked_traffic_bytes,
+    level_bandwidth_bytes_per_s,
+    parallel_share,
+    simd_flop_per_s,
+    thread_speedup,
+    vector_fill,
+)
+from hwsim.cost.roofline import overlap_time_s
+from hwsim.devices.base import KINDS, NOMINAL, Array, Costs, DeviceKind, OperatingPoint, Params, common_params, settle
+from hwsim.graph.lowering import Table, tables_of
+from hwsim.graph.tensor import BITS, FORMATS
+from hwsim.graph.work import Form, Work
+from hwsim.specs.device import DeviceSpec
 from hwsim.specs.fields import Count, Formats, Quantity, Ratio, Text
+from hwsim.specs.software import SoftwareSpec
 
-__all__ = ["CpuSection"]
+__all__ = ["Cpu", "CpuParams", "CpuSection"]
+
+_BYTES: Array = np.array([bits / 8.0 for bits in BITS.values()])
+_LEVELS = 3
+# Outputs of a block that one core computes, each way (K. Goto and R. van de Geijn, 2008: mc x nc panels).
+_BLOCK = 64.0
+# Operations an exponential costs as a polynomial of degree six with range reduction (J.-M. Muller, "Elementary
+# functions", 3rd edition, 2016, chapter 11).
+_SPECIAL_FLOP = 10.0
+_LEAST_RATE = 1e-30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,8 +50,9 @@ class CpuSection:
     """``cpu:`` of a device YAML.
 
     Vector peak: cores x clock x ``fma_ports`` x 2 x ``simd_bits`` / bits of the format, times ``dot`` by
-    format where the unit sums narrow products (int8 dot products). ``matrix`` are operations per clock and
-    core of a matrix unit by format, at ``matrix_clock`` if given. Formats without either are not supported.
+    format where that is not the rate (fp32 and fp64 need no entry; other formats count only if they have one).
+    ``matrix`` are operations per clock and core of a matrix unit by format, at ``matrix_clock`` if given. A format
+    with neither runs as the next wider one that has. ``threads``: cores used (0: all).
     Cache levels are the further entries of ``memory:``, nearest DRAM first.
     """
 
@@ -32,3 +66,212 @@ class CpuSection:
     threads: Annotated[int, Count("threads", 0)] = 0
     source: Annotated[str, Text("source")] = ""
     assumption: Annotated[str, Text("assumption")] = ""
+
+    @property
+    def used_cores(self) -> int:
+        """Cores that work."""
+        return min(self.threads, self.cores) if self.threads else self.cores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuParams(Params):
+    """Numbers of one or many CPUs; caches as (chips, levels), nearest the cores first, empty levels of no capacity."""
+
+    cores: Array
+    simd_bits: Array
+    cache_bytes: Array
+    cache_bytes_per_s: Array
+
+
+class _Terms(TypedDict):
+    """The terms of a kernel's time, columns of shape (chips, rows), as :func:`settle` takes them."""
+
+    busy_s: Array
+    compute_s: Array
+    memory_s: Array
+    launch_s: Array
+    dram_bytes: Array
+    cache_bytes: Array
+
+
+_RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {"compute": (0.001, 2.0), "memory": (0.001, 2.0), "overlap": (0.1, 100.0), "keep": (0.0, 2.0), "serial": (0.0, 1.0)}
+)
+_COMMON = {"compute": 0.7, "memory": 0.7, "overlap": 3.0, "keep": 0.5, "serial": 0.0}
+
+
+class Cpu(DeviceKind[CpuParams]):
+    """Cores, caches, DRAM."""
+
+    name: ClassVar[str] = "cpu"
+    section: ClassVar[type[CpuSection]] = CpuSection
+    constants: ClassVar[Mapping[str, Ratio | Quantity]] = MappingProxyType(
+        {"launch": Quantity("launch", "s", zero=True)}
+        | {name: Ratio(name, low, high) for name, (low, high) in _RANGES.items()}
+    )
+    """``compute`` and ``memory``: shares of the units' and the memory's peak that are reached. ``overlap``: the
+    exponent p. ``keep``: share of each cache that holds tensors between operators. ``serial``: Amdahl's share that
+    does not thread."""
+    defaults: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType(
+        {
+            Form.GEMM: _COMMON,
+            Form.ATTENTION: _COMMON | {"compute": 0.4},
+            Form.MAP: _COMMON,
+            Form.REDUCE: _COMMON,
+            Form.MOVE: _COMMON,
+        }
+    )
+
+    def params(self, spec: DeviceSpec, stack: SoftwareSpec, at: OperatingPoint = NOMINAL) -> CpuParams:
+        """Peaks of SIMD and matrix units, caches nearest the cores first."""
+        core: CpuSection = spec.core
+        simd, peaks = _widened(_simd_peaks(core)), _widened(dict(self.peaks(spec)))
+        one = np.ones((1, 1))
+        caches = [(level.capacity_bytes, level.bandwidth_bytes_per_s or np.inf) for level in spec.memory[:0:-1]]
+        caches = (caches + [(0.0, np.inf)] * _LEVELS)[:_LEVELS]
+        return CpuParams(
+            **common_params(spec, stack, at, peak=peaks, vector_peak=simd, defaults=self.defaults),
+            cores=one * core.used_cores,
+            simd_bits=one * core.simd_bits,
+            cache_bytes=np.array([[size for size, _ in caches]]),
+            cache_bytes_per_s=np.array([[rate for _, rate in caches]]) * at.clock,
+        )
+
+    def peaks(self, spec: DeviceSpec) -> Mapping[str, float]:
+        """The matrix unit's rate where there is one, else the SIMD units'."""
+        core: CpuSection = spec.core
+        clock = core.matrix_clock_hz or core.clock_hz
+        matrix = {fmt: core.used_cores * clock * rate for fmt, rate in core.matrix.items()}
+        return _simd_peaks(core) | matrix
+
+    def price_gemm(self, table: Table, params: CpuParams) -> Costs:
+        """Blocked products on full or partly full vectors and cores."""
+        return settle(table, params, **_gemm_terms(table, params))
+
+    def price_attention(self, table: Table, params: CpuParams) -> Costs:
+        """Both products and the softmax, heads and query blocks dealt to cores."""
+        return settle(table, params, **_attention_terms(table, params))
+
+    def price_map(self, table: Table, params: CpuParams) -> Costs:
+        """Vector operations against bytes."""
+        return settle(table, params, **_vector_terms(table, params), vector=True)
+
+    def price_reduce(self, table: Table, params: CpuParams) -> Costs:
+        """Vector operations against bytes; a row stays in the nearest cache between passes."""
+        return settle(table, params, **_vector_terms(table, params), vector=True)
+
+    def price_move(self, table: Table, params: CpuParams) -> Costs:
+        """Bytes alone."""
+        return settle(table, params, **_vector_terms(table, params), vector=True)
+
+    def supports(self, table: Table, params: CpuParams) -> NDArray[np.bool_]:
+        """Every format that is no wider than the widest the cores have; moves in any."""
+        if table.form is Form.MOVE:
+            return np.ones(len(table), dtype=np.bool_)
+        matrix = table.form in (Form.GEMM, Form.ATTENTION)
+        rate = params.rate(table) if matrix else params.vector_rate(table)
+        return np.asarray((rate > 0.0).all(axis=0), dtype=np.bool_)
+
+    def explain(self, work: Work, params: CpuParams) -> Sequence[tuple[str, float, str]]:
+        """Operations, bytes and the terms of the time."""
+        (table,) = tables_of([work]).values()
+        by_form = {Form.GEMM: _gemm_terms, Form.ATTENTION: _attention_terms}
+        terms = by_form.get(table.form, _vector_terms)(table, params)
+        rate = params.rate(table) if table.form in by_form else params.vector_rate(table)
+        shown: list[tuple[str, Array, str]] = [
+            ("operations", table.flop, "FLOP"),
+            ("peak of the cores", rate, "FLOP/s"),
+            ("compute: operations / (peak x ceiling x full vectors x full cores)", terms["compute_s"], "s"),
+            ("bytes through DRAM", terms["dram_bytes"], "B"),
+            ("bytes from the nearest level that holds them", terms["cache_bytes"], "B"),
+            ("DRAM bandwidth", params.dram_bytes_per_s, "B/s"),
+            ("transfer", terms["memory_s"], "s"),
+            ("overlap exponent p", params.kernels.column(table, "overlap"), ""),
+            ("launch", terms["launch_s"], "s"),
+            ("time = launch + (compute^p + transfer^p)^(1/p)", terms["launch_s"] + terms["busy_s"], "s"),
+        ]
+        return [(label, float(column[0, 0]), unit) for label, column, unit in shown]
+
+
+def _simd_peaks(core: CpuSection) -> dict[str, float]:
+    rates = {"fp32": 1.0, "fp64": 1.0} | dict(core.dot)
+    return {
+        fmt: rate * float(simd_flop_per_s(core.used_cores, core.clock_hz, core.simd_bits, BITS[fmt], core.fma_ports))
+        for fmt, rate in rates.items()
+    }
+
+
+def _widened(rates: Mapping[str, float]) -> dict[str, float]:
+    """Rates of all formats: one without its own runs as the narrowest at least as wide that has one."""
+    found = dict(rates)
+    for name in FORMATS:
+        wider = [other for other in rates if BITS[other] >= BITS[name]]
+        if name not in found and wider:
+            found[name] = rates[min(wider, key=lambda other: (BITS[other], other))]
+    return found
+
+
+def _finished(table: Table, params: CpuParams, compute: Array, moved: Array) -> _Terms:
+    """The terms of a kernel that computes for so long and moves so many bytes."""
+    constant = params.kernels.column
+    keep = constant(table, "keep")
+    sizes = [keep * params.cache_bytes[:, [level]] for level in range(_LEVELS)]
+    rates = [params.cache_bytes_per_s[:, [level]] for level in range(_LEVELS)]
+    bandwidth = level_bandwidth_bytes_per_s(moved, [*sizes, np.inf], [*rates, params.dram_bytes_per_s])
+    held = np.maximum.reduce([moved <= size for size in sizes])
+    memory = moved / (bandwidth * constant(table, "memory"))
+    return _Terms(
+        busy_s=overlap_time_s(compute, memory, constant(table, "overlap")),
+        compute_s=compute,
+        memory_s=memory,
+        launch_s=constant(table, "launch"),
+        dram_bytes=np.where(held, 0.0, moved),
+        cache_bytes=moved + np.zeros_like(compute),
+    )
+
+
+def _threaded(table: Table, params: CpuParams, pieces: Array, rate: Array) -> Array:
+    """Operations per second of all cores on so many indivisible pieces, at the kernel's ceiling."""
+    constant = params.kernels.column
+    speedup = thread_speedup(params.cores, constant(table, "serial")) / params.cores
+    full: Array = rate * constant(table, "compute") * parallel_share(pieces, params.cores) * speedup
+    return np.maximum(full, _LEAST_RATE)
+
+
+def _gemm_terms(table: Table, params: CpuParams) -> _Terms:
+    lanes = params.simd_bits / (8.0 * _BYTES[table.format[0]])
+    pieces = table.batch * np.ceil(table.m / _BLOCK) * np.ceil(table.n / _BLOCK)
+    # A thin product is cut along its long side; a group of one column is vectorized over rows (depthwise).
+    fill = np.maximum(vector_fill(table.n, lanes), vector_fill(table.m, lanes))
+    compute = table.flop / (_threaded(table, params, np.maximum(pieces, table.batch), params.rate(table)) * fill)
+    batch = table.batch
+    a = table.a_elements * _BYTES[table.a_format[0]] + table.epilogue_bytes
+    b = table.b_elements * _BYTES[table.b_format[0]]
+    cache = params.cache_bytes.max(axis=1, keepdims=True)
+    element = _BYTES[table.a_format[0]]
+    moved = batch * blocked_traffic_bytes(
+        a / batch, b / batch, table.bytes_out / batch, table.m, table.n, np.maximum(cache, 1.0), element
+    )
+    return _finished(table, params, compute, moved)
+
+
+def _attention_terms(table: Table, params: CpuParams) -> _Terms:
+    pieces = table.batch * table.heads * np.ceil(table.seq_q / _BLOCK)
+    masked = np.where((table.causal > 0) & (table.seq_q > 1), 0.5, 1.0)
+    scores = masked * table.batch * table.heads * table.seq_q * table.seq_kv
+    products = 4.0 * scores * table.head_dim / _threaded(table, params, pieces, params.rate(table))
+    softmax = (4.0 + _SPECIAL_FLOP) * scores / _threaded(table, params, pieces, params.vector_rate(table))
+    return _finished(table, params, products + softmax, table.bytes_in + table.bytes_out)
+
+
+def _vector_terms(table: Table, params: CpuParams) -> _Terms:
+    moved = table.bytes_in + table.bytes_out
+    if table.form is Form.MOVE:
+        return _finished(table, params, np.zeros((len(params.cores), len(table))), moved)
+    count = table.elements if table.form is Form.MAP else table.rows * table.cols
+    pieces = np.ceil(count / 1024.0) if table.form is Form.MAP else table.rows
+    work = count * (table.flop_per_element + _SPECIAL_FLOP * table.special_per_element)
+    return _finished(table, params, work / _threaded(table, params, pieces, params.vector_rate(table)), moved)
+
+
+KINDS.add(Cpu.name, Cpu())

@@ -1,0 +1,198 @@
+"""The CPU kind on toy chips worked by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwsim.devices.base import KINDS, Costs, price, stack_params
+from hwsim.devices.cpu import CpuParams, CpuSection
+from hwsim.graph.work import Attention, Gemm, Map, Move, Reduce, Work
+from hwsim.specs.device import DeviceSpec, MemorySpec, PowerSpec
+from hwsim.specs.software import SoftwareSpec
+
+CPU = KINDS["cpu"]
+PERFECT = {"compute": 1.0, "memory": 1.0, "overlap": 100.0, "keep": 1.0}
+
+
+def _section(**changes: object) -> CpuSection:
+    return replace(CpuSection(cores=1, clock_hz=1.0, simd_bits=512), **changes)  # type: ignore[arg-type]
+
+
+def _chip(
+    section: CpuSection | None = None,
+    bandwidth: float = 1e15,
+    kernels: Mapping[str, Mapping[str, float]] | None = None,
+    cache: float = 1.0,
+) -> DeviceSpec:
+    """One core at 1 Hz with one 512-bit port (32 fp32 operations a second), plenty of bandwidth unless said."""
+    default = dict.fromkeys(("gemm", "attention", "map", "reduce", "move"), PERFECT)
+    return DeviceSpec(
+        name="toy",
+        title="Toy",
+        kind="cpu",
+        core=section or _section(),
+        memory=(
+            MemorySpec(name="dram", capacity_bytes=1e12, bandwidth_bytes_per_s=bandwidth),
+            MemorySpec(name="l3", capacity_bytes=cache, bandwidth_bytes_per_s=10 * bandwidth),
+        ),
+        power=PowerSpec(tdp_w=100.0, idle_w=1.0, energy_per_op_j={"fp32": 1.0}),
+        software={"toy": SoftwareSpec(name="toy", kernels=MappingProxyType(default | dict(kernels or {})))},
+    )
+
+
+def _params(spec: DeviceSpec) -> CpuParams:
+    return CPU.params(spec, spec.default_software)  # type: ignore[no-any-return]
+
+
+def _gemm(m: int, n: int, k: int, fmt: str = "fp32") -> Gemm:
+    return Gemm(
+        kernel="matmul",
+        batch=1,
+        m=m,
+        n=n,
+        k=k,
+        a_elements=m * k,
+        b_elements=k * n,
+        a_format=fmt,
+        b_format=fmt,
+        compute_format=fmt,
+        accumulator_format="fp32",
+        out_format=fmt,
+    )
+
+
+def _time_s(work: Work, spec: DeviceSpec | None = None) -> float:
+    return float(price(CPU, [work], _params(spec or _chip())).time_s[0, 0])
+
+
+def test_simd_peak_is_ports_times_lanes_times_two() -> None:
+    peaks = CPU.peaks(_chip(_section(cores=4, fma_ports=2, dot={"int8": 1.0})))
+    assert peaks == {"fp32": 4 * 2 * 16 * 2, "fp64": 4 * 2 * 8 * 2, "int8": 4 * 2 * 64 * 2}
+
+
+def test_a_matrix_unit_replaces_simd_in_its_formats() -> None:
+    peaks = CPU.peaks(_chip(_section(matrix={"bf16": 1024.0}, matrix_clock_hz=0.5)))
+    assert peaks["bf16"] == 512.0
+    assert peaks["fp32"] == 32.0
+
+
+def test_fewer_threads_use_fewer_cores() -> None:
+    assert CPU.peaks(_chip(_section(cores=8, threads=2)))["fp32"] == 64.0
+
+
+def test_a_square_product_runs_at_the_peak() -> None:
+    """2 x 64^3 operations at 32 a second."""
+    assert _time_s(_gemm(64, 64, 64)) == pytest.approx(16384.0)
+
+
+def test_half_full_vectors_take_twice_as_long() -> None:
+    """Eight rows and columns on sixteen lanes."""
+    assert _time_s(_gemm(8, 8, 64)) == pytest.approx(2 * 2 * 8 * 8 * 64 / 32)
+
+
+def test_three_blocks_on_two_cores_take_two_rounds() -> None:
+    two = _chip(_section(cores=2))
+    assert _time_s(_gemm(192, 64, 64), two) == pytest.approx(_time_s(_gemm(256, 64, 64), two))
+
+
+def test_a_format_without_its_own_rate_runs_as_the_next_wider_one() -> None:
+    assert _time_s(_gemm(64, 64, 64, "bf16")) == pytest.approx(_time_s(_gemm(64, 64, 64)))
+
+
+def test_a_working_set_in_cache_moves_at_cache_speed() -> None:
+    """100 bytes at 10 a second, or at 1 a second when the cache is smaller."""
+    work = Move(kernel="copy", elements=50, bytes_in=50, bytes_out=50, contiguous=True, format="int8")
+    inside, outside = _chip(bandwidth=1.0, cache=100.0), _chip(bandwidth=1.0, cache=99.0)
+    assert (_time_s(work, inside), _time_s(work, outside)) == (pytest.approx(10.0), pytest.approx(100.0))
+    assert float(price(CPU, [work], _params(inside)).dram_bytes[0, 0]) == 0
+
+
+def test_an_exponential_costs_ten_operations() -> None:
+    work = Map(
+        kernel="exp", elements=32, flop_per_element=0, special_per_element=1, bytes_in=1, bytes_out=1, format="fp32"
+    )
+    assert _time_s(work) == pytest.approx(10.0)
+
+
+def test_serial_work_keeps_one_core_busy() -> None:
+    serial = _chip(_section(cores=4), kernels={"gemm": PERFECT | {"serial": 1.0}})
+    assert _time_s(_gemm(256, 256, 64), serial) == pytest.approx(_time_s(_gemm(256, 256, 64)))
+
+
+def _attention(causal: bool) -> Attention:
+    return Attention(
+        kernel="attention",
+        batch=1,
+        heads=2,
+        kv_heads=2,
+        seq_q=256,
+        seq_kv=256,
+        head_dim=64,
+        causal=causal,
+        format="fp32",
+        kv_format="fp32",
+        out_format="fp32",
+    )
+
+
+def test_a_causal_mask_halves_attention() -> None:
+    assert _time_s(_attention(False)) == pytest.approx(2 * _time_s(_attention(True)))
+
+
+def test_the_parts_of_an_explanation_make_the_time() -> None:
+    spec = _chip(bandwidth=10.0)
+    assert CPU.explain(_gemm(9, 9, 9), _params(spec))[-1][1] == pytest.approx(_time_s(_gemm(9, 9, 9), spec))
+
+
+def test_a_thousand_chips_in_one_call_equal_a_thousand_calls() -> None:
+    rng = np.random.default_rng(0)
+    works: list[Work] = [
+        _gemm(17, 33, 65),
+        _gemm(1, 4096, 4096),
+        _attention(True),
+        Map(
+            kernel="relu",
+            elements=999,
+            flop_per_element=1,
+            special_per_element=1,
+            bytes_in=9,
+            bytes_out=9,
+            format="fp32",
+        ),
+        Move(kernel="copy", elements=50, bytes_in=50, bytes_out=50, contiguous=True, format="int8"),
+        Reduce(
+            kernel="softmax",
+            rows=7,
+            cols=100,
+            passes=3,
+            flop_per_element=4,
+            special_per_element=1,
+            bytes_in=700,
+            bytes_out=700,
+            format="fp32",
+        ),
+    ]
+    chips = []
+    for _ in range(1000):
+        section = _section(cores=int(rng.integers(1, 64)), clock_hz=float(rng.uniform(1e9, 4e9)))
+        chips.append(
+            _params(_chip(section, bandwidth=float(rng.uniform(1e9, 1e12)), cache=float(rng.uniform(1e2, 1e8))))
+        )
+    together = price(CPU, works, stack_params(chips))
+    for index, chip in enumerate(chips):
+        alone, mine = price(CPU, works, chip), together.chip(index)
+        assert all(np.array_equal(getattr(alone, f.name), getattr(mine, f.name)) for f in fields(Costs)), index
+
+
+@settings(max_examples=40, deadline=None)
+@given(m=st.integers(1, 3000), n=st.integers(1, 3000), k=st.integers(1, 3000), cores=st.integers(1, 64))
+def test_no_product_beats_the_peak(m: int, n: int, k: int, cores: int) -> None:
+    spec = _chip(_section(cores=cores))
+    assert _time_s(_gemm(m, n, k), spec) >= 2 * m * n * k / CPU.peaks(spec)["fp32"] * (1 - 1e-12)

@@ -194,7 +194,7 @@ def _axes(vary: Mapping[str, Any], base: SystemSpec, node: Node, faults: Faults)
     for path, raw in vary.items():
         at: Keys = ("vary", path)
         try:
-            marker = marker_at(base, path)
+            marker = _single_at(base, path)
         except InputError as error:
             faults.add(*node.locate(at, key=True), str(error).removeprefix(f"{path}: "))
             continue
@@ -208,6 +208,13 @@ def _axes(vary: Mapping[str, Any], base: SystemSpec, node: Node, faults: Faults)
     if designs > MAX_DESIGNS:
         faults.add(*node.locate(("vary",)), f"{designs} designs; write fewer steps, {MAX_DESIGNS} designs at most")
     return tuple(axes)
+
+
+def _single_at(base: SystemSpec, path: str) -> _Single:
+    marker = marker_at(base, path)
+    if isinstance(marker, Quantity | Count | Ratio | Choice):
+        return marker
+    raise InputError("does not lead to a single number or word; write the path of one")
 
 
 def _axis(path: str, values: list[object], marker: _Single) -> VarySpec:

@@ -1,14 +1,18 @@
-"""EfficientNet (Tan and Le 2019, EfficientNet: Rethinking Model Scaling for CNNs, Table 1)."""
+"""EfficientNets (Tan and Le 2019, EfficientNet: Rethinking Model Scaling for CNNs, Table 1 and section 3.2)."""
 
 from __future__ import annotations
 
-from hwsim.graph.graph import Graph, GraphBuilder
+import math
+from dataclasses import dataclass
+
+from hwsim.graph.graph import GraphBuilder
 from hwsim.graph.tensor import Tensor
 from hwsim.workloads import layers
-from hwsim.workloads.registry import Published, workload
+from hwsim.workloads.families import image_network, torchvision
 
-__all__ = ["efficientnet_b0"]
+__all__ = ["EfficientNet"]
 
+_SOURCE = "Tan and Le 2019, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, Table 1"
 _STAGES = (
     # expansion, kernel, stride of the first, channels, blocks: stages 2 to 8 of Table 1
     (1, 3, 1, 16, 1),
@@ -21,6 +25,29 @@ _STAGES = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class EfficientNet:
+    """The base network with its channels and depths multiplied (section 3.2)."""
+
+    width: float = 1.0
+    depth: float = 1.0
+
+    def _channels(self, base: int) -> int:
+        return layers.divisible(base * self.width)
+
+    def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+        """Logits (batch, classes)."""
+        x = layers.conv_bn_act(b, image, self._channels(32), 3, stride=2, act="silu", name="stem")
+        place = 0
+        for expansion, kernel, first_stride, channels, count in _STAGES:
+            for stride in (first_stride, *[1] * (math.ceil(count * self.depth) - 1)):
+                with b.scope(f"block{place}"):
+                    x = _mbconv(b, x, expansion, kernel, stride, self._channels(channels))
+                place += 1
+        x = layers.conv_bn_act(b, x, 4 * x.shape[1], 1, act="silu", name="head")
+        return layers.linear(b, layers.global_average(b, x), classes, name="classifier")
+
+
 def _mbconv(b: GraphBuilder, x: Tensor, expansion: int, kernel: int, stride: int, channels: int) -> Tensor:
     """Inverted residual with squeeze-and-excite; the squeezed width is a quarter of the block's input."""
     hidden = x.shape[1] * expansion
@@ -31,31 +58,17 @@ def _mbconv(b: GraphBuilder, x: Tensor, expansion: int, kernel: int, stride: int
     return layers.add(b, y, x) if y.shape == x.shape else y
 
 
-@workload(
-    title="EfficientNet-B0",
-    source="Tan and Le 2019, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, Table 1",
-    item="image",
-    minimum={"height": 32, "width": 32},
-    published=Published(parameters=5_288_548, macs=0.3858e9, source="torchvision weight metadata (num_params, _ops)"),
-)
-def efficientnet_b0(*, batch: int = 1, height: int = 224, width: int = 224, classes: int = 1000) -> Graph:
-    """Image classifier found by architecture search, baseline of its family.
-
-    Args:
-        batch: Images at once.
-        height: Image height in pixels.
-        width: Image width in pixels.
-        classes: Classes told apart.
-    """
-    b = GraphBuilder("efficientnet_b0")
-    x = b.input("image", (batch, 3, height, width))
-    x = layers.conv_bn_act(b, x, 32, 3, stride=2, act="silu", name="stem")
-    place = 0
-    for expansion, kernel, first_stride, channels, count in _STAGES:
-        for stride in (first_stride, *[1] * (count - 1)):
-            with b.scope(f"block{place}"):
-                x = _mbconv(b, x, expansion, kernel, stride, channels)
-            place += 1
-    x = layers.conv_bn_act(b, x, 1280, 1, act="silu", name="head")
-    y = layers.linear(b, layers.global_average(b, x), classes, name="classifier")
-    return b.build([y], items=batch, item="image")
+for _name, _network, _size, _parameters, _macs in (
+    ("efficientnet_b0", EfficientNet(), 224, 5_288_548, 0.386e9),
+    ("efficientnet_b1", EfficientNet(1.0, 1.1), 240, 7_794_184, 0.687e9),
+    ("efficientnet_b4", EfficientNet(1.4, 1.8), 380, 19_341_616, 4.394e9),
+):
+    image_network(
+        _name,
+        _network,
+        title=f"EfficientNet-{_name[-2:].upper()}",
+        source=_SOURCE,
+        published=torchvision(_parameters, _macs),
+        what="Image classifier found by architecture search, scaled in width, depth and resolution.",
+        size=_size,
+    )

@@ -55,6 +55,7 @@ __all__ = [
     "conv",
     "conv3d",
     "conv_bn_act",
+    "divisible",
     "embedding",
     "flatten",
     "gated_mlp",
@@ -99,6 +100,16 @@ _GATES: Mapping[str, Operator] = MappingProxyType(
 def pair(value: Pair) -> tuple[int, int]:
     """(height, width) from one number for both, or from a pair."""
     return (value, value) if isinstance(value, int) else value
+
+
+def divisible(channels: float) -> int:
+    """The nearest multiple of 8 that is not more than a tenth below: how mobile networks round scaled widths.
+
+    >>> divisible(33.6), divisible(18)
+    (32, 24)
+    """
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * channels else rounded
 
 
 def activation(b: GraphBuilder, x: Tensor, kind: str, name: str | None = None) -> Tensor:

@@ -50,7 +50,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "vit": ("vit_b_16", "vit_s_16", "vit_l_16"),
     "wan": ("wan2_1_t2v_1_3b", "wan2_1_t2v_14b"),
     "whisper": ("whisper_tiny",),
-    "yolov8": ("yolov8n",),
+    "yolov8": ("yolov8n", "yolov8s", "yolov8m", "yolov8l"),
 }
 
 MODULE_OF: Mapping[str, str] = MappingProxyType(

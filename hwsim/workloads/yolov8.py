@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 from hwsim.errors import InputError
-from hwsim.graph.graph import Graph, GraphBuilder
+from hwsim.graph.graph import GraphBuilder
 from hwsim.graph.tensor import Tensor
 from hwsim.operators.add import Add
 from hwsim.operators.concat import Concat
@@ -17,28 +20,16 @@ from hwsim.operators.sub import Sub
 from hwsim.operators.transpose import Transpose
 from hwsim.operators.upsample import Resize
 from hwsim.workloads import layers
-from hwsim.workloads.registry import Published, workload
+from hwsim.workloads.families import image_network
+from hwsim.workloads.registry import Published
 
-__all__ = ["yolov8n"]
+__all__ = ["Yolov8"]
 
 _BINS = 16  # each side of a box is a distribution over this many distances
 
 
 def _conv(b: GraphBuilder, x: Tensor, channels: int, kernel: int = 1, stride: int = 1, *, name: str) -> Tensor:
     return layers.conv_bn_act(b, x, channels, kernel, stride=stride, act="silu", name=name)
-
-
-def _c2f(b: GraphBuilder, x: Tensor, channels: int, count: int, *, residual: bool, name: str) -> Tensor:
-    """Split in halves, a chain of 3x3 pairs on the second, everything joined."""
-    half = channels // 2
-    with b.scope(name):
-        joint = _conv(b, x, channels, name="cv1")
-        parts = list(b.add_all(Split(1, (half, half)), joint))
-        for place in range(count):
-            with b.scope(f"m{place}"):
-                y = _conv(b, _conv(b, parts[-1], half, 3, name="cv1"), half, 3, name="cv2")
-                parts.append(layers.add(b, parts[-1], y) if residual else y)
-        return _conv(b, b.add(Concat(1), *parts), channels, name="cv2")
 
 
 def _sppf(b: GraphBuilder, x: Tensor, name: str) -> Tensor:
@@ -51,27 +42,61 @@ def _sppf(b: GraphBuilder, x: Tensor, name: str) -> Tensor:
         return _conv(b, b.add(Concat(1), *parts), channels, name="cv2")
 
 
-def _backbone(b: GraphBuilder, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Features at strides 8, 16 and 32."""
-    x = _conv(b, x, 16, 3, 2, name="model.0")
-    x = _c2f(b, _conv(b, x, 32, 3, 2, name="model.1"), 32, 1, residual=True, name="model.2")
-    fine = _c2f(b, _conv(b, x, 64, 3, 2, name="model.3"), 64, 2, residual=True, name="model.4")
-    middle = _c2f(b, _conv(b, fine, 128, 3, 2, name="model.5"), 128, 2, residual=True, name="model.6")
-    x = _c2f(b, _conv(b, middle, 256, 3, 2, name="model.7"), 256, 1, residual=True, name="model.8")
-    return fine, middle, _sppf(b, x, "model.9")
+@dataclass(frozen=True, slots=True)
+class Yolov8:
+    """Factors on the depths and widths of the base network; no layer is wider than ``widest`` times its factor."""
 
+    depth: float
+    width: float
+    widest: int
 
-def _neck(b: GraphBuilder, fine: Tensor, middle: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Coarse features joined into finer ones, then back."""
-    double, join = Resize(scales=(2, 2), mode="nearest"), Concat(1)
-    up = b.add(join, b.add(double, coarse, name="model.10"), middle, name="model.11")
-    first = _c2f(b, up, 128, 1, residual=False, name="model.12")
-    up = b.add(join, b.add(double, first, name="model.13"), fine, name="model.14")
-    small = _c2f(b, up, 64, 1, residual=False, name="model.15")
-    down = b.add(join, _conv(b, small, 64, 3, 2, name="model.16"), first, name="model.17")
-    medium = _c2f(b, down, 128, 1, residual=False, name="model.18")
-    down = b.add(join, _conv(b, medium, 128, 3, 2, name="model.19"), coarse, name="model.20")
-    return small, medium, _c2f(b, down, 256, 1, residual=False, name="model.21")
+    def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+        """(batch, 4 + classes, anchors): boxes in pixels and class probabilities."""
+        if image.shape[2] % 32 or image.shape[3] % 32:
+            height, width = image.shape[2:]
+            raise InputError(f"parameters 'height' and 'width' must be multiples of 32, not {height} and {width}")
+        levels = self._neck(b, *self._backbone(b, image))
+        with b.scope("model.22"):
+            return _detect(b, levels, classes)
+
+    def _channels(self, base: int) -> int:
+        return math.ceil(min(base, self.widest) * self.width / 8) * 8
+
+    def _down(self, b: GraphBuilder, x: Tensor, base: int, place: int) -> Tensor:
+        return _conv(b, x, self._channels(base), 3, 2, name=f"model.{place}")
+
+    def _c2f(self, b: GraphBuilder, x: Tensor, base: int, count: int, place: int, *, residual: bool) -> Tensor:
+        """Split in halves, a chain of 3x3 pairs on the second, everything joined."""
+        channels = self._channels(base)
+        half = channels // 2
+        with b.scope(f"model.{place}"):
+            parts = list(b.add_all(Split(1, (half, half)), _conv(b, x, channels, name="cv1")))
+            for step in range(max(1, round(count * self.depth))):
+                with b.scope(f"m{step}"):
+                    y = _conv(b, _conv(b, parts[-1], half, 3, name="cv1"), half, 3, name="cv2")
+                    parts.append(layers.add(b, parts[-1], y) if residual else y)
+            return _conv(b, b.add(Concat(1), *parts), channels, name="cv2")
+
+    def _backbone(self, b: GraphBuilder, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features at strides 8, 16 and 32."""
+        x = self._down(b, self._down(b, x, 64, 0), 128, 1)
+        x = self._c2f(b, x, 128, 3, 2, residual=True)
+        fine = self._c2f(b, self._down(b, x, 256, 3), 256, 6, 4, residual=True)
+        middle = self._c2f(b, self._down(b, fine, 512, 5), 512, 6, 6, residual=True)
+        x = self._c2f(b, self._down(b, middle, 1024, 7), 1024, 3, 8, residual=True)
+        return fine, middle, _sppf(b, x, "model.9")
+
+    def _neck(self, b: GraphBuilder, fine: Tensor, middle: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Coarse features joined into finer ones, then back."""
+        double, join = Resize(scales=(2, 2), mode="nearest"), Concat(1)
+        up = b.add(join, b.add(double, coarse, name="model.10"), middle, name="model.11")
+        first = self._c2f(b, up, 512, 3, 12, residual=False)
+        up = b.add(join, b.add(double, first, name="model.13"), fine, name="model.14")
+        small = self._c2f(b, up, 256, 3, 15, residual=False)
+        down = b.add(join, self._down(b, small, 256, 16), first, name="model.17")
+        medium = self._c2f(b, down, 512, 3, 18, residual=False)
+        down = b.add(join, self._down(b, medium, 512, 19), coarse, name="model.20")
+        return small, medium, self._c2f(b, down, 1024, 3, 21, residual=False)
 
 
 def _branch(b: GraphBuilder, x: Tensor, hidden: int, channels: int, name: str) -> Tensor:
@@ -108,30 +133,24 @@ def _decode(b: GraphBuilder, boxes: Tensor) -> Tensor:
     return b.add(Mul(), b.add(Concat(1), centre, b.add(Sub(), high, low)), strides)
 
 
-@workload(
-    title="YOLOv8n",
-    source="Jocher, Chaurasia and Qiu 2023, Ultralytics YOLOv8, yolov8.yaml, scale n",
-    item="image",
-    minimum={"height": 32, "width": 32},
-    published=Published(
-        parameters=3_157_200,
-        macs=4.37e9,
-        source="Ultralytics model summary: 3,157,200 parameters before fusion of batch norms; 8.7 GFLOPs at 640 x 640",
-    ),
-)
-def yolov8n(*, batch: int = 1, height: int = 640, width: int = 640, classes: int = 80) -> Graph:
-    """Object detector, nano size: backbone, neck, and head up to the decoded boxes (without suppression of overlaps).
-
-    Args:
-        batch: Images at once.
-        height: Image height in pixels, a multiple of 32.
-        width: Image width in pixels, a multiple of 32.
-        classes: Classes told apart.
-    """
-    if height % 32 or width % 32:
-        raise InputError(f"parameters 'height' and 'width' must be multiples of 32, not {height} and {width}")
-    b = GraphBuilder("yolov8n")
-    levels = _neck(b, *_backbone(b, b.input("image", (batch, 3, height, width))))
-    with b.scope("model.22"):
-        y = _detect(b, levels, classes)
-    return b.build([y], items=batch, item="image")
+for _scale, _title, _network, _parameters, _gflop in (
+    ("n", "nano", Yolov8(0.33, 0.25, 1024), 3_157_200, 8.7),
+    ("s", "small", Yolov8(0.33, 0.50, 1024), 11_166_560, 28.6),
+    ("m", "medium", Yolov8(0.67, 0.75, 768), 25_902_640, 78.9),
+    ("l", "large", Yolov8(1.00, 1.00, 512), 43_691_520, 165.2),
+):
+    image_network(
+        f"yolov8{_scale}",
+        _network,
+        title=f"YOLOv8{_scale}",
+        source=f"Jocher, Chaurasia and Qiu 2023, Ultralytics YOLOv8, yolov8.yaml, scale {_scale}",
+        published=Published(
+            parameters=_parameters,
+            macs=_gflop / 2 * 1e9,
+            tolerance=0.006,
+            source=f"Ultralytics model summaries: {_parameters} parameters with batch norms, {_gflop} GFLOP fused",
+        ),
+        what=f"Object detector, {_title} size, up to the decoded boxes (overlaps are not suppressed).",
+        size=640,
+        labels=80,
+    )

@@ -14,9 +14,17 @@ EXACT_PARAMETERS = {
     "convnext_tiny": 28_589_128,
     "densenet121": 7_978_856,
     "efficientnet_b0": 5_288_548,
+    "efficientnet_b1": 7_794_184,
+    "efficientnet_b4": 19_341_616,
+    "mnasnet1_0": 4_383_312,
     "mobilenet_v2": 3_504_872,
     "mobilenet_v3_large": 5_483_032,
     "mobilenet_v3_small": 2_542_856,
+    "regnet_y_400mf": 4_344_144,
+    "regnet_y_800mf": 6_432_512,
+    "resnext50_32x4d": 25_028_904,
+    "shufflenet_v2_x1_0": 2_278_604,
+    "wide_resnet50_2": 68_883_240,
     "resnet18": 11_689_512,
     "resnet34": 21_797_672,
     "resnet50": 25_557_032,
@@ -36,6 +44,9 @@ EXACT_PARAMETERS = {
     "llama3_70b": 70_553_706_496,
     "whisper_tiny": 37_760_640,
     "yolov8n": 3_157_200,
+    "yolov8s": 11_166_560,
+    "yolov8m": 25_902_640,
+    "yolov8l": 43_691_520,
 }
 GMACS = {
     # operator counts of exported graphs, which equal torchvision's metadata
@@ -47,6 +58,10 @@ GMACS = {
     "mobilenet_v2": 0.3008,
     "mobilenet_v3_large": 0.2166,
     "mobilenet_v3_small": 0.0565,
+    "mnasnet1_0": 0.3144,
+    "mobilenet_v1": 0.569,
+    "regnet_y_400mf": 0.4018,
+    "shufflenet_v2_x1_0": 0.1449,
     "resnet18": 1.8141,
     "resnet50": 4.0892,
     "squeezenet1_1": 0.3492,
@@ -57,9 +72,6 @@ GMACS = {
 }
 GMACS_OF_ALL_POSITIONS = {"gpt2": (1024, 145.82), "llama2_7b": (2048, 14_630.8), "llama3_8b": (2048, 16_469.1)}
 OWN = sorted(EXACT_PARAMETERS)
-IMAGES = sorted(
-    name for name in MODULE_OF if WORKLOADS[name].item == "image" and "seed" not in WORKLOADS[name].parameters
-)
 
 
 @pytest.mark.parametrize("name", OWN)

@@ -177,7 +177,8 @@ def _price_rows(costs: GraphCosts, works: Sequence[Work]) -> Costs:
 
 def _points(kind: DeviceKind[Any], spec: DeviceSpec, stack: SoftwareSpec, clocks: Sequence[float]) -> Params:
     floor = spec.power.voltage_floor
-    return stack_params([kind.params(spec, stack, OperatingPoint(c, float(voltage(c, floor)))) for c in clocks])
+    points: Params = stack_params([kind.params(spec, stack, OperatingPoint(c, float(voltage(c, floor)))) for c in clocks])
+    return points
 
 
 def _priced(
@@ -192,7 +193,7 @@ def _priced(
     mask = supported(kind, spec, works, params)
     able = np.flatnonzero(mask)
     points = params.peak.shape[0]
-    part = price(kind, [works[i] for i in able], params, spec.name)
+    part = price(kind, [works[i] for i in able.tolist()], params, spec.name)
     columns: dict[str, Any] = {}
     for item in fields(Costs):
         fill = np.inf if item.name == "time_s" else 0

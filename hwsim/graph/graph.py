@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -284,9 +285,14 @@ class GraphBuilder:
     def _scoped(self, name: str) -> str:
         return ".".join([*self._path, name])
 
-    def scope(self, name: str) -> _Scope:
+    @contextmanager
+    def scope(self, name: str) -> Iterator[GraphBuilder]:
         """``with b.scope("layer0"):`` prefixes the names of nodes and weights made inside."""
-        return _Scope(self, name)
+        self._path.append(name)
+        try:
+            yield self
+        finally:
+            self._path.pop()
 
     def phase(self, name: str, repeat: int = 1) -> None:
         """Start a new phase; what is added from here on runs ``repeat`` times."""
@@ -366,17 +372,3 @@ class GraphBuilder:
         )
         return graph if dtype == AUTO else graph.with_scheme(dtype)
 
-
-class _Scope:
-    """Context manager behind :meth:`GraphBuilder.scope`."""
-
-    def __init__(self, builder: GraphBuilder, name: str) -> None:
-        self._builder = builder
-        self._name = name
-
-    def __enter__(self) -> GraphBuilder:
-        self._builder._path.append(self._name)
-        return self._builder
-
-    def __exit__(self, *exc: object) -> None:
-        self._builder._path.pop()

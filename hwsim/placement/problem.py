@@ -50,7 +50,7 @@ class Problem:
     options: Mapping[str, object] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return self.time_s.shape[1]
+        return int(self.time_s.shape[1])
 
     def transfer_s(self, edge: int, source: int, target: int) -> float:
         """Seconds edge ``edge`` costs between two devices; nothing on the same one."""

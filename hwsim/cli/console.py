@@ -1,0 +1,71 @@
+"""Where text goes: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+__all__ = ["Quiet", "Verbose", "out", "print_json", "progress", "say", "setup", "show"]
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on the way.")]
+
+_level = {"quiet": False, "verbose": False}
+
+
+def setup(quiet: bool, verbose: bool) -> None:
+    """Remember how much a command should say."""
+    _level.update(quiet=quiet, verbose=verbose)
+
+
+def out() -> Console:
+    """Console for results; wide enough for tables when piped."""
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 140, highlight=False, soft_wrap=False)
+
+
+def _err() -> Console:
+    return Console(file=sys.stderr, highlight=False, soft_wrap=True)
+
+
+def show(*things: Any) -> None:
+    """Print results: texts or rich renderables."""
+    console = out()
+    for thing in things:
+        console.print(thing, markup=False) if isinstance(thing, str) else console.print(thing)
+
+
+def say(text: str, *, verbose: bool = False) -> None:
+    """Print a remark to stderr, unless quiet; verbose ones only when asked for."""
+    if _level["quiet"] or (verbose and not _level["verbose"]):
+        return
+    _err().print(text, markup=False)
+
+
+def complain(text: str) -> None:
+    """Print an error to stderr, always."""
+    _err().print(f"error: {text}", markup=False)
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Any]:
+    """A bar with remaining time when stderr is a terminal; yields a function that advances it by one."""
+    console = _err()
+    if _level["quiet"] or not console.is_terminal or total < 2:
+        yield lambda *_: None
+        return
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda *_: bar.advance(task)

@@ -1,0 +1,102 @@
+"""``hwsim explain`` and ``hwsim fit``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from hwsim.cli.console import Quiet, Verbose, print_json, setup, show
+
+__all__ = ["add_commands"]
+
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter; may be repeated.")
+]
+Device = Annotated[str, typer.Option("-d", "--device", metavar="DEVICE", help="A device, by name or path.")]
+Software = Annotated[str | None, typer.Option("--software", help="A stack of the device's YAML.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    app.command("explain")(explain)
+    app.command("fit")(fit)
+
+
+def explain(
+    what: Annotated[str, typer.Argument(metavar="WORKLOAD-or-SCENARIO", help="A workload or a scenario file.")],
+    device: Device,
+    op: Annotated[str, typer.Option("--op", metavar="NAME", help="Name (or the end of the name) of an operator.")],
+    set_: Set = None,
+    software: Software = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """The terms of the formula behind one operator's time and energy, with parameters and sources."""
+    setup(quiet, verbose)
+    from hwsim.cli.choosing import graph_of
+    from hwsim.explore.explain import explain as explained
+    from hwsim.loading.device import load_device
+    from hwsim.report import tables
+
+    found = explained(graph_of(what, set_ or []), load_device(device), op, software)
+    show(tables.key_values(f"{found.op} ({found.kind}) on {found.device}, stack {found.software}", found.about))
+    for title, terms in found.parts:
+        show(tables.plain_table(title, ("term", "value"), [(name, value) for name, value in terms], ("value",)))
+    show(tables.key_values("sources", found.sources))
+
+
+def fit(
+    what: Annotated[str, typer.Argument(metavar="WORKLOAD-or-SCENARIO", help="A workload or a scenario file.")],
+    device: Device,
+    set_: Set = None,
+    software: Software = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Does it fit: weights, activations and KV cache against capacity; the largest batch and context that do."""
+    setup(quiet, verbose)
+    from hwsim.cli.choosing import named_workload
+    from hwsim.explore.fit import fit as fitted
+    from hwsim.loading.device import load_device
+    from hwsim.report import tables
+
+    name, params = named_workload(what, set_ or [])
+    found = fitted(name, load_device(device), params, software)
+    need = found.footprint
+    if as_json:
+        print_json(_document(found))
+        return 0
+    pairs = [
+        ("weights", tables.size(need.weights_bytes)),
+        ("states (KV cache)", tables.size(need.states_bytes)),
+        ("activations", tables.size(need.activations_bytes)),
+        ("total", f"{tables.size(need.total_bytes)} of {tables.size(found.capacity_bytes)} ({found.dtype})"),
+        ("fits", "yes" if found.fits else "NO"),
+    ]
+    if found.largest_batch is not None:
+        pairs.append(("largest batch", f"{found.largest_batch:,}"))
+    if found.largest_length is not None:
+        pairs.append((f"largest {found.length_name}", f"{found.largest_length:,} tokens"))
+    show(tables.key_values(f"{name} on {found.device}", pairs))
+    return 0
+
+
+def _document(found: Any) -> dict[str, Any]:
+    need = found.footprint
+    return {
+        "schema": "hwsim/fit/v1",
+        "workload": found.workload,
+        "device": found.device,
+        "dtype": found.dtype,
+        "weights_bytes": need.weights_bytes,
+        "states_bytes": need.states_bytes,
+        "activations_bytes": need.activations_bytes,
+        "total_bytes": need.total_bytes,
+        "capacity_bytes": int(found.capacity_bytes),
+        "fits": found.fits,
+        "largest_batch": found.largest_batch,
+        "largest_length": found.largest_length,
+        "length": found.length_name,
+    }

@@ -1,0 +1,155 @@
+"""``hwsim estimate``, ``hwsim compare``, ``hwsim run``."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hwsim.cli.console import Quiet, Verbose, print_json, progress, say, setup, show
+from hwsim.errors import InputError
+
+__all__ = ["add_commands"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter; may be repeated.")
+]
+Out = Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write the report files there.")]
+Devices = Annotated[
+    list[str], typer.Option("-d", "--device", metavar="DEVICE", help="A device or system; may be repeated.")
+]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    app.command("run")(run)
+    app.command("compare")(compare)
+    app.command("estimate")(estimate)
+
+
+def estimate(
+    workload: Annotated[str, typer.Argument(help="Name of a workload (hwsim workloads lists them).")],
+    device: Annotated[str, typer.Option("-d", "--device", metavar="DEVICE", help="A device, by name or path.")],
+    set_: Set = None,
+    software: Annotated[str | None, typer.Option("--software", help="A stack of the device's YAML.")] = None,
+    per_op: Annotated[bool, typer.Option("--per-op", help="One row an operator.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Price a workload alone on a device; no scenario file needed."""
+    setup(quiet, verbose)
+    from hwsim import api
+    from hwsim.report import tables
+    from hwsim.report.document import estimate_document
+    from hwsim.units import format_quantity
+    from hwsim.workloads.registry import WORKLOADS
+
+    entry = WORKLOADS[workload]
+    graph = entry.build(**entry.parse_parameters(set_ or []))
+    found = api.estimate(graph, device, software)
+    if as_json:
+        print_json(estimate_document(found, per_op=per_op))
+        return
+    if per_op:
+        show(tables.operators_table(found))
+    item = graph.item
+    joules = partial(format_quantity, unit="J")
+    pairs = [
+        ("time", f"{tables.seconds(found.time_s)}   ({tables.seconds(found.time_s / graph.items)} per {item})"),
+        (
+            "energy",
+            f"{joules(found.energy_j)}   ({joules(found.energy_j / graph.items)} per {item})",
+        ),
+        (
+            "work",
+            f"{format_quantity(2.0 * graph.macs, 'FLOP')} of matrix work, "
+            f"{format_quantity(graph.parameters, 'parameters')}",
+        ),
+        ("precision", f"{found.dtype}, stack {found.software}"),
+        ("basis", f"{found.basis.name}, expected error {found.basis.error_percent:.0f} % ({found.basis.says})"),
+        ("fidelity", found.basis.fidelity),
+    ]
+    show(tables.key_values(f"{graph.name} on {found.device}", pairs))
+
+
+def compare(
+    what: Annotated[str, typer.Argument(metavar="WORKLOAD-or-SCENARIO", help="A workload or a scenario file.")],
+    devices: Devices,
+    set_: Set = None,
+    output: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """The same work on each device, one row each."""
+    setup(quiet, verbose)
+    from hwsim.cli.choosing import graph_of
+    from hwsim.explore.compare import compare as compare_each
+    from hwsim.loading.system import load_system
+    from hwsim.report import folder, tables
+    from hwsim.report.document import result_document
+
+    graph = graph_of(what, set_ or [])
+    systems = [load_system(name) for name in devices]
+    with progress("comparing", len(systems)) as advance:
+        found = compare_each(graph, systems, advance)
+    for name, reason in found.refused.items():
+        say(f"{name}: left out: {reason}")
+    if not found.results:
+        raise InputError(f"none of {', '.join(devices)} can run {graph.name}: " + "; ".join(found.refused.values()))
+    if output is not None:
+        written = folder.write_folder(found.results, output, title=f"{graph.name} compared")
+        say(f"report: {written}")
+    if as_json:
+        print_json(result_document(found.results))
+        return
+    show(tables.comparison_table(graph.name, found.columns))
+    for result in found.results:
+        if not result.fits:
+            say(f"{result.system.name}: {result.note}")
+
+
+def run(
+    scenarios: Annotated[list[str], typer.Argument(metavar="SCENARIO.yaml...", help="Scenario files or names.")],
+    output: Out = None,
+    as_json: Json = False,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Change the scenario, e.g. workload.batch=8."),
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
+    """Run scenarios; a table each, and a folder of files with -o."""
+    setup(quiet, verbose)
+    from hwsim import api
+    from hwsim.report import folder, tables
+    from hwsim.report.document import result_document
+
+    loaded = [api.load_scenario(name, set_ or []) for name in scenarios]
+    everything = []
+    for scenario in loaded:
+        with progress(scenario.title, scenario.count) as advance:
+            results = scenario.run(advance)
+        everything += results
+        for name, reason in scenario.refused.items():
+            say(f"{name}: left out: {reason}")
+        if not as_json:
+            show(tables.results_table(scenario.title, results))
+            show(*tables.verdict_tables(results))
+            if not quiet:
+                for result in results:
+                    show("\n".join(tables.summary_lines(result)))
+            if verbose:
+                show(*[tables.bottleneck_table(result) for result in results])
+        if output is not None:
+            place = output if len(loaded) == 1 else output / scenario.name
+            written = folder.write_folder(results, place, title=scenario.title, claims=scenario.claims)
+            say(f"report: {written}")
+    if as_json:
+        print_json(result_document(everything, seed=loaded[0].seed))
+    return 0 if all(scenario.holds for scenario in loaded) else 1

@@ -1,0 +1,40 @@
+"""``hwsim sweep``: design-space exploration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hwsim.cli.console import Quiet, Verbose, progress, say, setup, show
+
+__all__ = ["add_commands"]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Register this module's commands."""
+    app.command("sweep")(sweep)
+
+
+def sweep(
+    name: Annotated[str, typer.Argument(metavar="SWEEP.yaml", help="A sweep file, by name or path.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write designs.csv and pareto.png there.")
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Price every design of a grid on every workload; print the Pareto front."""
+    setup(quiet, verbose)
+    from hwsim.explore.sweep import sweep as swept
+    from hwsim.loading.sweep import load_sweep
+    from hwsim.report import designs
+
+    spec = load_sweep(name)
+    with progress(spec.title, spec.designs) as advance:
+        found = swept(spec, advance)
+    show(designs.pareto_table(spec.title, found.pareto_columns()))
+    say(designs.summary(found.columns, found.pareto_columns()))
+    if output is not None:
+        say(f"designs: {designs.write_folder(found.columns, found.pareto_columns(), found.objectives, output)}")

@@ -1,0 +1,1 @@
+"""Many runs: scenarios with their systems and variants, comparisons, sweeps."""

@@ -1,0 +1,1 @@
+"""What it means: totals, utilization, energy, bottlenecks, and their tables, plots and pages."""

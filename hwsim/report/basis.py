@@ -1,0 +1,55 @@
+"""What a prediction rests on, and the error band that comes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hwsim.specs.software import SoftwareSpec
+
+__all__ = ["FIDELITY", "Basis", "basis_of"]
+
+FIDELITY = "operator-level, closed forms; not cycle-accurate"
+
+_WITHOUT_VALIDATION = {"calibrated": 20.0, "family": 25.0, "uncalibrated": 50.0}
+"""Mean absolute error in per cent where a stack has no held-out figure for a kernel family: constants of a
+sibling chip reach 8-23 % on matrix products, those of another vendor 45-50 %."""
+
+_ORDER = ("uncalibrated", "family", "calibrated")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """``name`` is calibrated, family or uncalibrated; ``error_percent`` the expected mean absolute error."""
+
+    name: str
+    error_percent: float
+    says: str
+    fidelity: str = FIDELITY
+
+
+def basis_of(stack: SoftwareSpec, shares: Iterable[tuple[str, str, float]]) -> Basis:
+    """The basis of a run from the share of time in each (kernel, form).
+
+    Held-out errors of the stack's kernel families are averaged by time; families without one count with the
+    figure of the stack's basis.
+    """
+    fallback = _WITHOUT_VALIDATION[stack.basis]
+    total = error = 0.0
+    for kernel, form, seconds in shares:
+        found = stack.validated.get(kernel, stack.validated.get(form, fallback))
+        total += seconds
+        error += seconds * found
+    says = stack.fitted_to or stack.assumption or "no measurements"
+    return Basis(name=stack.basis, error_percent=error / total if total > 0.0 else fallback, says=says)
+
+
+def weakest(parts: Iterable[Basis]) -> Basis:
+    """The least certain of several bases, with the largest error."""
+    listed = list(parts)
+    name = min((p.name for p in listed), key=_ORDER.index)
+    return Basis(
+        name=name,
+        error_percent=max(p.error_percent for p in listed),
+        says="; ".join(dict.fromkeys(p.says for p in listed)),
+    )

@@ -1,0 +1,143 @@
+"""Results as JSON and CSV that machines read: stable keys, 9 significant digits, no NaN."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import hwsim
+from hwsim.report.estimate import Estimate
+from hwsim.report.result import Result
+
+__all__ = ["estimate_document", "plain", "result_document", "run_document", "write_csv", "write_json"]
+
+_DIGITS = 9
+
+
+def plain(value: Any) -> Any:
+    """A JSON value: floats of 9 significant digits, null for what is not a finite number.
+
+    >>> plain({"x": 1 / 3, "y": float("inf")})
+    {'x': 0.333333333, 'y': None}
+    """
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, int):
+        return value
+    number = float(value)
+    if not math.isfinite(number):
+        return None
+    return float(f"{number:.{_DIGITS}g}")
+
+
+def run_document(result: Result) -> dict[str, Any]:
+    """One entry of ``runs``."""
+    latency = result.latency_s
+    energies = result.device_energy_j
+    devices = {
+        role: {
+            "spec": spec.name,
+            **result.utilization[role],
+            "energy_j": energies[role],
+            "peak_temperature_c": None,
+        }
+        for role, spec in result.system.devices.items()
+    }
+    document = {
+        "scenario": result.scenario,
+        "variant": result.variant,
+        "workload": result.graph.name,
+        "system": result.system.name,
+        "policy": result.policy,
+        "dtype": result.dtype,
+        "software": result.software,
+        "basis": result.basis.name,
+        "error_percent": result.basis.error_percent,
+        "fidelity": result.basis.fidelity,
+        "latency_s": latency,
+        "energy_j": result.energy_j,
+        "average_power_w": result.average_power_w,
+        "throughput_per_s": result.throughput_per_s,
+        "items": result.items,
+        "item": result.graph.item,
+        "metrics": result.metrics,
+        "peak_memory_bytes": result.peak_memory_bytes,
+        "fits": result.fits,
+        "note": result.note,
+        "requirements": list(result.requirements),
+        "claims": list(result.claims),
+        "latency_percentiles_s": {"p50": latency, "p90": latency, "p99": latency},
+        "devices": devices,
+        "energy_breakdown_j": result.energy_breakdown_j,
+    }
+    shown: dict[str, Any] = plain(document)
+    return shown
+
+
+def result_document(results: Sequence[Result], seed: int = 0) -> dict[str, Any]:
+    """The document of ``hwsim run --json``."""
+    return {
+        "schema": "hwsim/result/v1",
+        "hwsim_version": hwsim.__version__,
+        "seed": seed,
+        "runs": [run_document(result) for result in results],
+    }
+
+
+def estimate_document(estimate: Estimate, *, per_op: bool = False) -> dict[str, Any]:
+    """The document of ``hwsim estimate --json``."""
+    graph = estimate.costs.lowered.graph
+    document: dict[str, Any] = {
+        "schema": "hwsim/estimate/v1",
+        "hwsim_version": hwsim.__version__,
+        "workload": graph.name,
+        "device": estimate.device,
+        "software": estimate.software,
+        "dtype": estimate.dtype,
+        "basis": estimate.basis.name,
+        "error_percent": estimate.basis.error_percent,
+        "fidelity": estimate.basis.fidelity,
+        "time_s": estimate.time_s,
+        "energy_j": estimate.energy_j,
+        "macs": graph.macs,
+        "parameters": graph.parameters,
+        "items": graph.items,
+        "item": graph.item,
+    }
+    if per_op:
+        columns = estimate.columns
+        document["ops"] = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    shown: dict[str, Any] = plain(document)
+    return shown
+
+
+def write_json(document: Any, path: Path) -> None:
+    """Write a document; the file appears whole or not at all."""
+    text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    _write(path, text)
+
+
+def write_csv(columns: Mapping[str, Sequence[Any]], path: Path) -> None:
+    """Write columns of equal length with a header row; floats with 9 significant digits."""
+    import io
+
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    for row in zip(*columns.values(), strict=True):
+        writer.writerow(f"{x:.{_DIGITS}g}" if isinstance(x, float) else x for x in row)
+    _write(path, buffer.getvalue())
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

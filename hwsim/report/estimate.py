@@ -1,0 +1,109 @@
+"""A graph priced alone on one device: no clock, no contention."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hwsim.devices.base import BOUNDS
+from hwsim.devices.pricing import GraphCosts
+from hwsim.report.basis import Basis, basis_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Estimate"]
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Costs of every operator of a graph on one device.
+
+    ``time_s`` sums the operators' times over all repeats; ``energy_j`` is dynamic energy plus idle power
+    times that time.
+    """
+
+    costs: GraphCosts
+    dtype: str
+
+    @cached_property
+    def columns(self) -> dict[str, list[Any]]:
+        """One entry an operator (views left out); times and energies over all repeats of its phase."""
+        graph = self.costs.lowered.graph
+        names = ("op", "kind", "phase", "repeats", "time_s", "energy_j", "flop", "bytes", "bound", "utilization")
+        table: dict[str, list[Any]] = {name: [] for name in names}
+        view = np.diff(self.costs.lowered.row_start) == 0
+        for phase in graph.phases:
+            nodes = graph.nodes[phase.first : phase.last]
+            sums = self._sums(phase)
+            shown = [i for i in range(len(nodes)) if not view[phase.first + i]]
+            table["op"] += [nodes[i].name for i in shown]
+            table["kind"] += [nodes[i].op.kind for i in shown]
+            table["phase"] += [phase.name] * len(shown)
+            table["repeats"] += [phase.repeat] * len(shown)
+            for name in ("time_s", "energy_j", "flop", "bytes", "utilization"):
+                table[name] += [float(sums[name][i]) for i in shown]
+            table["bound"] += [BOUNDS[int(sums["bound"][i])] for i in shown]
+        return table
+
+    def _sums(self, phase: Any) -> dict[str, Any]:
+        first = self.costs.nodes(phase, 0)
+        keys = {"time_s": "time_s", "energy_j": "energy_j", "flop": "flop", "bytes": "dram_bytes"}
+        if not self.costs.growing(phase):
+            sums: dict[str, Any] = {key: getattr(first, name) * phase.repeat for key, name in keys.items()}
+            return sums | {"bound": first.bound, "utilization": first.utilization}
+        parts = [self.costs.nodes(phase, i) for i in range(phase.repeat)]
+        sums = {key: np.sum([getattr(p, name) for p in parts], axis=0) for key, name in keys.items()}
+        used = np.sum([p.utilization * p.time_s for p in parts], axis=0)
+        spread = np.divide(used, sums["time_s"], out=np.zeros_like(used), where=sums["time_s"] > 0)
+        return sums | {"bound": parts[-1].bound, "utilization": spread}
+
+    @property
+    def time_s(self) -> float:
+        """Sum of the operators' times."""
+        return math.fsum(self.columns["time_s"])
+
+    @property
+    def idle_j(self) -> float:
+        """Idle power times the time."""
+        return self.costs.spec.power.idle_w * self.time_s
+
+    @property
+    def energy_j(self) -> float:
+        """Dynamic energy of all operators plus idle power times the time."""
+        return math.fsum(self.columns["energy_j"]) + self.idle_j
+
+    @property
+    def device(self) -> str:
+        """Name of the device."""
+        return self.costs.spec.name
+
+    @property
+    def software(self) -> str:
+        """Name of the software stack."""
+        return self.costs.stack.name
+
+    @property
+    def basis(self) -> Basis:
+        """What the figures rest on."""
+        lowered = self.costs.lowered
+        count = lowered.count()
+        time = np.where(self.costs.mask, self.costs.rows.time_s[0], 0.0) * count
+        shares = ((w.kernel, str(w.form), float(t)) for w, t in zip(lowered.works, time, strict=True))
+        return basis_of(self.costs.stack, shares)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row an operator: op, kind, time_s, energy_j, flop, bytes, bound, utilization (and phase, repeats)."""
+        import pandas as pd
+
+        order = ["op", "kind", "time_s", "energy_j", "flop", "bytes", "bound", "utilization", "phase", "repeats"]
+        return pd.DataFrame(self.columns)[order]
+
+    def _repr_html_(self) -> str:
+        """The table, for notebooks."""
+        return str(self.frame.to_html(max_rows=20))

@@ -1,0 +1,235 @@
+"""The result of a run: latency, utilization, energy and memory, and the table of what ran when."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hwsim.devices.base import BOUNDS
+from hwsim.graph.graph import Graph
+from hwsim.report.basis import Basis
+from hwsim.specs.software import SoftwareSpec
+from hwsim.specs.system import SystemSpec
+from hwsim.trace.record import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Result"]
+
+_PLACED = ("op", "kind", "phase", "repeat", "repeats", "device", "start_s", "end_s")
+_SPAN_COLUMNS = (*_PLACED, "energy_j", "flop", "bytes", "bound", "utilization")
+
+_SPAN_LIMIT = 200_000
+"""Rows of ``ops`` above which only the first of equal repeats is listed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What happened on a system, and what it means.
+
+    ``fits`` is False when the run was made without memory limits and would have overflowed; ``note`` says where.
+    """
+
+    graph: Graph
+    system: SystemSpec
+    stacks: tuple[SoftwareSpec, ...]
+    dtype: str
+    records: tuple[Record, ...]
+    memories: tuple[tuple[str, float], ...]
+    basis: Basis
+    links: tuple[tuple[str, float], ...] = ()
+    scenario: str = ""
+    variant: str = ""
+    fits: bool = True
+    note: str = ""
+    seed: int = 0
+    requirements: tuple[Mapping[str, object], ...] = ()
+    claims: tuple[Mapping[str, object], ...] = ()
+    measured: tuple[Mapping[str, object], ...] = ()
+
+    @cached_property
+    def makespan_ps(self) -> int:
+        """End of the last activity."""
+        return self.records[-1].end_offset_ps if self.records else 0
+
+    @property
+    def latency_s(self) -> float:
+        """From the start to the end of the last activity."""
+        return self.makespan_ps * 1e-12
+
+    @property
+    def policy(self) -> str:
+        """The placement policy, with the winner if it chose among several."""
+        return ", ".join(dict.fromkeys(r.policy for r in self.records))
+
+    @property
+    def software(self) -> str:
+        """Names of the software stacks, by device where they differ."""
+        names = [stack.name for stack in self.stacks]
+        return ", ".join(dict.fromkeys(names))
+
+    @property
+    def items(self) -> int:
+        """How many images, tokens or videos the run makes."""
+        return self.graph.items
+
+    @property
+    def throughput_per_s(self) -> float:
+        """Items a second, one run after another."""
+        return self.items / self.latency_s if self.latency_s > 0 else math.inf
+
+    @cached_property
+    def energy_breakdown_j(self) -> dict[str, float]:
+        """Joules by cause; they sum to ``energy_j``."""
+        parts: dict[str, list[float]] = {name: [] for name in ("compute", "memory", "link", "active")}
+        for record in self.records:
+            columns = record.columns
+            parts["compute"].append(record.repeats * float(columns.compute_j.sum()))
+            parts["memory"].append(record.repeats * float(columns.memory_j.sum()))
+            parts["active"].append(record.repeats * float((columns.active_j * record.stretch).sum()))
+            crossed = math.fsum(size * self.links[link][1] for link, size, *_ in record.transfers)
+            parts["link"].append(record.repeats * crossed)
+        totals = {name: math.fsum(values) for name, values in parts.items()}
+        idle = math.fsum(spec.power.idle_w for spec in self.system.devices.values())
+        return totals | {"static": idle * self.latency_s}
+
+    @property
+    def energy_j(self) -> float:
+        """Sum of :attr:`energy_breakdown_j`."""
+        return math.fsum(self.energy_breakdown_j.values())
+
+    @property
+    def average_power_w(self) -> float:
+        """Energy over latency."""
+        return self.energy_j / self.latency_s if self.latency_s > 0 else 0.0
+
+    @property
+    def peak_memory_bytes(self) -> int:
+        """Most bytes in use at once in the fullest memory."""
+        return max((int(r.memory_peak_bytes.max()) for r in self.records if len(r.memory_peak_bytes)), default=0)
+
+    @cached_property
+    def utilization(self) -> dict[str, dict[str, float]]:
+        """``{device: {"compute": x, "memory": y, "busy": z}}``, each 0..1 over the whole run."""
+        total = self.latency_s
+        table: dict[str, dict[str, float]] = {}
+        for index, (role, spec) in enumerate(self.system.devices.items()):
+            bandwidth = spec.main_memory.bandwidth_bytes_per_s
+            compute, moved, busy = [], [], 0
+            for record in self.records:
+                mine = record.device == index
+                columns = record.columns
+                compute.append(record.repeats * float((columns.utilization * columns.alone_s)[mine].sum()))
+                moved.append(record.repeats * float(columns.dram_bytes[mine].sum()))
+                busy += record.repeats * int(record.busy_ps[index])
+            memory = math.fsum(moved) / (bandwidth * total) if bandwidth > 0 and total > 0 else 0.0
+            table[role] = {
+                "compute": min(1.0, math.fsum(compute) / total) if total > 0 else 0.0,
+                "memory": min(1.0, memory),
+                "busy": min(1.0, busy / self.makespan_ps) if self.makespan_ps else 0.0,
+            }
+        return table
+
+    @cached_property
+    def device_energy_j(self) -> dict[str, float]:
+        """Joules of each device, idle power included."""
+        result: dict[str, float] = {}
+        for index, (role, spec) in enumerate(self.system.devices.items()):
+            parts = [spec.power.idle_w * self.latency_s]
+            for record in self.records:
+                c, mine = record.columns, record.device == index
+                dynamic = (c.compute_j + c.memory_j + c.active_j * record.stretch)[mine]
+                parts.append(record.repeats * float(dynamic.sum()))
+            result[role] = math.fsum(parts)
+        return result
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Further figures by what the workload makes: seconds and joules an item; for tokens, TTFT and rates."""
+        figures = {f"s_per_{self.graph.item}": self.latency_s / self.items}
+        figures[f"j_per_{self.graph.item}"] = self.energy_j / self.items
+        if "generated_tokens" in self.graph.info or "prompt_tokens" in self.graph.info:
+            figures |= self._token_metrics()
+        return figures
+
+    def _token_metrics(self) -> dict[str, float]:
+        info = self.graph.info
+        by_phase: dict[str, float] = {}
+        for record in self.records:
+            by_phase[record.phase] = by_phase.get(record.phase, 0.0) + record.repeats * record.period_ps * 1e-12
+        figures: dict[str, float] = {}
+        generated = info.get("generated_tokens", 0)
+        if "prefill" in by_phase:
+            figures["time_to_first_token_s"] = by_phase["prefill"]
+            if by_phase["prefill"] > 0:
+                figures["prompt_tokens_per_s"] = info.get("prompt_tokens", 0) / by_phase["prefill"]
+        if generated and by_phase.get("decode"):
+            figures["tokens_per_s"] = generated / by_phase["decode"]
+            figures["j_per_token"] = self.energy_j / generated
+        return figures
+
+    @cached_property
+    def columns(self) -> dict[str, list[Any]]:
+        """Spans as columns, in the order of ``_SPAN_COLUMNS``."""
+        table: dict[str, list[Any]] = {name: [] for name in _SPAN_COLUMNS}
+        roles = list(self.system.devices)
+        full = sum(len(r.names) * r.repeats for r in self.records) <= _SPAN_LIMIT
+        for record in self.records:
+            shown = np.flatnonzero(record.device >= 0)
+            c = record.columns
+            energy = c.compute_j + c.memory_j + c.active_j * record.stretch
+            for turn in range(record.repeats if full else 1):
+                offset = record.offset_ps + turn * record.period_ps
+                table["op"] += [record.names[i] for i in shown]
+                table["kind"] += [record.kinds[i] for i in shown]
+                table["phase"] += [record.phase] * len(shown)
+                table["repeat"] += [record.index + turn] * len(shown)
+                table["repeats"] += [1 if full else record.repeats] * len(shown)
+                table["device"] += [roles[i] for i in record.device[shown].tolist()]
+                table["start_s"] += ((record.start_ps[shown] + offset) * 1e-12).tolist()
+                table["end_s"] += ((record.end_ps[shown] + offset) * 1e-12).tolist()
+                table["energy_j"] += energy[shown].tolist()
+                table["flop"] += c.flop[shown].tolist()
+                table["bytes"] += c.dram_bytes[shown].tolist()
+                table["bound"] += [BOUNDS[i] for i in c.bound[shown].tolist()]
+                table["utilization"] += c.utilization[shown].tolist()
+        return table
+
+    @property
+    def ops(self) -> pd.DataFrame:
+        """One row a span; equal repeats of very long runs are listed once, with their count in ``repeats``."""
+        import pandas as pd
+
+        return pd.DataFrame(self.columns)
+
+    def bottlenecks(self, most: int = 10) -> Sequence[tuple[str, float, float, str, int]]:
+        """(operator kind and phase, seconds, share of all busy time, what bounds most of it, how many) by time."""
+        seconds: dict[tuple[str, str], float] = {}
+        bounds: dict[tuple[str, str], np.ndarray[Any, Any]] = {}
+        counts: dict[tuple[str, str], int] = {}
+        for record in self.records:
+            took = (record.end_ps - record.start_ps) * 1e-12 * record.repeats
+            for i in np.flatnonzero(record.device >= 0).tolist():
+                key = (record.kinds[i], record.phase)
+                seconds[key] = seconds.get(key, 0.0) + float(took[i])
+                counts[key] = counts.get(key, 0) + record.repeats
+                weights = bounds.setdefault(key, np.zeros(len(BOUNDS)))
+                weights[record.columns.bound[i]] += took[i]
+        total = math.fsum(seconds.values())
+        ranked = sorted(seconds, key=lambda k: -seconds[k])[:most]
+        return [
+            (
+                f"{k[0]} ({k[1]})",
+                seconds[k],
+                seconds[k] / total if total else 0.0,
+                BOUNDS[int(bounds[k].argmax())],
+                counts[k],
+            )
+            for k in ranked
+        ]

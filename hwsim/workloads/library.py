@@ -21,6 +21,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "llama": (
         "llama2_7b",
         "llama2_13b",
+        "llama2_70b",
         "llama3_8b",
         "llama3_70b",
         "llama3_2_1b",
@@ -49,7 +50,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "vgg": ("vgg16", "vgg19"),
     "vit": ("vit_b_16", "vit_s_16", "vit_l_16"),
     "wan": ("wan2_1_t2v_1_3b", "wan2_1_t2v_14b"),
-    "whisper": ("whisper_tiny",),
+    "whisper": ("whisper_tiny", "whisper_base", "whisper_small", "whisper_medium"),
     "yolov8": ("yolov8n", "yolov8s", "yolov8m", "yolov8l"),
 }
 
@@ -58,5 +59,7 @@ MODULE_OF: Mapping[str, str] = MappingProxyType(
 )
 """Dotted module path of each workload of the library."""
 
-ALIASES: Mapping[str, str] = MappingProxyType({"mobilenet_v3": "mobilenet_v3_large", "llama2": "llama2_7b"})
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {"mobilenet_v3": "mobilenet_v3_large", "llama3_1_8b": "llama3_8b", "llama3_1_70b": "llama3_70b"}
+)
 """Further names of some workloads."""

@@ -32,6 +32,12 @@ MODELS: Mapping[str, tuple[str, str, Decoder, Published]] = MappingProxyType(
             Decoder(layers=40, width=5120, heads=40, kv_heads=40, hidden=13_824, vocab=32_000),
             Published(parameters=13_015_864_320, source=_CARD),
         ),
+        "llama2_70b": (
+            "Llama 2 70B",
+            "Touvron et al. 2023, Llama 2: Open Foundation and Fine-Tuned Chat Models; released config.json",
+            Decoder(layers=80, width=8192, heads=64, kv_heads=8, hidden=28_672, vocab=32_000),
+            Published(parameters=68_976_648_192, source=_CARD),
+        ),
         "llama3_8b": (
             "Llama 3 8B",
             "Grattafiori et al. 2024, The Llama 3 Herd of Models, Table 3; released config.json",

@@ -6,7 +6,8 @@ and values that are computed from the encoder's result once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from hwsim.errors import InputError
@@ -23,60 +24,72 @@ from hwsim.operators.transpose import Transpose
 from hwsim.workloads import layers
 from hwsim.workloads.registry import Published, workload
 
-__all__ = ["whisper_tiny"]
+__all__ = ["Whisper"]
 
-_DEPTH, _WIDTH, _HEADS, _VOCAB = 4, 384, 6, 51_865
+_VOCAB = 51_865
 _MELS, _FRAMES, _SOUNDS, _POSITIONS = 80, 3000, 1500, 448
 _SECONDS = 30.0
 _Pair = tuple[Tensor, Tensor]
+_Weights = Mapping[str, tuple[Tensor, ...]]
 
 
-def _encoder(b: GraphBuilder, mel: Tensor) -> Tensor:
+@dataclass(frozen=True, slots=True)
+class Whisper:
+    """Layers of the encoder and as many of the decoder, their width and heads."""
+
+    depth: int
+    width: int
+    heads: int
+
+
+def _encoder(b: GraphBuilder, size: Whisper, mel: Tensor) -> Tensor:
     """(batch, 1500, width) from log-mel frames (batch, 80, 3000)."""
     x = mel
     for name, stride in (("conv1", 1), ("conv2", 2)):
         with b.scope(name):
-            operands = (b.weight("weight", (_WIDTH, x.shape[1], 3)), b.weight("bias", (_WIDTH,)))
+            operands = (b.weight("weight", (size.width, x.shape[1], 3)), b.weight("bias", (size.width,)))
         x = layers.activation(b, b.add(Conv1d(stride=stride, padding=1), x, *operands, name=name), "gelu")
-    x = layers.add(b, b.add(Transpose((0, 2, 1)), x), b.weight("positions", (_SOUNDS, _WIDTH)))
-    for place in range(_DEPTH):
+    x = layers.add(b, b.add(Transpose((0, 2, 1)), x), b.weight("positions", (_SOUNDS, size.width)))
+    for place in range(size.depth):
         with b.scope(f"layers.{place}"):
             y = layers.layer_norm(b, x, name="norm1")
-            x = layers.add(b, x, layers.attention(b, y, _HEADS, key_bias=False), name="add1")
+            x = layers.add(b, x, layers.attention(b, y, size.heads, key_bias=False), name="add1")
             y = layers.layer_norm(b, x, name="norm2")
-            x = layers.add(b, x, layers.mlp(b, y, 4 * _WIDTH), name="add2")
+            x = layers.add(b, x, layers.mlp(b, y, 4 * size.width), name="add2")
     return layers.layer_norm(b, x)
 
 
 class _Decoder:
     """The text decoder's weights, declared once and used by several phases."""
 
-    def __init__(self, b: GraphBuilder) -> None:
+    def __init__(self, b: GraphBuilder, size: Whisper) -> None:
         self.b = b
+        self.size = size
         with b.scope("decoder"):
-            self.embedding = b.weight("embedding.weight", (_VOCAB, _WIDTH))
-            self.positions = b.weight("positions.weight", (_POSITIONS, _WIDTH))
-            self.blocks = [self._block(f"layers.{place}") for place in range(_DEPTH)]
-            self.norm = layers.norm_weights(b, _WIDTH, name="norm")
+            self.embedding = b.weight("embedding.weight", (_VOCAB, size.width))
+            self.positions = b.weight("positions.weight", (_POSITIONS, size.width))
+            self.blocks = [self._block(f"layers.{place}") for place in range(size.depth)]
+            self.norm = layers.norm_weights(b, size.width, name="norm")
 
-    def _block(self, name: str) -> Mapping[str, tuple[Tensor, ...]]:
+    def _block(self, name: str) -> _Weights:
+        width = self.size.width
         found: dict[str, tuple[Tensor, ...]] = {}
         with self.b.scope(name):
             for part in ("self", "cross"):
-                found[f"{part}_norm"] = layers.norm_weights(self.b, _WIDTH, name=f"{part}_norm")
+                found[f"{part}_norm"] = layers.norm_weights(self.b, width, name=f"{part}_norm")
                 for key in ("q", "k", "v", "out"):
                     label = f"{part}_{key}"
-                    found[label] = layers.linear_weights(self.b, _WIDTH, _WIDTH, bias=key != "k", name=label)
-            found["mlp_norm"] = layers.norm_weights(self.b, _WIDTH, name="mlp_norm")
-            found["up"] = layers.linear_weights(self.b, 4 * _WIDTH, _WIDTH, name="up")
-            found["down"] = layers.linear_weights(self.b, _WIDTH, 4 * _WIDTH, name="down")
+                    found[label] = layers.linear_weights(self.b, width, width, bias=key != "k", name=label)
+            found["mlp_norm"] = layers.norm_weights(self.b, width, name="mlp_norm")
+            found["up"] = layers.linear_weights(self.b, 4 * width, width, name="up")
+            found["down"] = layers.linear_weights(self.b, width, 4 * width, name="down")
         return found
 
-    def _linear(self, x: Tensor, weights: Mapping[str, tuple[Tensor, ...]], key: str) -> Tensor:
+    def _linear(self, x: Tensor, weights: _Weights, key: str) -> Tensor:
         return self.b.add(Linear(), x, *weights[key], name=key)
 
-    def _heads(self, x: Tensor, weights: Mapping[str, tuple[Tensor, ...]], key: str) -> Tensor:
-        return layers.split_heads(self.b, self._linear(x, weights, key), _HEADS, name=f"{key}_heads")
+    def _heads(self, x: Tensor, weights: _Weights, key: str) -> Tensor:
+        return layers.split_heads(self.b, self._linear(x, weights, key), self.size.heads, name=f"{key}_heads")
 
     def cross(self, sound: Tensor) -> list[_Pair]:
         """Keys and values (batch, heads, 1500, dim) of the encoder's result, for each layer."""
@@ -99,7 +112,7 @@ class _Decoder:
             x = b.add(Slice(1, x.shape[1] - 1, x.shape[1]), x, name="last")
         return b.add(Linear(), x, self.embedding, name="head")
 
-    def _layer(self, x: Tensor, weights: Mapping[str, tuple[Tensor, ...]], cross: _Pair, cache: _Pair | None) -> Tensor:
+    def _layer(self, x: Tensor, weights: _Weights, cross: _Pair, cache: _Pair | None) -> Tensor:
         b = self.b
         y = b.add(LayerNorm(), x, *weights["self_norm"], name="self_norm")
         q, k, v = (self._heads(y, weights, f"self_{key}") for key in ("q", "k", "v"))
@@ -115,61 +128,38 @@ class _Decoder:
         return layers.add(b, x, self._linear(layers.activation(b, y, "gelu"), weights, "down"), name="add3")
 
 
-def _states(b: GraphBuilder, name: str, batch: int, seq: int, step: int = 0) -> list[_Pair]:
+def _states(b: GraphBuilder, size: Whisper, name: str, batch: int, seq: int, step: int = 0) -> list[_Pair]:
     """Keys and values kept from before, (batch, heads, seq, dim) for each layer."""
-    size, steps = (batch, _HEADS, seq, _WIDTH // _HEADS), (0, 0, step, 0)
+    shape, steps = (batch, size.heads, seq, size.width // size.heads), (0, 0, step, 0)
     with b.scope(name):
         return [
-            (b.state(f"layers.{i}.k", size, step=steps), b.state(f"layers.{i}.v", size, step=steps))
-            for i in range(_DEPTH)
+            (b.state(f"layers.{i}.k", shape, step=steps), b.state(f"layers.{i}.v", shape, step=steps))
+            for i in range(size.depth)
         ]
 
 
 def _decode(b: GraphBuilder, decoder: _Decoder, cross: list[_Pair], batch: int, cached: int, tokens: int) -> Tensor:
     """Logits of one step, repeated ``tokens`` times; the cache grows by one at each."""
     b.phase("decode", repeat=tokens)
-    caches = _states(b, "cache", batch, cached, step=1 if tokens > 1 else 0)
+    caches = _states(b, decoder.size, "cache", batch, cached, step=1 if tokens > 1 else 0)
     with b.scope("decode"):
         ids, places = b.input("ids", (batch, 1), "int64"), b.input("places", (1, 1), "int64")
         return decoder.run(ids, places, cross, caches)
 
 
-@workload(
-    title="Whisper tiny",
-    source="Radford et al. 2022, Robust Speech Recognition via Large-Scale Weak Supervision, Table 1",
-    item="clip",
-    maximum={"prompt": _POSITIONS, "context": _POSITIONS - 1, "tokens": _POSITIONS},
-    published=Published(parameters=37_760_640, source="transformers checkpoint, fixed encoder positions included"),
-)
-def whisper_tiny(
-    *,
-    batch: int = 1,
-    phase: Literal["transcribe", "encode", "decode"] = "transcribe",
-    prompt: int = 4,
-    context: int = 4,
-    tokens: int = 64,
-) -> Graph:
-    """Speech recognition of 30 s clips.
-
-    Args:
-        batch: Clips at once.
-        phase: encode (the sound), decode (one token), or transcribe (encode, then token by token).
-        prompt: Control tokens the decoder starts with in transcribe.
-        context: Tokens already cached in decode.
-        tokens: Tokens made in transcribe, one decode step each.
-    """
+def _graph(name: str, size: Whisper, batch: int, phase: str, prompt: int, context: int, tokens: int) -> Graph:
     if phase == "transcribe" and prompt + tokens > _POSITIONS:
-        raise InputError(f"whisper_tiny: 'prompt' + 'tokens' must be at most {_POSITIONS}, not {prompt + tokens}")
-    b = GraphBuilder("whisper_tiny")
-    decoder = _Decoder(b)
+        raise InputError(f"{name}: 'prompt' + 'tokens' must be at most {_POSITIONS}, not {prompt + tokens}")
+    b = GraphBuilder(name)
+    decoder = _Decoder(b, size)
     info = {"sound_s": _SECONDS * batch}
     if phase == "decode":
-        cross = _states(b, "cross_cache", batch, _SOUNDS)
+        cross = _states(b, size, "cross_cache", batch, _SOUNDS)
         outputs = [_decode(b, decoder, cross, batch, context, 1)]
         return b.build(outputs, items=batch, item="token", info={"generated_tokens": 1})
     b.phase("encode")
     with b.scope("encoder"):
-        cross = decoder.cross(_encoder(b, b.input("mel", (batch, _MELS, _FRAMES))))
+        cross = decoder.cross(_encoder(b, size, b.input("mel", (batch, _MELS, _FRAMES))))
     if phase == "encode":
         return b.build([tensor for pair in cross for tensor in pair], items=batch, item="clip", info=info)
     b.phase("prompt")
@@ -178,3 +168,46 @@ def whisper_tiny(
         first = decoder.run(ids, places, cross, [])
     outputs = [first, _decode(b, decoder, cross, batch, prompt, tokens)]
     return b.build(outputs, items=batch, item="clip", info=info | {"generated_tokens": tokens})
+
+
+def _named(name: str, size: Whisper) -> Callable[..., Graph]:
+    """The function behind a named model."""
+
+    def build(
+        *,
+        batch: int = 1,
+        phase: Literal["transcribe", "encode", "decode"] = "transcribe",
+        prompt: int = 4,
+        context: int = 4,
+        tokens: int = 64,
+    ) -> Graph:
+        """Speech recognition of 30 s clips.
+
+        Args:
+            batch: Clips at once.
+            phase: encode (the sound), decode (one token), or transcribe (encode, then token by token).
+            prompt: Control tokens the decoder starts with in transcribe.
+            context: Tokens already cached in decode.
+            tokens: Tokens made in transcribe, one decode step each.
+        """
+        return _graph(name, size, batch, phase, prompt, context, tokens)
+
+    build.__name__ = name
+    return build
+
+
+for _name, _size, _parameters in (
+    ("tiny", Whisper(4, 384, 6), 37_760_640),
+    ("base", Whisper(6, 512, 8), 72_593_920),
+    ("small", Whisper(12, 768, 12), 241_734_912),
+    ("medium", Whisper(24, 1024, 16), 763_857_920),
+):
+    workload(
+        title=f"Whisper {_name}",
+        source="Radford et al. 2022, Robust Speech Recognition via Large-Scale Weak Supervision, Table 1",
+        item="clip",
+        maximum={"prompt": _POSITIONS, "context": _POSITIONS - 1, "tokens": _POSITIONS},
+        published=Published(
+            parameters=_parameters, source="checkpoint in transformers, fixed encoder positions included"
+        ),
+    )(_named(f"whisper_{_name}", _size))

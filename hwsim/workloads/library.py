@@ -15,9 +15,11 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "densenet": ("densenet121",),
     "efficientnet": ("efficientnet_b0", "efficientnet_b1", "efficientnet_b4"),
     "flux": ("flux_dev",),
+    "googlenet": ("googlenet",),
     "gpt2": ("gpt2",),
     "hunyuan_dit": ("hunyuan_dit",),
     "hunyuan_video": ("hunyuan_video",),
+    "inception_v3": ("inception_v3",),
     "llama": (
         "llama2_7b",
         "llama2_13b",

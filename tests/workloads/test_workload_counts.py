@@ -36,6 +36,8 @@ EXACT_PARAMETERS = {
     "vit_b_16": 86_567_656,
     "vit_l_16": 304_326_632,
     # checkpoints in transformers and Ultralytics
+    "googlenet": 6_624_904,
+    "inception_v3": 23_834_568,
     "bert_base": 109_482_240,
     "bert_large": 335_141_888,
     "gpt2": 124_439_808,
@@ -70,6 +72,8 @@ GMACS = {
     "mobilenet_v2": 0.3008,
     "mobilenet_v3_large": 0.2166,
     "mobilenet_v3_small": 0.0565,
+    "googlenet": 1.4984,
+    "inception_v3": 5.7132,
     "mnasnet1_0": 0.3144,
     "mobilenet_v1": 0.569,
     "regnet_y_400mf": 0.4018,

@@ -23,6 +23,7 @@ import pandas as pd  # noqa: TID253 -- a script, not part of the package
 from scipy.optimize import minimize  # noqa: TID253 -- likewise
 
 from hwsim.cost import attention, norm, streaming, tiling
+from hwsim.graph.tensor import BITS
 from hwsim.units import format_quantity
 
 SHAPE = (
@@ -87,13 +88,14 @@ def chips(folder: Path) -> dict[str, Chip]:
     return found
 
 
-TIME = {"launch": (5e-7, 8e-5, True), "overlap": (1.0, 6.0, True)}
+TIME = {"launch": (5e-7, 2e-4, True), "overlap": (1.0, 6.0, True)}
 CACHE = {"cache_speedup": (1.0, 6.0, True), "resident_all": (0.2, 0.99, False), "resident_none": (1.0, 2.0, False)}
 GEMM: Space = {
     **TIME, **CACHE, "compute": (0.25, 1.0, True), "memory": (0.25, 1.0, True), "starve": (8.0, 110.0, True),
     "wave": (1e-8, 5e-6, True), "rounding": (0.0, 1.0, False), "saturation": (0.05, 1.0, True),
     "k_step": (5e-12, 1e-8, True), "split": (1e-8, 1e-5, True), "store_exposed": (1e-3, 1.0, True),
 }  # fmt: skip
+NARROWED: Space = {"quantize": (1e-8, 1e-5, True), "quantize_col": (1e-12, 1e-9, True)}
 VECTOR: Space = {"gemv": (1e-6, 4e-6, True), "gemv_k": (1e-12, 1e-9, True)}
 STREAM: Space = {
     **TIME, **CACHE, "floor": (1e-7, 3e-5, True), "memory": (0.2, 1.0, True), "saturation": (0.02, 20.0, True),
@@ -104,13 +106,14 @@ ROWS: Space = {
 }  # fmt: skip
 PREFILL: Space = {
     **TIME, "compute": (0.2, 1.0, True), "memory": (0.1, 1.0, True), "narrow": (0.3, 1.0, True),
-    "block": (1e-8, 1e-5, True), "rounding": (0.0, 1.0, False),
+    "block": (1e-8, 1e-5, True), "rounding": (0.0, 1.0, False), "key_write": (1e-12, 2e-8, True),
 }  # fmt: skip
 DECODE: Space = {
     **TIME, **CACHE, "memory": (0.3, 1.0, True), "block": (1e-8, 1e-5, True), "key": (1e-11, 3e-8, True),
     "rounding": (0.0, 1.0, False), "saturation": (0.05, 1.0, True), "split": (1e-8, 1.5e-5, True),
 }  # fmt: skip
-SECONDS = {"launch", "floor", "wave", "k_step", "split", "gemv", "gemv_k", "row", "col", "block", "key"}
+SECONDS = {"launch", "floor", "wave", "k_step", "split", "gemv", "gemv_k", "row", "col", "block", "key", "key_write"}
+SECONDS |= {"quantize", "quantize_col"}
 
 
 def _renamed(constants: Mapping[str, float]) -> dict[str, float]:
@@ -138,8 +141,17 @@ def gemm(fmt: str, widths: tuple[float, float, float], copies: float) -> Predict
             m=m, n=n, k=k, batch=batch, a_bytes=a * batch * m * k, b_bytes=b * batch * k * n, c_bytes=c * batch * m * n,
             extra_bytes=bias, b_copies=copies,
         )  # fmt: skip
-        limits, known = chip.limits(fmt), tiling.GemmConstants(**_renamed(constants))
-        return tiling.tiled_gemm_time(problem, limits, known).time_s[0]
+        own = {name: value for name, value in constants.items() if name not in NARROWED}
+        limits, known = chip.limits(fmt), tiling.GemmConstants(**_renamed(own))
+        time = tiling.tiled_gemm_time(problem, limits, known).time_s[0]
+        if "quantize" not in constants:
+            return time
+        shared = ("memory", "cache_speedup", "resident_all", "resident_none", "overlap")
+        narrowing = norm.RowConstants(
+            launch_s=constants["quantize"], col_s=constants["quantize_col"], **{name: own[name] for name in shared}
+        )
+        wide, narrow = a * batch * m * k, BITS[fmt] / 8 * batch * m * k
+        return time + norm.narrowing_time(batch * m, k, wide, narrow, _stream_limits(chip), narrowing).time_s[0]
 
     return predict
 
@@ -295,11 +307,15 @@ QUANTIZED = {  # format of the matrix unit and bytes an element of A, B, C, by t
     "nvfp4_dyn": ("fp4", (2.0, 4.5 / 8, 2.0)),
 }
 TILES_OF_QUERIES = tuple({"query_tile": tile, "packed": packed} for tile in (64.0, 128.0) for packed in (0.0, 1.0))
+NARROW = 0.74  # ceiling left at head dimension 64, of H100, for devices measured at 128 alone
 
 
 def _graph_families(device: str) -> list[Family]:
     common: dict[str, Any] = {"device": device, "timing": "cuda_graph"}
-    product = GEMM | VECTOR
+    product, space, tiles = GEMM | VECTOR, PREFILL, TILES_OF_QUERIES
+    if device.startswith("A100"):
+        space = {name: bounds for name, bounds in PREFILL.items() if name != "narrow"}
+        tiles = tuple(tile | {"narrow": NARROW} for tile in TILES_OF_QUERIES)
     found = [
         Family(
             name="gemm", file="gemm", ops=("matmul",), dtype="bf16", predict=gemm("bf16", (2, 2, 2), COPIES),
@@ -307,7 +323,7 @@ def _graph_families(device: str) -> list[Family]:
         ),
         Family(
             name="attention_prefill", file="attention", ops=("attention_prefill",), dtype="bf16",
-            predict=fused_attention(attention.prefill_time), space=PREFILL, variants=TILES_OF_QUERIES, **common,
+            predict=fused_attention(attention.prefill_time), space=space, variants=tiles, **common,
         ),
         Family(
             name="attention_decode", file="attention", ops=("attention_decode",), dtype="bf16",
@@ -319,7 +335,8 @@ def _graph_families(device: str) -> list[Family]:
         found.append(
             Family(
                 name=f"gemm.{fmt}", file="gemm", ops=("matmul",), dtype=dtype, predict=gemm(fmt, widths, 1.0),
-                space=product, variants=({"weight_copies": 1.0},), **common,
+                space=product if widths[0] <= BITS[fmt] / 8 else product | NARROWED,
+                variants=({"weight_copies": 1.0},), **common,
             )
         )  # fmt: skip
     return found
@@ -396,7 +413,8 @@ def load(folder: Path, name: str) -> pd.DataFrame:
 def rows_of(family: Family, frame: pd.DataFrame) -> pd.DataFrame:
     """The family's rows."""
     same = (frame["device"] == family.device) & (frame["dtype"] == family.dtype) & (frame["timing"] == family.timing)
-    return frame[same & frame["op"].isin(family.ops)]
+    several = (frame["op"] != "attention_prefill") | (frame["seq_q"] > 1)  # one query is priced as decode
+    return frame[same & several & frame["op"].isin(family.ops)]
 
 
 def yaml_lines(found: Fit) -> list[str]:

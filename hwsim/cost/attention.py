@@ -9,7 +9,7 @@ Columns broadcast: (1, rows) and (chips, 1) give (chips, rows).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,7 @@ class AttentionConstants:
     ``compute``, ``memory``: ceilings, at most 1. ``narrow``: share of ``compute`` left at a head dimension of 64.
     ``block_s``: a block's fixed time; ``key_s``: a decode block's time a key (of head dimension 128).
     ``query_tile``: queries of a prefill block; ``packed``: 1 where the queries of a group of heads share a block.
+    ``key_write_s``: a causal prefill's time to write one key and value of one head into a paged cache.
     ``split_s``: the reduction after a split; ``split_single``: 0 where the stack does not split keys unless
     several query heads share them. ``rounding``, ``saturation``, ``cache_speedup``, ``resident_all``,
     ``resident_none``, ``overlap``: as in :mod:`hwsim.cost.tiling`.
@@ -81,6 +82,7 @@ class AttentionConstants:
     narrow: Number = 1.0
     block_s: Number = 0.0
     key_s: Number = 0.0
+    key_write_s: Number = 0.0
     query_tile: Number = 128.0
     packed: Number = 0.0
     rounding: Number = 1.0
@@ -126,7 +128,9 @@ def prefill_time(problem: AttentionProblem, limits: AttentionLimits, constants: 
     waves = wave_count(blocks, limits.sms, constants.rounding)
     compute = np.maximum(waves * (constants.block_s + keys * per_key), constants.block_s + problem.seq_kv * per_key)
     memory = attention_bytes(problem) / (constants.memory * limits.bandwidth_bytes_per_s)
-    return _joined(compute, memory, constants.launch_s, constants)
+    found = _joined(compute, memory, constants.launch_s, constants)
+    written = problem.causal * problem.batch * problem.kv_heads * problem.seq_kv * constants.key_write_s
+    return replace(found, kernel_s=found.kernel_s + written)
 
 
 def decode_time(problem: AttentionProblem, limits: AttentionLimits, constants: AttentionConstants) -> KernelTime:

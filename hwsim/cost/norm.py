@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hwsim.cost.roofline import KernelTime, overlap_time_s
 from hwsim.cost.streaming import StreamConstants, StreamLimits, stream_memory_s
 
-__all__ = ["RowConstants", "RowProblem", "extra_pass_bytes", "row_time", "rows_in_turn_s"]
+__all__ = ["RowConstants", "RowProblem", "extra_pass_bytes", "narrowing_time", "row_time", "rows_in_turn_s"]
 
 Floats = NDArray[np.float64]
 Number = float | Floats
@@ -76,3 +76,16 @@ def row_time(problem: RowProblem, compute_s: Number, limits: StreamLimits, const
     kernel = overlap_time_s(constants.floor_s, overlap_time_s(compute, memory, constants.overlap), constants.overlap)
     fixed = np.broadcast_to(np.asarray(constants.launch_s, dtype=np.float64), kernel.shape)
     return KernelTime(fixed_s=fixed, compute_s=compute, memory_s=memory, kernel_s=kernel)
+
+
+def narrowing_time(
+    rows: Number, cols: Number, wide_bytes: Number, narrow_bytes: Number, limits: StreamLimits, constants: RowConstants
+) -> KernelTime:
+    """Time of the kernel that narrows a matrix for a product in a narrower format (dynamic quantization).
+
+    Row by row, as each row's largest element sets its scale (T. Dettmers et al., "LLM.int8()", 2022, section 2):
+    the wide matrix is read, the narrow one written.
+    """
+    moved = np.asarray(wide_bytes) + narrow_bytes
+    problem = RowProblem(rows=rows, cols=cols, read_bytes=wide_bytes, moved_bytes=moved, rereads=0.0)
+    return row_time(problem, 0.0, limits, constants)

@@ -68,43 +68,28 @@ class SimtParams(Params):
     special_per_s: Array
 
 
-def _share(name: str) -> Ratio:
-    return Ratio(name, 0.001, 1.0)
-
-
-def _time(name: str) -> Quantity:
-    return Quantity(name, "s", zero=True)
-
-
+_SHARES = ("compute", "memory", "narrow", "strided", "direct")
+_SWITCHES = ("rounding", "store_exposed", "packed", "split_single")
+_TIMES: tuple[str, ...] = ("launch", "dispatch", "wave", "k_step", "split", "gemv", "gemv_k", "floor", "row", "col")
+_TIMES += ("block", "key", "key_write", "quantize", "quantize_col")
+_FACTORS = ("cache_speedup", "overlap", "weight_copies", "query_tile")
+_NUMBERS = ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass")
 _CONSTANTS: Mapping[str, Ratio | Quantity] = MappingProxyType(
-    {name: _share(name) for name in ("compute", "memory", "narrow", "strided", "direct")}
-    | {name: Ratio(name, 0.0, 1.0) for name in ("rounding", "store_exposed", "packed", "split_single")}
-    | {
-        name: _time(name)
-        for name in ("wave", "k_step", "split", "gemv", "gemv_k", "floor", "row", "col", "block", "key")
-    }
-    | {name: Ratio(name, 1.0) for name in ("cache_speedup", "overlap", "weight_copies", "query_tile")}
-    | {
-        name: Ratio(name, 0.0)
-        for name in ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass")
-    }
+    {name: Ratio(name, 0.001, 1.0) for name in _SHARES}
+    | {name: Ratio(name, 0.0, 1.0) for name in _SWITCHES}
+    | {name: Quantity(name, "s", zero=True) for name in _TIMES}
+    | {name: Ratio(name, 1.0) for name in _FACTORS}
+    | {name: Ratio(name, 0.0) for name in _NUMBERS}
 )
 
 # assumption: what a stack leaves out. Ceilings are those common to the four GPUs of benchmarks/fit_gpu.py; terms that
 # differ from stack to stack (split-K's second kernel, exposed stores, serial rows) are absent.
 _COMMON = {"memory": 0.8, "cache_speedup": 1.5, "resident_all": 0.5, "resident_none": 1.2, "overlap": 3.0}
-_GEMM = {
-    "compute": 0.75,
-    "starve": 45.0,
-    "wave": 0.0,
-    "rounding": 0.5,
-    "saturation": 0.15,
-    "k_step": 0.0,
-    "split": 2e-6,
-}
-_GEMM |= {"store_exposed": 0.0, "gemv": float("inf"), "gemv_k": 0.0, "weight_copies": 6.0, "direct": 0.25, "floor": 0.0}
-_ATTENTION = {"compute": 0.55, "narrow": 0.75, "block": 2e-6, "key": 0.0, "query_tile": 128.0, "packed": 0.0}
-_ATTENTION |= {"rounding": 0.5, "saturation": 0.3, "split": 2e-6, "split_single": 1.0}
+_GEMM = {"compute": 0.75, "starve": 45.0, "wave": 0.0, "rounding": 0.5, "saturation": 0.15, "k_step": 0.0}
+_GEMM |= {"split": 2e-6, "store_exposed": 0.0, "gemv": float("inf"), "gemv_k": 0.0, "weight_copies": 6.0}
+_GEMM |= {"direct": 0.25, "floor": 0.0, "quantize": 3e-6, "quantize_col": 2e-10}
+_ATTENTION = {"compute": 0.55, "narrow": 0.75, "block": 2e-6, "key": 0.0, "key_write": 0.0, "query_tile": 128.0}
+_ATTENTION |= {"packed": 0.0, "rounding": 0.5, "saturation": 0.3, "split": 2e-6, "split_single": 1.0}
 _STREAM = {"compute": 0.5, "floor": 1e-6, "saturation": 0.5, "strided": 0.5}
 _ROWS = {"knee": 1024.0, "extra_pass": 1.0, "row": 0.0, "col": 0.0}
 _DEFAULTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
@@ -160,7 +145,10 @@ class SimtGpu(DeviceKind[SimtParams]):
         return {name: max(tensor.get(name, 0.0), vector.get(name, 0.0)) for name in FORMATS if name in tensor | vector}
 
     def price_gemm(self, table: Table, params: SimtParams) -> Costs:
-        """Tiles on tensor cores; a grouped convolution runs directly on the vector units where that is faster."""
+        """Tiles on tensor cores; a grouped convolution runs directly on the vector units where that is faster.
+
+        Activations wider than the format of the product are narrowed by a kernel of their own first.
+        """
         problem, limits = _gemm_problem(table, params), _simt_limits(table, params)
         constants = _constants(tiling.GemmConstants, table, params)
         tiled = tiling.tiled_gemm_time(problem, limits, constants)
@@ -171,6 +159,12 @@ class SimtGpu(DeviceKind[SimtParams]):
             better = (table.groups > 1) & (direct.time_s < tiled.time_s)
             fixed, kernel = np.where(better, direct.fixed_s, fixed), np.where(better, direct.kernel_s, kernel)
             compute, memory = np.where(better, direct.compute_s, compute), np.where(better, direct.memory_s, memory)
+        wide = (_width(table, "a_format") > _width(table, "compute_format")) & (table.b_is_weight > 0)
+        if np.any(wide):
+            narrowing = _narrowing_time(table, params)
+            fixed = fixed + np.where(wide, narrowing.fixed_s, 0.0)
+            kernel = kernel + np.where(wide, narrowing.kernel_s, 0.0)
+            memory = memory + np.where(wide, narrowing.memory_s, 0.0)
         return settle(
             table,
             params,
@@ -363,6 +357,22 @@ def _direct_time(table: Table, params: SimtParams) -> Any:
     )
     outputs = table.batch * table.m * table.n
     return streaming.stream_time(table.bytes_in + table.bytes_out, outputs, compute, _stream_limits(params), constants)
+
+
+def _narrowing_time(table: Table, params: SimtParams) -> Any:
+    """The kernel that narrows activations before a product in a narrower format."""
+    column = params.kernels.column
+    constants = norm.RowConstants(
+        launch_s=column(table, "quantize"),
+        col_s=column(table, "quantize_col"),
+        memory=column(table, "memory"),
+        cache_speedup=column(table, "cache_speedup"),
+        resident_all=column(table, "resident_all"),
+        resident_none=column(table, "resident_none"),
+        overlap=column(table, "overlap"),
+    )
+    read, written = (table.a_elements * _width(table, name) for name in ("a_format", "compute_format"))
+    return norm.narrowing_time(table.m * table.batch, table.k, read, written, _stream_limits(params), constants)
 
 
 def _explain_tiles(table: Table, params: SimtParams) -> list[tuple[str, float, str]]:

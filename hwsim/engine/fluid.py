@@ -12,6 +12,12 @@ from hwsim.engine.clock import Clock
 __all__ = ["Fluid", "max_min_shares"]
 
 _NEVER = 1 << 62
+_SLACK = 1e-12
+"""Relative error of a sum of demands that just fits."""
+_ROUNDING = 1e-15
+"""Relative error of a quotient of floats, a few times over: 30 ps that come out as 30.000000000000004 are 30."""
+_SAME_PS = 1e-6
+"""Differences below this, in picoseconds, come from rounding."""
 
 
 def max_min_shares(
@@ -52,14 +58,32 @@ def max_min_shares(
     return shares
 
 
+def _single_channel_shares(demands: Sequence[float], capacity: float) -> list[float]:
+    """Return `max_min_shares` of flows that all cross one channel.
+
+    >>> _single_channel_shares([9.0, 2.0, 9.0], 10.0)
+    [4.0, 2.0, 4.0]
+    """
+    shares = [0.0] * len(demands)
+    left, sharers = capacity, len(demands)
+    for flow in sorted(range(sharers), key=demands.__getitem__):
+        shares[flow] = share = min(demands[flow], left / sharers)
+        left -= share
+        sharers -= 1
+    return shares
+
+
 class _Flow:
     """One activity in progress: what remains, in picoseconds at full rate, and how fast it goes."""
 
-    __slots__ = ("channels", "demand", "key", "rate", "remaining_ps")
+    __slots__ = ("channels", "demand", "draws_from_ps", "key", "rate", "remaining_ps")
 
-    def __init__(self, key: int, work_ps: float, demand: float, channels: tuple[int, ...]) -> None:
+    def __init__(
+        self, key: int, remaining_ps: float, draws_from_ps: int, demand: float, channels: tuple[int, ...]
+    ) -> None:
         self.key = key
-        self.remaining_ps = work_ps
+        self.remaining_ps = remaining_ps
+        self.draws_from_ps = draws_from_ps
         self.rate: float = 1
         self.demand = demand
         self.channels = channels
@@ -80,9 +104,11 @@ class Fluid:
         "_clock",
         "_done",
         "_flows",
+        "_joining",
         "_listed",
         "_settle",
         "_since_ps",
+        "_slowed",
         "_wake_ps",
     )
 
@@ -98,7 +124,7 @@ class Fluid:
 
         Args:
             clock: Simulated time.
-            capacities: Bytes per second of each channel.
+            capacities: Bytes per second of each channel; of a single one, every flow crosses it.
             changed: Where to ask for a refresh.
             done: Called with the key of a flow when it ends.
             settle: Called at the end of every event.
@@ -106,20 +132,19 @@ class Fluid:
         self._clock = clock
         self._capacities = list(capacities)
         self._changed = changed
-        self._listed = False
         self._done = done
         self._settle = settle
         self._flows: list[_Flow] = []
+        self._joining: list[_Flow] = []
+        self._listed = False
         self._since_ps = 0
+        self._slowed = False
         self._wake_ps = _NEVER
 
-    def join(self, key: int, work_ps: float, demand: float, channels: tuple[int, ...]) -> None:
-        """Add a flow that would take `work_ps` at its full `demand`."""
-        self._advance()
-        self._flows.append(_Flow(key, work_ps, demand, channels))
-        self._ask_refresh()
-
-    def _ask_refresh(self) -> None:
+    def join(self, key: int, overhead_ps: int, work_ps: float, demand: float, channels: tuple[int, ...]) -> None:
+        """Add a flow that draws nothing for `overhead_ps` and would then take `work_ps` at its full `demand`."""
+        draws_from = self._clock.now + overhead_ps
+        self._joining.append(_Flow(key, overhead_ps + work_ps, draws_from, demand, channels))
         if not self._listed:
             self._listed = True
             self._changed.append(self)
@@ -127,47 +152,83 @@ class Fluid:
     def refresh(self) -> None:
         """Share the channels among the present flows and schedule the next completion."""
         self._listed = False
+        now = self._clock.now
         flows = self._flows
+        if now != self._since_ps:
+            self._advance(now)
+        if self._joining:
+            flows += self._joining
+            self._joining = []
         if not flows:
             return
-        self._advance()
-        self._set_rates()
-        soonest = min([flow.remaining_ps / flow.rate for flow in flows])
-        due = self._clock.now + math.ceil(soonest - 1e-6 - soonest * 1e-15)
+        if self._fits(flows):
+            if self._slowed:
+                self._slowed = False
+                for flow in flows:
+                    flow.rate = 1
+            soonest = min([flow.remaining_ps for flow in flows])
+        else:
+            self._slowed = True
+            soonest = self._slow_down(now)
+        due = now + math.ceil(soonest - soonest * _ROUNDING - _SAME_PS)
         if due < self._wake_ps:
             self._wake_ps = due
-            self._clock.after(due - self._clock.now, self._wake)
+            self._clock.after(due - now, self._wake)
 
-    def _set_rates(self) -> None:
-        flows = self._flows
-        used = [0.0] * len(self._capacities)
+    def _fits(self, flows: list[_Flow]) -> bool:
+        """Return True if every flow can have its whole demand, now or after its overhead."""
+        capacities = self._capacities
+        if len(capacities) == 1:
+            total = 0.0
+            for flow in flows:
+                total += flow.demand
+            return total <= capacities[0] * (1 + _SLACK)
+        used = [0.0] * len(capacities)
         for flow in flows:
             for channel in flow.channels:
                 used[channel] += flow.demand
-        if all(total <= capacity * (1 + 1e-12) for total, capacity in zip(used, self._capacities, strict=True)):
-            for flow in flows:
-                flow.rate = 1
-            return
-        shares = max_min_shares([f.demand for f in flows], [f.channels for f in flows], self._capacities)
+        return all(load <= capacity * (1 + _SLACK) for load, capacity in zip(used, capacities, strict=True))
+
+    def _slow_down(self, now_ps: int) -> float:
+        """Set every rate to the part of its demand that the flow gets, and return the time until that may change."""
+        flows = [flow for flow in self._flows if flow.draws_from_ps <= now_ps]
+        demands = [flow.demand for flow in flows]
+        if len(self._capacities) == 1:
+            shares = _single_channel_shares(demands, self._capacities[0])
+        else:
+            shares = max_min_shares(demands, [flow.channels for flow in flows], self._capacities)
         for flow, share in zip(flows, shares, strict=True):
             flow.rate = 1 if share >= flow.demand else share / flow.demand
+        soonest = [flow.remaining_ps / flow.rate for flow in flows]
+        soonest += [flow.draws_from_ps - now_ps for flow in self._flows if flow.draws_from_ps > now_ps]
+        return min(soonest)
 
-    def _advance(self) -> None:
+    def _advance(self, now_ps: int) -> None:
         """Progress every flow to now at the rates set last."""
-        elapsed = self._clock.now - self._since_ps
-        if elapsed:
-            self._since_ps += elapsed
-            for flow in self._flows:
-                flow.remaining_ps -= flow.rate * elapsed
+        elapsed = now_ps - self._since_ps
+        self._since_ps = now_ps
+        for flow in self._flows:
+            flow.remaining_ps -= flow.rate * elapsed
 
     def _wake(self, _: Event) -> None:
         """Finish the flows that are due; a timeout overtaken by an earlier one does nothing."""
-        if self._clock.now == self._wake_ps:
+        now = self._clock.now
+        if now == self._wake_ps:
             self._wake_ps = _NEVER
-            self._advance()
-            ended = [flow for flow in self._flows if flow.remaining_ps < flow.rate]
-            self._flows = [flow for flow in self._flows if flow.remaining_ps >= flow.rate]
-            self._ask_refresh()
-            for flow in ended:
-                self._done(flow.key)
+            elapsed = now - self._since_ps
+            self._since_ps = now
+            going: list[_Flow] = []
+            ended: list[int] = []
+            for flow in self._flows:
+                flow.remaining_ps = left = flow.remaining_ps - flow.rate * elapsed
+                if left < flow.rate:
+                    ended.append(flow.key)
+                else:
+                    going.append(flow)
+            self._flows = going
+            if not self._listed:
+                self._listed = True
+                self._changed.append(self)
+            for key in ended:
+                self._done(key)
         self._settle()

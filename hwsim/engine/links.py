@@ -85,7 +85,7 @@ class Links:
         if not work_ps:
             self._after(0, lambda: self._arrived(key))
         elif self._links[link].discipline == "fair":
-            self._fluid[link].join(key, work_ps, bandwidth, self._channels[link])
+            self._fluid[link].join(key, 0, work_ps, bandwidth, self._channels[link])
         else:
             queue = self._queue[link]
             queue.append((key, work_ps))

@@ -56,10 +56,11 @@ class _Replay:
         self._departing: list[int] = []
         self._changed: list[Fluid] = []
         self._links = Links(self._clock, plan, self._changed, self._arrived, self._settle)
-        self._pools = self._shared_memories()
-        self._port = self._port_channels()
+        self._pools, self._crossed = self._shared_memories()
         self._memory = self._tracked_memory()
-        self._record = record and self._memory is not None
+        self._spilling_memory = self._memory if isinstance(self._memory, SpillingMemory) else None
+        self._record = record
+        self._sampled = [-1] * len(plan.memories)
         self._samples: list[tuple[list[int], list[int]]] = [([], []) for _ in plan.memories]
         self._spilling: dict[int, tuple[int, Traffic]] = {}
         self._spill_waits: dict[int, int] = {}
@@ -68,17 +69,21 @@ class _Replay:
         strict = bool(program.participants) or any(device.in_order for device in plan.devices)
         self._strict = StrictDispatch(plan, program, self._ready, self._slots, self._begin) if strict else None
 
-    def _shared_memories(self) -> list[Fluid]:
-        """Return one fluid per memory: channel 0 is its bandwidth, channel 1 + d the port of device d."""
-        ports = [device.port_bytes_per_s for device in self._plan.devices]
-        return [
-            Fluid(self._clock, [memory.bandwidth_bytes_per_s, *ports], self._changed, self._task_carried, self._settle)
-            for memory in self._plan.memories
-        ]
+    def _shared_memories(self) -> tuple[list[Fluid], list[tuple[int, ...]]]:
+        """Return a fluid per memory, and the channels that flows of each device cross.
 
-    def _port_channels(self) -> list[tuple[int, ...]]:
-        """Return the channels that flows of each device cross; only several queues can fill a port."""
-        return [(0, 1 + d) if device.queues > 1 else (0,) for d, device in enumerate(self._plan.devices)]
+        Channel 0 is the bandwidth of the memory; the others are ports, of devices with several queues to fill them.
+        """
+        widths = [[memory.bandwidth_bytes_per_s] for memory in self._plan.memories]
+        crossed: list[tuple[int, ...]] = []
+        for device in self._plan.devices:
+            if device.memory >= 0 and device.queues > 1:
+                crossed.append((0, len(widths[device.memory])))
+                widths[device.memory].append(device.port_bytes_per_s)
+            else:
+                crossed.append((0,))
+        fluids = [Fluid(self._clock, width, self._changed, self._task_carried, self._settle) for width in widths]
+        return fluids, crossed
 
     def _tracked_memory(self) -> Liveness | None:
         if not len(self._plan.buffers):
@@ -130,12 +135,18 @@ class _Replay:
         self._end[activity] = self._clock.now
         if self._memory is not None:
             self._memory.end(activity)
-        pending, succ_start = self._program.pending, self._program.succ_start
-        for successor in self._program.succ[succ_start[activity] : succ_start[activity + 1]]:
+        program = self._program
+        pending, succ_start = program.pending, program.succ_start
+        for successor in program.succ[succ_start[activity] : succ_start[activity + 1]]:
             left = pending[successor] - 1
             pending[successor] = left
             if not left:
-                self._enqueue(successor)
+                device = program.route[successor]
+                if device >= 0:
+                    heappush(self._ready[device], successor)
+                    self._touched.append(device)
+                else:
+                    self._enqueue(successor)
 
     def _task_done(self, event: Any) -> None:
         self._task_carried(event.value)
@@ -143,10 +154,14 @@ class _Replay:
 
     def _task_carried(self, task: int) -> None:
         """Give back what a task held."""
-        route = self._program.route[task]
-        for device in self._program.participants[task] if route == COLLECTIVE else (route,):
+        device = self._program.route[task]
+        if device >= 0:
             self._slots[device] += 1
             self._touched.append(device)
+        else:
+            for device in self._program.participants[task]:
+                self._slots[device] += 1
+                self._touched.append(device)
         self._complete(task)
 
     def _settle(self) -> None:
@@ -169,22 +184,24 @@ class _Replay:
                     self._slots[device] -= 1
                     self._begin(heappop(heap))
             self._touched.clear()
-        for transfer in sorted(self._departing):
-            self._begin(transfer)
-        self._departing.clear()
-        for fluid in self._changed:
-            fluid.refresh()
-        self._changed.clear()
-        if self._record:
-            self._sample()
+        if self._departing:
+            for transfer in sorted(self._departing):
+                self._begin(transfer)
+            self._departing.clear()
+        if self._changed:
+            for fluid in self._changed:
+                fluid.refresh()
+            self._changed.clear()
+        if self._record and self._memory is not None and self._memory.used != self._sampled:
+            self._sample(self._memory.used)
 
     def _begin(self, activity: int) -> None:
         """Start a task that holds its device, or a transfer; work waits for spill traffic."""
         self._start[activity] = self._clock.now
         if self._memory is not None:
             self._memory.start(activity)
-            if isinstance(self._memory, SpillingMemory) and self._memory.traffic:
-                self._await_spill(activity, self._memory)
+            if self._spilling_memory is not None and self._spilling_memory.traffic:
+                self._await_spill(activity, self._spilling_memory)
                 return
         self._work(activity)
 
@@ -196,22 +213,11 @@ class _Replay:
             self._links.send(activity, int(transfers.link[transfer]), float(transfers.size_bytes[transfer]))
         elif program.pool and program.pool[activity] >= 0:
             overhead = program.overhead_ps[activity]
-            if overhead:
-                self._clock.after(overhead, self._flow, activity)
-            else:
-                self._join(activity)
+            work = program.duration_ps[activity] - overhead
+            channels = self._crossed[program.route[activity]]
+            self._pools[program.pool[activity]].join(activity, overhead, work, program.demand[activity], channels)
         else:
             self._clock.after(program.duration_ps[activity], self._task_done, activity)
-
-    def _flow(self, event: Any) -> None:
-        self._join(event.value)
-        self._settle()
-
-    def _join(self, task: int) -> None:
-        """Let the part of a task that moves bytes contend for its memory."""
-        program = self._program
-        work = program.duration_ps[task] - program.overhead_ps[task]
-        self._pools[program.pool[task]].join(task, work, program.demand[task], self._port[program.route[task]])
 
     def _await_spill(self, activity: int, memory: SpillingMemory) -> None:
         """Send what must leave and come before an activity can go on."""
@@ -252,13 +258,14 @@ class _Replay:
             return activity
         return int(np.flatnonzero(self._program.rank == activity)[0])
 
-    def _sample(self) -> None:
+    def _sample(self, used: list[int]) -> None:
         """Note the use of every memory that changed during this instant."""
-        assert self._memory is not None
-        for used, (times, values) in zip(self._memory.used, self._samples, strict=True):
-            if not values or values[-1] != used:
-                times.append(self._clock.now)
-                values.append(used)
+        now = self._clock.now
+        for (times, values), present, before in zip(self._samples, used, self._sampled, strict=True):
+            if present != before:
+                times.append(now)
+                values.append(present)
+        self._sampled = used.copy()
 
     def outcome(self) -> Run:
         """Return what happened, numbered as in the plan."""

@@ -1,0 +1,204 @@
+"""What every registered operator promises, checked on sample inputs of each kind.
+
+An operator of one to three inputs of equal shape is tested without being listed; others need a sample below.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hwsim.operators  # noqa: F401 - registers them
+from hwsim.errors import ShapeError
+from hwsim.graph.operator import OPERATORS
+from hwsim.graph.tensor import TensorType
+from hwsim.graph.work import Gemm
+
+Shapes = Sequence[tuple[int, ...]]
+
+_CONV = [(2, 4, 7, 6), (6, 2, 3, 3), (6,)]
+SAMPLES: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
+    "append": [({"axis": 2}, [(1, 2, 5, 4), (1, 2, 1, 4)])],
+    "attention": [({}, [(2, 4, 3, 8), (2, 2, 5, 8), (2, 2, 5, 8)]), ({"causal": True}, [(1, 2, 4, 8)] * 3)],
+    "batchnorm": [({}, [(2, 3, 4), (3,), (3,), (3,), (3,)])],
+    "cast": [({"format": "fp32"}, [(4, 8)])],
+    "concat": [({"axis": 1}, [(2, 3), (2, 5), (2, 1)])],
+    "conv1d": [({"stride": 2, "padding": 1}, [(2, 4, 9), (6, 4, 3), (6,)])],
+    "conv2d": [
+        ({"stride": (2, 1), "padding": (1, 0, 2, 1), "groups": 2}, _CONV),
+        ({"padding": (1, 1), "groups": 4}, [(1, 4, 5, 5), (4, 1, 3, 3)]),
+    ],
+    "conv3d": [({"padding": (2, 1, 1, 0, 1, 1)}, [(1, 2, 3, 5, 4), (3, 2, 3, 3, 3)])],
+    "conv_transpose": [({"stride": (2, 2), "padding": (1, 1)}, [(1, 4, 3, 5), (4, 6, 4, 4), (6,)])],
+    "embedding": [({}, [(2, 3), (10, 4)])],
+    "fused": [],  # made by a pass; see tests/operators/test_fused.py
+    "gather": [({"axis": 1}, [(3, 5, 2), (2, 2)])],
+    "gemm": [({}, [(3, 4), (4, 5), (5,)]), ({"transpose_a": True, "transpose_b": True}, [(4, 3), (5, 4)])],
+    "global_average": [({}, [(2, 3, 4, 5)])],
+    "groupnorm": [({"groups": 2}, [(2, 4, 3, 3), (4,), (4,)])],
+    "layernorm": [({}, [(2, 8), (8,), (8,)]), ({"axes": 2}, [(2, 3, 4)])],
+    "linear": [({}, [(2, 3, 4), (5, 4), (5,)]), ({}, [(4,), (5, 4)])],
+    "matmul": [({}, [(2, 3, 4), (4, 5)]), ({"transpose_b": True}, [(2, 3, 4), (2, 5, 4)])],
+    "pad": [({"pads": ((1, 0), (0, 2)), "value": 3.0}, [(2, 3)])],
+    "pooling": [
+        ({"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1)}, [(1, 2, 7, 7)]),
+        ({"mode": "average", "ceil": True}, [(1, 2, 5, 5)]),
+    ],
+    "reduce": [({"mode": mode, "axes": (0, 2)}, [(2, 3, 4)]) for mode in ("sum", "mean", "max")],
+    "reduce_scatter": [({"participants": 2, "axis": 1}, [(3, 4)])],
+    "rmsnorm": [({}, [(2, 8), (8,)])],
+    "rope": [({}, [(1, 2, 3, 4)]), ({"interleaved": True}, [(2, 1, 3, 4), (2, 3)])],
+    "scale_shift": [({}, [(2, 3, 4), (2, 1, 4), (2, 1, 4)])],
+    "slice": [({"axis": 1, "start": 1, "stop": None, "step": 2}, [(2, 5)])],
+    "split": [({"axis": 1, "sizes": (2, 3)}, [(2, 5)])],
+    "transpose": [({"perm": (2, 0, 1)}, [(2, 3, 4)])],
+    "upsample": [({}, [(1, 2, 3, 3)]), ({"scales": None, "size": (5, 4), "mode": "bilinear"}, [(1, 2, 3, 3)])],
+}
+VIEWS: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
+    "expand": [({"shape": (4, -1)}, [(1, 3)])],
+    "reshape": [({"shape": (0, -1)}, [(2, 3, 4)])],
+}
+INTEGERS = {"embedding": [0], "gather": [1], "rope": [1]}
+"""Inputs that are indices or positions, by kind."""
+
+
+def _generic(kind: str) -> list[tuple[dict[str, Any], Shapes]]:
+    """Samples for an operator without an entry: the least number of equal shapes it takes."""
+    for count in (1, 2, 3):
+        try:
+            OPERATORS[kind]().infer([TensorType((4, 8), "fp16")] * count)
+        except ShapeError:
+            continue
+        return [({}, [(4, 8)] * count)]
+    pytest.fail(f"operator '{kind}' takes neither one, two nor three tensors of one shape: add a sample to SAMPLES")
+
+
+def _cases() -> list[Any]:
+    cases = []
+    for kind in sorted(OPERATORS):
+        known = kind in SAMPLES or kind in VIEWS
+        samples = SAMPLES.get(kind, []) + VIEWS.get(kind, []) if known else _generic(kind)
+        cases += [pytest.param(kind, fields, shapes, id=f"{kind}-{i}") for i, (fields, shapes) in enumerate(samples)]
+    return cases
+
+
+def _types(kind: str, shapes: Shapes) -> list[TensorType]:
+    integer = INTEGERS.get(kind, [])
+    return [TensorType(shape, "int32" if i in integer else "fp16") for i, shape in enumerate(shapes)]
+
+
+def _arrays(kind: str, shapes: Shapes, dtype: Any) -> list[np.ndarray[Any, Any]]:
+    generator = np.random.default_rng(0)
+    integer = INTEGERS.get(kind, [])
+    drawn = [generator.uniform(0.1, 1.5, shape).astype(np.float16) for shape in shapes]
+    return [(x * 2).astype(np.int32) if i in integer else x.astype(dtype) for i, x in enumerate(drawn)]
+
+
+each_sample = pytest.mark.parametrize(("kind", "fields", "shapes"), _cases())
+each_kind = pytest.mark.parametrize("kind", sorted(OPERATORS))
+
+
+@each_sample
+def test_the_inferred_shapes_are_those_of_the_values(kind: str, fields: dict[str, Any], shapes: Shapes) -> None:
+    op = OPERATORS[kind](**fields)
+    inferred = op.infer(_types(kind, shapes))
+    values = op.reference(*_arrays(kind, shapes, np.float32))
+    assert [t.shape for t in inferred] == [v.shape for v in values]
+
+
+@each_sample
+def test_half_precision_values_are_those_of_double_precision_rounded(
+    kind: str, fields: dict[str, Any], shapes: Shapes
+) -> None:
+    op = OPERATORS[kind](**fields)
+    exact = op.reference(*_arrays(kind, shapes, np.float64))
+    for half, double in zip(op.reference(*_arrays(kind, shapes, np.float16)), exact, strict=True):
+        assert half.dtype == (np.float32 if kind == "cast" else np.float16)
+        assert np.allclose(half.astype(np.float64), double, rtol=2e-3, atol=2e-3)
+
+
+@each_sample
+def test_work_is_counted_and_positive_unless_it_is_a_view(kind: str, fields: dict[str, Any], shapes: Shapes) -> None:
+    op = OPERATORS[kind](**fields)
+    inputs = _types(kind, shapes)
+    works = op.lower(inputs, op.infer(inputs))
+    assert bool(works) == (kind not in VIEWS)
+    for work in works:
+        assert work.kernel
+        for count in (work.macs, work.flop, work.bytes_in, work.bytes_out):
+            assert isinstance(count, int)
+            assert count >= 0
+        assert work.bytes_in > 0
+        assert work.bytes_out > 0
+        assert isinstance(hash(work), int)
+
+
+@each_sample
+def test_every_size_of_work_is_a_whole_number(kind: str, fields: dict[str, Any], shapes: Shapes) -> None:
+    op = OPERATORS[kind](**fields)
+    inputs = _types(kind, shapes)
+    for work in op.lower(inputs, op.infer(inputs)):
+        for item in dataclasses.fields(work):
+            value = getattr(work, item.name)
+            assert isinstance(value, {"int": int, "float": float, "bool": bool, "str": str}[str(item.type)]), item.name
+
+
+@each_sample
+def test_one_kernel_writes_each_output_once(kind: str, fields: dict[str, Any], shapes: Shapes) -> None:
+    if kind in {"append", "all_gather", "reduce_scatter"}:
+        pytest.skip("writes a part of its output, or is counted by the whole vector of a rank")
+    op = OPERATORS[kind](**fields)
+    inputs = _types(kind, shapes)
+    outputs = op.infer(inputs)
+    works = op.lower(inputs, outputs)
+    if works:
+        assert sum(work.bytes_out for work in works) == sum(t.size_bytes for t in outputs)
+
+
+@each_sample
+def test_equal_operators_are_equal_and_hash_alike(kind: str, fields: dict[str, Any], shapes: Shapes) -> None:
+    assert shapes
+    one, two = OPERATORS[kind](**fields), OPERATORS[kind](**fields)
+    assert one == two
+    assert hash(one) == hash(two)
+
+
+@each_sample
+def test_too_few_and_too_many_inputs_are_shape_errors(kind: str, fields: dict[str, Any], shapes: Shapes) -> None:
+    op = OPERATORS[kind](**fields)
+    counts = (0,) if kind == "concat" else (0, len(shapes) + 5)
+    for count in counts:
+        with pytest.raises(ShapeError, match=kind):
+            op.infer(list(itertools.islice(itertools.cycle(_types(kind, shapes)), count)))
+
+
+@each_kind
+def test_an_operator_is_a_frozen_slotted_dataclass(kind: str) -> None:
+    cls: Any = OPERATORS[kind]
+    assert dataclasses.is_dataclass(cls)
+    assert cls.__dataclass_params__.frozen
+    assert cls.__dictoffset__ == 0
+    assert cls.__doc__
+    assert cls.infer.__doc__
+    assert cls.lower.__doc__
+    assert cls.reference.__doc__
+
+
+@each_kind
+def test_an_operator_lives_in_the_module_of_its_kind(kind: str) -> None:
+    assert OPERATORS[kind].__module__ == f"hwsim.operators.{kind}"
+
+
+def test_a_product_with_a_weight_says_so() -> None:
+    for kind in ("linear", "conv2d", "gemm", "matmul"):
+        fields, shapes = SAMPLES[kind][0]
+        op = OPERATORS[kind](**fields)
+        inputs = [TensorType(shape, "fp16", weight=i > 0) for i, shape in enumerate(shapes)]
+        (work,) = op.lower(inputs, op.infer(inputs))
+        assert isinstance(work, Gemm)
+        assert work.b_is_weight

@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from hwsim.errors import HwsimError
+from hwsim.version import __version__
 
 if TYPE_CHECKING:
     from hwsim import ops
@@ -49,8 +50,6 @@ __all__ = [
     "systolic_cycles",
     "workload",
 ]
-
-__version__ = "0.1.0"
 
 _HOME = {
     "DeviceSpec": "hwsim.specs.device",

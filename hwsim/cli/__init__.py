@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 
-import click
 import typer
 
 from hwsim.cli import console, explaining, files, library, running, sweeping
@@ -37,6 +36,10 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
         raise typer.Exit
 
 
+_UsageError = typer.BadParameter.mro()[2]
+"""Base of the errors of the argument parser, which typer does not export by name."""
+
+
 def main() -> None:
     """Entry point of ``hwsim`` and ``python -m hwsim``."""
     sys.exit(_guarded())
@@ -46,16 +49,16 @@ def _guarded() -> int:
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
     except HwsimError as error:
         console.complain(str(error))
         return 1 if isinstance(error, SimulationError) else 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         console.complain("interrupted; what was finished is kept")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except _UsageError as error:
+        error.show()  # type: ignore[attr-defined]
+        return 2
     return code if isinstance(code, int) else 0

@@ -66,8 +66,7 @@ def estimate(
         ),
         (
             "work",
-            f"{format_quantity(2.0 * graph.macs, 'FLOP')} of matrix work, "
-            f"{format_quantity(graph.parameters, 'parameters')}",
+            f"{format_quantity(2.0 * graph.macs, 'FLOP')} of matrix work, {graph.parameters:,} parameters",
         ),
         ("precision", f"{found.dtype}, stack {found.software}"),
         ("basis", f"{found.basis.name}, expected error {found.basis.error_percent:.0f} % ({found.basis.says})"),
@@ -148,7 +147,7 @@ def run(
                 show(*[tables.bottleneck_table(result) for result in results])
         if output is not None:
             place = output if len(loaded) == 1 else output / scenario.name
-            written = folder.write_folder(results, place, title=scenario.title, claims=scenario.claims)
+            written = folder.write_folder(results, place, title=scenario.title, seed=scenario.seed)
             say(f"report: {written}")
     if as_json:
         print_json(result_document(everything, seed=loaded[0].seed))

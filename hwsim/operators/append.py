@@ -21,9 +21,13 @@ __all__ = ["Append"]
 @register
 @dataclass(frozen=True, slots=True)
 class Append:
-    """(cache, new) joined along ``axis``, as a key-value cache grows: only ``new`` is moved."""
+    """(cache, new) joined along ``axis``, as a key-value cache grows: only ``new`` is moved.
+
+    ``in_place``: the result occupies the cache's memory, not memory of its own.
+    """
 
     kind: ClassVar[str] = "append"
+    in_place: ClassVar[bool] = True
     axis: int = 2
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import hwsim
 from hwsim.report.estimate import Estimate
 from hwsim.report.result import Result
+from hwsim.version import __version__
 
-__all__ = ["estimate_document", "plain", "result_document", "run_document", "write_csv", "write_json"]
+__all__ = ["estimate_document", "plain", "result_document", "run_document", "write_csv", "write_json", "write_text"]
 
 _DIGITS = 9
 
@@ -74,6 +74,7 @@ def run_document(result: Result) -> dict[str, Any]:
         "note": result.note,
         "requirements": list(result.requirements),
         "claims": list(result.claims),
+        "measured": list(result.measured),
         "latency_percentiles_s": {"p50": latency, "p90": latency, "p99": latency},
         "devices": devices,
         "energy_breakdown_j": result.energy_breakdown_j,
@@ -86,7 +87,7 @@ def result_document(results: Sequence[Result], seed: int = 0) -> dict[str, Any]:
     """The document of ``hwsim run --json``."""
     return {
         "schema": "hwsim/result/v1",
-        "hwsim_version": hwsim.__version__,
+        "hwsim_version": __version__,
         "seed": seed,
         "runs": [run_document(result) for result in results],
     }
@@ -97,7 +98,7 @@ def estimate_document(estimate: Estimate, *, per_op: bool = False) -> dict[str, 
     graph = estimate.costs.lowered.graph
     document: dict[str, Any] = {
         "schema": "hwsim/estimate/v1",
-        "hwsim_version": hwsim.__version__,
+        "hwsim_version": __version__,
         "workload": graph.name,
         "device": estimate.device,
         "software": estimate.software,
@@ -122,7 +123,7 @@ def estimate_document(estimate: Estimate, *, per_op: bool = False) -> dict[str, 
 def write_json(document: Any, path: Path) -> None:
     """Write a document; the file appears whole or not at all."""
     text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    _write(path, text)
+    write_text(text, path)
 
 
 def write_csv(columns: Mapping[str, Sequence[Any]], path: Path) -> None:
@@ -134,10 +135,11 @@ def write_csv(columns: Mapping[str, Sequence[Any]], path: Path) -> None:
     writer.writerow(columns)
     for row in zip(*columns.values(), strict=True):
         writer.writerow(f"{x:.{_DIGITS}g}" if isinstance(x, float) else x for x in row)
-    _write(path, buffer.getvalue())
+    write_text(buffer.getvalue(), path)
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(text: str, path: Path) -> None:
+    """Write a text file; it appears whole or not at all."""
     part = path.with_name(path.name + ".part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)

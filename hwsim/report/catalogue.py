@@ -1,0 +1,254 @@
+"""The libraries as tables, and one entry whole: chips, systems, workloads, policies, operators."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from hwsim.devices.base import KINDS
+from hwsim.graph.operator import Operator
+from hwsim.placement.problem import Policy
+from hwsim.report.tables import key_values, plain_table
+from hwsim.specs.device import DeviceSpec
+from hwsim.specs.system import SystemSpec
+from hwsim.units import format_quantity
+from hwsim.workloads.registry import Workload
+
+__all__ = [
+    "device_page",
+    "devices_table",
+    "operator_page",
+    "operators_table",
+    "policies_table",
+    "system_page",
+    "systems_table",
+    "workload_page",
+    "workloads_table",
+]
+
+
+def _peaks(device: DeviceSpec) -> Mapping[str, float]:
+    return {name: peak for name, peak in KINDS[device.kind].peaks(device).items() if peak > 0}
+
+
+def _rate(value: float) -> str:
+    return "infinite" if math.isinf(value) else format_quantity(value, "OP/s", 3)
+
+
+def _origin(section: Any) -> str:
+    return section.source or f"assumption: {section.assumption}"
+
+
+def devices_table(devices: Sequence[DeviceSpec]) -> Table:
+    """One row a chip."""
+    rows = []
+    for device in devices:
+        peak = _peaks(device).get(device.preferred_dtype, 0.0)
+        main = device.main_memory
+        rows.append(
+            (
+                device.name,
+                device.title,
+                device.kind,
+                f"{_rate(peak)} {device.preferred_dtype}",
+                format_quantity(main.bandwidth_bytes_per_s, "B/s", 3) if main.bandwidth_bytes_per_s else "infinite",
+                format_quantity(main.capacity_bytes, "B", 3) if main.capacity_bytes else "unlimited",
+                format_quantity(device.power.tdp_w, "W", 3),
+                ", ".join(device.software),
+            )
+        )
+    heads = ("name", "title", "kind", "peak", "bandwidth", "memory", "TDP", "software stacks")
+    return plain_table("Devices", heads, rows, ("peak", "bandwidth", "memory", "TDP"))
+
+
+def systems_table(systems: Sequence[SystemSpec]) -> Table:
+    """One row a system."""
+    rows = [(s.name, s.title, ", ".join(f"{role}: {d.name}" for role, d in s.devices.items())) for s in systems]
+    return plain_table("Systems", ("name", "title", "devices"), rows)
+
+
+def device_page(device: DeviceSpec) -> list[Table]:
+    """A chip whole: derived peaks against the datasheet, ridge points, memories, power, stacks, sources."""
+    head = [
+        ("kind", device.kind),
+        ("process", device.process or "not given"),
+        ("preferred precision", device.preferred_dtype),
+        ("known in data as", ", ".join(device.aliases) or "nothing else"),
+        ("file", device.path),
+        (f"{device.kind} from", _origin(device.core)),
+    ]
+    if device.note:
+        head.append(("note", device.note))
+    bandwidth = device.main_memory.bandwidth_bytes_per_s
+    peaks = []
+    for name, peak in _peaks(device).items():
+        sheet = device.datasheet.peak_op_per_s.get(name)
+        against = f"{_rate(sheet)} ({100 * (peak / sheet - 1):+.1f} %)" if sheet else ""
+        ridge = f"{peak / bandwidth:.4g}" if bandwidth and math.isfinite(peak) else ""
+        peaks.append((name, _rate(peak), against, ridge))
+    memories = [
+        (
+            m.name,
+            format_quantity(m.capacity_bytes, "B") if m.capacity_bytes else "",
+            format_quantity(m.bandwidth_bytes_per_s, "B/s") if m.bandwidth_bytes_per_s else "",
+            format_quantity(m.energy_j_per_byte / 8, "J/bit", 3) if m.energy_j_per_byte else "",
+            m.boundary,
+            _origin(m),
+        )
+        for m in device.memory
+    ]
+    power = device.power
+    watts = [
+        ("TDP", format_quantity(power.tdp_w, "W")),
+        ("idle", format_quantity(power.idle_w, "W")),
+        ("active floor", format_quantity(power.active_w, "W")),
+        ("energy an operation", _energies(power.energy_per_op_j)),
+        ("from", _origin(power)),
+    ]
+    stacks = [
+        (
+            name,
+            stack.basis,
+            format_quantity(stack.launch_s, "s"),
+            format_quantity(stack.dispatch_s, "s"),
+            ", ".join(stack.passes),
+            ", ".join(f"{family} {error:g} %" for family, error in stack.validated.items()),
+            stack.fitted_to or f"assumption: {stack.assumption}",
+        )
+        for name, stack in device.software.items()
+    ]
+    return [
+        key_values(f"{device.name}: {device.title}", head),
+        plain_table(
+            "Derived peaks",
+            ("format", "peak", "datasheet", "ridge (FLOP/B)"),
+            peaks,
+            ("peak", "datasheet", "ridge (FLOP/B)"),
+        ),
+        plain_table("Memories", ("name", "capacity", "bandwidth", "energy", "boundary", "from"), memories),
+        key_values("Power", watts),
+        plain_table(
+            "Software stacks", ("name", "basis", "launch", "dispatch", "passes", "held-out error", "from"), stacks
+        ),
+    ]
+
+
+def _energies(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {format_quantity(value, 'J', 3)}" for name, value in values.items()) or "none"
+
+
+def system_page(system: SystemSpec) -> list[Table]:
+    """A system whole."""
+    head = [(role, f"{d.name} ({d.title})") for role, d in system.devices.items()]
+    if system.memory is not None:
+        m = system.memory
+        shared = f"{format_quantity(m.capacity_bytes, 'B')}, {format_quantity(m.bandwidth_bytes_per_s, 'B/s')}"
+        head.append((f"shared memory {m.name}", f"{shared}; {_origin(m)}"))
+    links = [
+        (
+            " - ".join(link.between),
+            format_quantity(link.bandwidth_bytes_per_s, "B/s"),
+            format_quantity(link.latency_s, "s"),
+            "yes" if link.coherent else "no",
+            _origin(link),
+        )
+        for link in system.links
+    ]
+    pages = [key_values(f"{system.name}: {system.title}", head)]
+    if links:
+        pages.append(plain_table("Links", ("between", "bandwidth", "latency", "coherent", "from"), links))
+    if system.interconnect is not None:
+        ring = system.interconnect
+        pairs = [
+            ("bandwidth", format_quantity(ring.bandwidth_bytes_per_s, "B/s")),
+            ("start-up", f"{format_quantity(ring.base_s, 's')} + {format_quantity(ring.step_s, 's')} a participant"),
+            ("efficiency", f"{ring.efficiency:.0%}, overlap exponent {ring.overlap:g}"),
+            ("from", _origin(ring)),
+        ]
+        pages.append(key_values("Interconnect (collectives)", pairs))
+    return pages
+
+
+def workloads_table(workloads: Sequence[Workload]) -> Table:
+    """One row a workload."""
+    rows = [
+        (w.name, w.title, w.item, " ".join(f"{p.name}={p.default}" for p in w.parameters.values())) for w in workloads
+    ]
+    return plain_table("Workloads", ("name", "title", "makes", "parameters and defaults"), rows)
+
+
+def workload_page(entry: Workload) -> list[Table]:
+    """A workload whole: parameters, phases, operators by kind, MACs and weights."""
+    graph = entry.build()
+    params = [
+        (p.name, p.type.__name__, str(p.default), ", ".join(p.choices) or _range(p), p.doc)
+        for p in entry.parameters.values()
+    ]
+    phases = [(p.name, f"{p.repeat:,}", f"{p.last - p.first:,}") for p in graph.phases]
+    kinds: dict[str, int] = {}
+    for node in graph.nodes:
+        kinds[node.op.kind] = kinds.get(node.op.kind, 0) + 1
+    head = [
+        ("source", entry.source),
+        ("parameters", f"{graph.parameters:,}"),
+        ("MACs (defaults)", f"{graph.macs:,} = {format_quantity(graph.macs, 'MAC')}"),
+        ("makes", f"{graph.items} {graph.item}"),
+        ("operators", ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items(), key=lambda k: -k[1]))),
+    ]
+    if entry.published is not None:
+        head.append(("published", entry.published.source))
+    return [
+        key_values(f"{entry.name}: {entry.title}", head),
+        plain_table("Parameters", ("name", "type", "default", "range", "meaning"), params),
+        plain_table("Phases", ("name", "repeats", "operators"), phases, ("repeats", "operators")),
+    ]
+
+
+def _range(parameter: Any) -> str:
+    low, high = parameter.minimum, parameter.maximum
+    return (
+        f"{'' if low is None else f'{low:g}'}..{'' if high is None else f'{high:g}'}"
+        if (low, high) != (None, None)
+        else ""
+    )
+
+
+def policies_table(policies: Sequence[Policy]) -> Table:
+    """One row a policy."""
+    return plain_table(
+        "Placement policies", ("name", "does", "source"), [(p.name, p.title, p.source) for p in policies]
+    )
+
+
+def operators_table(operators: Sequence[type[Operator]]) -> Table:
+    """One row an operator."""
+    rows = [(op.kind, _first_line(op), ", ".join(_attributes(op))) for op in sorted(operators, key=lambda o: o.kind)]
+    return plain_table("Operators", ("kind", "does", "attributes"), rows)
+
+
+def operator_page(op: type[Operator]) -> list[Table]:
+    """An operator whole."""
+    pairs = [
+        ("does", inspect.cleandoc(op.__doc__ or "")),
+        ("attributes", ", ".join(_attributes(op)) or "none"),
+        ("shape rule", inspect.cleandoc(op.infer.__doc__ or "")),
+        ("work", inspect.cleandoc(op.lower.__doc__ or "")),
+    ]
+    return [key_values(op.kind, pairs)]
+
+
+def _first_line(op: type[Operator]) -> str:
+    return inspect.cleandoc(op.__doc__ or "").split("\n")[0]
+
+
+def _attributes(op: Any) -> list[str]:
+    shown = []
+    for item in dataclasses.fields(op):
+        default = "" if item.default is dataclasses.MISSING else f"={item.default!r}"
+        shown.append(f"{item.name}{default}")
+    return shown

@@ -1,0 +1,58 @@
+"""The report folder: everything a run has to say, as files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hwsim.errors import InputError
+from hwsim.report.document import result_document, write_csv, write_json, write_text
+from hwsim.report.html import page
+from hwsim.report.plots import panels, plot_energies, plot_roofline, plot_timeline, save
+from hwsim.report.result import Result
+from hwsim.trace.perfetto import write_perfetto
+
+__all__ = ["make_folder", "ops_columns", "write_folder"]
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder; raises InputError where that is impossible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written to: {error.strerror}; give another folder") from None
+
+
+def ops_columns(results: Sequence[Result]) -> dict[str, list[Any]]:
+    """The spans of several runs as one table, with their system and variant."""
+    merged: dict[str, list[Any]] = {"system": [], "variant": []}
+    for result in results:
+        columns = result.columns
+        count = len(columns["op"])
+        merged["system"] += [result.system.name] * count
+        merged["variant"] += [result.variant] * count
+        for name, values in columns.items():
+            merged.setdefault(name, []).extend(values)
+    return merged
+
+
+def write_folder(results: Sequence[Result], folder: Path, *, title: str, seed: int = 0) -> Path:
+    """Write result.json, ops.csv, trace.json, timeline.png, roofline.png, energy.png and report.html.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
+    make_folder(folder)
+    write_json(result_document(results, seed), folder / "result.json")
+    write_csv(ops_columns(results), folder / "ops.csv")
+    write_perfetto([result.trace for result in results], folder / "trace.json")
+    timeline = panels(results, plot_timeline, 11.0, 2.6)
+    roofline = panels(results, plot_roofline, 8.5, 5.0)
+    energy = plot_energies(results)
+    save(timeline, folder / "timeline.png")
+    save(roofline, folder / "roofline.png")
+    save(energy, folder / "energy.png")
+    figures = [(timeline, "What ran when"), (energy, "Where the energy goes"), (roofline, "Roofline")]
+    write_text(page(title, results, figures), folder / "report.html")
+    return folder

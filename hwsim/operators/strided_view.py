@@ -11,6 +11,7 @@ import numpy as np
 from hwsim.graph.operator import Array, register
 from hwsim.graph.tensor import TensorType
 from hwsim.graph.work import Work
+from hwsim.operators.checks import expect_inputs
 from hwsim.operators.transpose import Transpose
 
 __all__ = ["StridedView"]
@@ -26,6 +27,7 @@ class StridedView:
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """The permuted shape; raises ShapeError unless ``perm`` names each axis once."""
+        expect_inputs(self.kind, inputs, 1)
         return Transpose(self.perm).infer(inputs)
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:

@@ -62,7 +62,9 @@ SAMPLES: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
 VIEWS: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
     "expand": [({"shape": (4, -1)}, [(1, 3)])],
     "reshape": [({"shape": (0, -1)}, [(2, 3, 4)])],
+    "strided_view": [({"perm": (2, 0, 1)}, [(2, 3, 4)])],
 }
+"""Operators that never ask for Work."""
 INTEGERS = {"embedding": [0], "gather": [1], "rope": [1]}
 """Inputs that are indices or positions, by kind."""
 

@@ -99,15 +99,17 @@ def read_file(path: Path, faults: Faults) -> Node:
         InputError: there is no such file, or it is a folder.
     """
     file = str(path)
-    if path.is_dir():
-        raise InputError(f"{file}: is a folder; name a .yaml file in it")
     try:
+        if path.is_dir():
+            raise InputError(f"{file}: is a folder; name a .yaml file in it")
         if not path.is_file():
             raise InputError(f"{file}: no such file")
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        raise InputError(f"{file!r}: cannot be read: {error}") from None
+        raise InputError(
+            f"{shown(file)}: cannot be read: {error.__class__.__name__}; check its name and rights"
+        ) from None
     return read_text(_decoded(raw, file, faults), file, faults)
 
 

@@ -41,11 +41,19 @@ class Faults:
     """The faults found so far in a file and in the files it extends."""
 
     def __init__(self) -> None:
-        self._found: dict[Fault, None] = {}
+        self._found: list[Fault] = []
+        self._noted: set[tuple[Place, str, str]] = set()
 
     def add(self, place: Place, path: str, message: str) -> None:
-        """Note one fault; the same at the same place is noted once, and a thousand are enough to raise."""
-        self._found.setdefault(Fault(place, path, " ".join(message.split())))
+        """Note one fault, once: not a second one for the same value, nor the same again where a value is inherited.
+
+        A thousand are enough to raise.
+        """
+        text = " ".join(message.split())
+        if {(place, path, ""), (place, "", text)} & self._noted:
+            return
+        self._noted |= {(place, path, ""), (place, "", text)}
+        self._found.append(Fault(place, path, text))
         if len(self._found) >= _ENOUGH:
             self.check()
 

@@ -13,13 +13,19 @@ from hwsim.errors import InputError
 from hwsim.loading.document import read_file
 from hwsim.loading.faults import Faults
 from hwsim.registry import unknown_name
+from hwsim.units import shown
 
 __all__ = [
+    "DEVICE",
+    "SCENARIO",
+    "SWEEP",
+    "SYSTEM",
     "Kind",
     "cached",
     "find",
     "find_by_alias",
     "find_reference",
+    "is_path",
     "list_devices",
     "list_scenarios",
     "list_sweeps",
@@ -27,6 +33,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+_LONGEST = 200
 _SUFFIXES = (".yaml", ".yml")
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -40,25 +47,29 @@ class Kind:
     inside: str = ""
     not_inside: str = ""
 
-    def folders(self) -> Iterator[Path]:
-        """The folders searched, first hit wins: working directory, installed library, each entry of HWSIM_PATH."""
+    def folders(self) -> Iterator[tuple[Path, str]]:
+        """The folders searched, with the pattern of files in them; first hit wins.
+
+        Working directory, installed library, each entry of HWSIM_PATH: it may hold the files themselves or folders
+        named as the library's.
+        """
         roots = [Path(), _PACKAGE / "_library", _PACKAGE.parent]
         if (_PACKAGE / "_library").is_dir():  # an installed package has no library beside it
             roots.pop()
         for root in roots:
-            yield root / self.folder / self.inside
+            yield root / self.folder / self.inside, "**/*"
         for entry in os.environ.get("HWSIM_PATH", "").split(os.pathsep):
             if entry:
-                yield Path(entry) / self.folder / self.inside
-                yield Path(entry) / self.inside
+                yield Path(entry) / self.folder / self.inside, "**/*"
+                yield Path(entry) / self.inside, "*"
 
     def files(self) -> dict[str, Path]:
         """The files by their names; of two with one name the first in search order."""
         found: dict[str, Path] = {}
-        for folder in self.folders():
+        for folder, pattern in self.folders():
             if not folder.is_dir():
                 continue
-            for path in sorted(p for suffix in _SUFFIXES for p in folder.rglob(f"*{suffix}")):
+            for path in sorted(p for suffix in _SUFFIXES for p in folder.glob(f"{pattern}{suffix}")):
                 inside = path.relative_to(folder).parts[:-1]
                 if not (self.not_inside and self.not_inside in inside):
                     found.setdefault(path.stem, path)
@@ -76,6 +87,17 @@ def is_path(name: str) -> bool:
     return name.endswith(_SUFFIXES)
 
 
+def _is_plain(name: str) -> bool:
+    return 0 < len(name) <= _LONGEST and not any(mark in name for mark in "/\\\0") and ".." not in name
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that the file system cannot hold
+        return False
+
+
 def find(kind: Kind, name: str) -> Path:
     """The file of that name, or at that path.
 
@@ -85,16 +107,17 @@ def find(kind: Kind, name: str) -> Path:
     """
     if is_path(name):
         path = Path(name)
-        if not path.is_file():
-            what = "is a folder; name a file in it" if path.is_dir() else "no such file"
-            raise InputError(f"{name}: {what}")
+        if not _is_file(path):
+            raise InputError(
+                f"{shown(name, _LONGEST)}: {'is a folder; name a file in it' if path.is_dir() else 'no such file'}"
+            )
         return path
-    if not name or any(mark in name for mark in "/\\\0") or ".." in name:
-        raise InputError(f"{name!r}: a name has no '/' or '..'; write a plain name, or a path that ends in .yaml")
-    for folder in kind.folders():
+    if not _is_plain(name):
+        raise InputError(f"{shown(name)}: a name has no '/' or '..'; write a plain name, or a path that ends in .yaml")
+    for folder, _ in kind.folders():
         for suffix in _SUFFIXES:
             path = folder / f"{name}{suffix}"
-            if path.is_file():
+            if _is_file(path):
                 return path
     files = kind.files()
     if name in files:
@@ -113,11 +136,11 @@ def find_reference(kind: Kind, name: str, beside: Path) -> Path:
     """
     if is_path(name):
         if ".." in Path(name).parts or Path(name).is_absolute():
-            raise InputError(f"{name!r}: a file names others by name, or by a path below its own folder")
+            raise InputError(f"{shown(name)}: a file names others by name, or by a path below its own folder")
         return find(kind, str(beside.parent / name))
-    if name and not any(mark in name for mark in "/\\\0") and ".." not in name:
+    if _is_plain(name):
         own = beside.parent / f"{name}.yaml"
-        if own.is_file() and own.parent.name == (kind.inside or own.parent.name) and own != beside:
+        if _is_file(own) and own.parent.name == (kind.inside or own.parent.name) and own != beside:
             return own
     return find(kind, name)
 

@@ -79,16 +79,16 @@ class Run:
     def device_busy_ps(self) -> IntArray:
         """Time in which each device is held by one task at least, (devices,)."""
         busy = np.zeros(len(self.plan.devices), dtype=np.int64)
-        holders = self._holders()
+        task, unit = self.held
         for device in range(len(busy)):
-            tasks = holders[1][holders[0] == device]
+            tasks = task[unit == device]
             busy[device] = _covered_ps(self.start_ps[tasks], self.end_ps[tasks])
         return busy
 
     @property
     def device_slot_ps(self) -> IntArray:
         """Sum of the times its tasks held each device, (devices,); above `device_busy_ps` where queues overlap."""
-        device, task = self._holders()
+        task, device = self.held
         slot = np.zeros(len(self.plan.devices), dtype=np.int64)
         np.add.at(slot, device, (self.end_ps - self.start_ps)[task])
         return slot
@@ -102,16 +102,26 @@ class Run:
             total[spill.link] += spill.written_bytes + spill.read_bytes
         return tuple(total)
 
-    def _holders(self) -> tuple[IntArray, IntArray]:
-        """Return (device, task) pairs: who held what; a collective holds all its participants."""
+    @property
+    def edges(self) -> IntArray:
+        """(source, target) activities, tasks then transfers: the target starts after the source ends, (2, edges)."""
+        plan, transfers = self.plan, self.plan.transfers
+        number = np.arange(len(plan), len(plan) + len(transfers), dtype=np.int64)
+        made = transfers.producer >= 0
+        source = [plan.successors.sources(), transfers.producer[made], number[transfers.consumers.sources()]]
+        target = [plan.successors.item, number[made], transfers.consumers.item]
+        return np.stack([np.concatenate(source), np.concatenate(target)])
+
+    @property
+    def held(self) -> IntArray:
+        """(task, device) pairs of who held what; a collective holds all its participants, (2, pairs)."""
         device = np.asarray(self.plan.device, dtype=np.int64)
         task = np.arange(len(device), dtype=np.int64)
         if self.plan.participants is not None:
             alone = np.diff(self.plan.participants.start) == 0
             device = np.concatenate([device[alone], self.plan.participants.item])
             task = np.concatenate([task[alone], self.plan.participants.sources()])
-        held = device >= 0
-        return device[held], task[held]
+        return np.stack([task, device])[:, device >= 0]
 
 
 def _covered_ps(start_ps: IntArray, end_ps: IntArray) -> int:

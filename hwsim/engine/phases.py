@@ -156,6 +156,8 @@ def _record(
         clock=clock,
         policy=placement.policy,
         spilled_bytes=float(sum(s.written_bytes + s.read_bytes for s in done.spills)),
+        held=None if plan.participants is None else done.held,
+        edges=done.edges,
     )
 
 

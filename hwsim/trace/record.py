@@ -55,6 +55,8 @@ class Record:
         clock: Clock relative to nominal, by device, below 1 under a power cap.
         policy: Placement policy that decided.
         spilled_bytes: Bytes written to and read from host memory in one repeat.
+        held: (task, device) pairs of who held what, if collectives held several devices, (2, pairs).
+        edges: (source, target) activities, tasks then transfers: the target waits for the source, (2, edges).
     """
 
     phase: str
@@ -75,6 +77,8 @@ class Record:
     clock: FloatArray
     policy: str
     spilled_bytes: float = 0.0
+    held: IntArray | None = None
+    edges: IntArray | None = None
 
     @property
     def end_offset_ps(self) -> int:

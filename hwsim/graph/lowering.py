@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.errors import GraphError
 from hwsim.graph.graph import Graph
 from hwsim.graph.operator import Operator
 from hwsim.graph.tensor import FORMAT_CODE, TensorType
@@ -175,6 +176,11 @@ def lower(graph: Graph) -> Lowered:
             later = now
             if grows:
                 later = _lower_node(node.op, [t.at(1) for t in ins], [t.at(1) for t in outs], matrix)
+            if len(later) != len(now):
+                raise GraphError(
+                    f"node '{node.name}' asks for {len(now)} pieces of work at the first repeat of its phase and "
+                    f"{len(later)} at the next; give the first repeat a phase of its own"
+                )
             places = []
             for work, next_work in zip(now, later, strict=True):
                 step = _difference(work, next_work) if grows else {}

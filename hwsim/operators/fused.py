@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from hwsim.errors import ShapeError
 from hwsim.graph.operator import Array, Operator, register
@@ -27,12 +27,23 @@ class Member:
     inputs: tuple[int, ...]
 
 
+class _LeadingKind:
+    """``fused`` of the class; of a kernel, the kind of its first member."""
+
+    def __get__(self, kernel: Fused | None, owner: type[Fused]) -> str:
+        return "fused" if kernel is None else kernel.members[0].op.kind
+
+
 @register
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """``members`` in order, each of one output, on ``arity`` inputs; only the last member's output leaves the chip."""
+    """``members`` in order, each of one output, on ``arity`` inputs; only the last member's output leaves the chip.
 
-    kind: ClassVar[str] = "fused"
+    A kernel's ``kind`` is that of its first member: to a report or a placement rule, a convolution with its
+    activation is a convolution.
+    """
+
+    kind: ClassVar[str] = cast("str", _LeadingKind())
     members: tuple[Member, ...]
     arity: int
 

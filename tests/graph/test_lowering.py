@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hwsim.errors import GraphError
 from hwsim.graph.graph import Graph, GraphBuilder
 from hwsim.graph.lowering import lower, tables_of
 from hwsim.graph.tensor import FORMAT_CODE
@@ -17,6 +19,7 @@ from hwsim.operators.linear import Linear
 from hwsim.operators.relu import Relu
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.split import Split
+from hwsim.operators.transpose import Transpose
 
 
 def _layers(count: int, width: int = 8, dtype: str = "fp16") -> Graph:
@@ -84,6 +87,16 @@ def test_only_what_grows_is_recorded_as_growth() -> None:
 def test_repeats_ask_for_the_work_of_their_graphs_written_out(prompt: int, tokens: int) -> None:
     written_out = sum(_decoder(prompt + i, 1).macs for i in range(tokens))
     assert _decoder(prompt, tokens).macs == written_out
+
+
+def test_work_that_appears_only_at_a_later_repeat_is_refused_naming_the_node() -> None:
+    """A cache of one entry is transposed by a view, one of two entries by a copy."""
+    b = GraphBuilder("g")
+    b.phase("decode", repeat=2)
+    cache = b.state("cache", (1, 2, 1, 8), step=(0, 0, 1, 0))
+    graph = b.build([b.add(Transpose((0, 2, 1, 3)), cache, name="swap")], dtype="fp16")
+    with pytest.raises(GraphError, match=r"node 'swap' asks for 0 pieces .* and 1 at the next"):
+        lower(graph)
 
 
 def test_a_table_holds_fields_and_counts_as_columns() -> None:

@@ -48,6 +48,11 @@ def test_a_chain_reads_outside_tensors_once_and_counts_all_arithmetic() -> None:
     assert (work.bytes_in, work.bytes_out) == (96, 48)
 
 
+def test_a_kernel_is_of_the_kind_of_its_first_member() -> None:
+    assert RESIDUAL_LINEAR.kind == "linear"
+    assert Fused.kind == "fused"
+
+
 def test_the_members_give_the_values() -> None:
     generator = np.random.default_rng(1)
     x, w, bias, residual = (generator.standard_normal(t.shape) for t in (X, W, BIAS, RESIDUAL))

@@ -115,13 +115,14 @@ def pipelined_cycles(
     cols: Number,
     dataflow: Dataflow,
     batch: Number = 1.0,
+    drain_rows: Number = 1.0,
 ) -> Floats:
     """Cycles of ``batch`` products when a fold enters while the last one drains, its operand loaded meanwhile.
 
     Stationary weights or inputs: ``(2 rows - 1) + (folds - 1) max(time, rows) + (rows + cols - 2 + max(time, 4))``: a
     new fold cannot start before its operand has been shifted in (ONNXim; TPU v1 does the same with its second
-    64 KiB tile, Jouppi et al. 2017). Output stationary: outputs leave while the next fold's operands enter, so
-    a fold issues every ``max(k, rows)`` cycles and the array fills and drains once.
+    64 KiB tile, Jouppi et al. 2017). Output stationary: outputs leave ``drain_rows`` rows a cycle while the next
+    fold's operands enter, so a fold issues every ``max(k, rows / drain_rows)`` cycles and the array fills once.
 
     >>> float(pipelined_cycles(256, 256, 512, 256, 256, "ws"))
     1533.0
@@ -129,8 +130,9 @@ def pipelined_cycles(
     along_rows, along_cols, time = array_axes(m, n, k, dataflow)
     folds = batch * fold_count(along_rows, along_cols, rows, cols)
     preload = np.multiply(2.0 if dataflow != "os" else 0.0, rows) - (1.0 if dataflow != "os" else 0.0)
+    interval = np.divide(rows, drain_rows) if dataflow == "os" else rows
     last = np.add(rows, cols) - 2.0 + np.maximum(time, ISSUE_CYCLES)
-    return preload + (folds - 1.0) * np.maximum(time, rows) + last
+    return preload + (folds - 1.0) * np.maximum(time, interval) + last
 
 
 def mapping_efficiency(m: Number, n: Number, k: Number, rows: Number, cols: Number, dataflow: Dataflow) -> Floats:
@@ -188,13 +190,15 @@ def share_cycles(
 ) -> Floats:
     """Cycles of one array's share, ``in_turn`` products of equal size.
 
-    Each PE multiplies ``lanes`` pairs a cycle and sums them (a dot product along k); below one, a pair takes
-    1 / lanes cycles (TPU v1: half speed with one 16-bit operand).
+    Each PE multiplies ``lanes`` pairs a cycle and sums them (a dot product along k), and results leave that many
+    rows a cycle; below one, a pair takes 1 / lanes cycles (TPU v1: half speed with one 16-bit operand).
     """
-    inner_k = _ceil_div(k, np.maximum(1.0, lanes))
-    count = pipelined_cycles if pipelined else non_overlapped_cycles
+    dot = np.maximum(1.0, lanes)
+    inner_k = _ceil_div(k, dot)
     slow: Floats = np.maximum(1.0, 1.0 / np.asarray(lanes, float))
-    return count(m, n, inner_k, rows, cols, dataflow, in_turn) * slow
+    if pipelined:
+        return pipelined_cycles(m, n, inner_k, rows, cols, dataflow, in_turn, dot) * slow
+    return non_overlapped_cycles(m, n, inner_k, rows, cols, dataflow, in_turn) * slow
 
 
 def dealt_time_s(

@@ -95,7 +95,7 @@ class _Terms(TypedDict):
 
 
 _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
-    {"compute": (0.001, 2.0), "memory": (0.001, 2.0), "overlap": (0.1, 100.0), "keep": (0.0, 2.0), "serial": (0.0, 1.0)}
+    {"compute": (0.001, 2.0), "memory": (0.001, 2.0), "overlap": (0.1, 100.0), "keep": (0.0, 4.0), "serial": (0.0, 1.0)}
 )
 _COMMON = {"compute": 0.7, "memory": 0.7, "overlap": 3.0, "keep": 0.5, "serial": 0.0}
 

@@ -118,9 +118,9 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "memory": (0.001, 2.0),
         "overlap": (0.1, 100.0),
         "feed": (0.001, 100.0),
-        "keep": (0.0, 2.0),
+        "keep": (0.0, 4.0),
     }
-    | {"weights_stay": (0.0, 1.0), "whole_tiles": (0.0, 1.0), "depthwise": (0.0, 2.0), "tile_kv": (1.0, np.inf)}
+    | {"weights_stay": (0.0, 1.0), "whole_tiles": (0.0, 1.0), "depthwise": (0.0, 4.0), "tile_kv": (1.0, np.inf)}
 )
 _COMMON = {"compute": 1.0, "memory": 0.8, "overlap": 2.0, "feed": 1.0, "keep": 0.0}
 _ATTENTION = {"compute": 0.5, "memory": 0.8, "overlap": 2.0, "keep": 0.0, "tile_kv": 1.0}
@@ -137,8 +137,8 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
         | {f"decode_{name}": Ratio(f"decode_{name}", *_RANGES[name]) for name in _ATTENTION}
     )
     """``compute``, ``memory``, ``feed``: shares of the array's, DRAM's and the scratchpad's peak that are reached.
-    ``overlap``: the exponent p. ``keep``: share of the scratchpad that holds tensors between operators; what fits
-    does not pass DRAM. ``weights_stay``: share of the weights held on chip for good. ``whole_tiles``: share of the
+    ``overlap``: the exponent p. ``keep``: share of the scratchpad that holds tensors between operators (above one
+    where compilers run chains of layers strip by strip); what fits does not pass DRAM. ``weights_stay``: share of the weights held on chip for good. ``whole_tiles``: share of the
     padding of weight tiles that is fetched. ``depthwise``: share of the vector unit's peak that a depthwise
     convolution reaches there (0: it runs on the array). ``tile_kv``: attention computes scores in pieces of that
     many columns; ``decode_...`` are the constants of attention of a single query."""

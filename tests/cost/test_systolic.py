@@ -201,3 +201,8 @@ def test_a_narrow_port_starves_the_array() -> None:
 def test_nine_products_on_four_arrays_take_three_turns() -> None:
     shares = list(systolic.array_shares(10, 10, 9, 4))
     assert [float(in_turn) for _, _, in_turn in shares] == [3.0]
+
+
+def test_a_cube_drains_as_fast_as_it_multiplies() -> None:
+    """Two folds of k = 64 on a 16x16x16 cube: sixteen rows leave a cycle, so the second issues after 4: 4 + 34."""
+    assert _dealt_cycles(32, 16, 64, 16, 1, 16, "os") == 38

@@ -1,0 +1,287 @@
+"""Fits the structure constants of phone NPUs and CPUs to whole networks measured at batch one.
+
+Run from the root of the repository: ``python -m benchmarks.fit_networks hexagon_v75``. Few constants a chip, none for
+a network. One network of each family, in all its formats, is never fitted.
+"""
+
+from __future__ import annotations
+
+import csv
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from benchmarks.fit_npu import TRUTH, Floats, errors
+from hwsim.devices.base import KINDS
+from hwsim.graph.lowering import lower, tables_of
+from hwsim.graph.work import Form, Work
+from hwsim.loading.device import load_device
+from hwsim.passes import apply_passes
+from hwsim.specs.device import DeviceSpec
+from hwsim.workloads import WORKLOADS
+
+__all__ = ["Network", "NetworkFit", "network_times_s"]
+
+
+HELD_OUT = (
+    "resnet101",
+    "mobilenet_v2",
+    "efficientnet_b0",
+    "squeezenet1_1",
+    "regnet_y_800mf",
+    "resnext50_32x4d",
+    "yolov8s",
+)
+"""Networks that no constant was fitted to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A workload as it was measured; ``chip`` are changes of the device for a sibling of it."""
+
+    workload: str
+    dtype: str
+    time_s: float
+    changes: Mapping[str, object]
+    chip: tuple[tuple[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFit:
+    """A chip's free constants: ``launch`` of the stack, or ``family+family:constant``."""
+
+    free: Mapping[str, float]
+    load: Callable[[], Sequence[Network]]
+    held_out: Callable[[Network], bool] = lambda network: network.workload in HELD_OUT
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Networks lowered once: distinct rows of Work and how often each network runs each."""
+
+    works: tuple[Work, ...]
+    count: Floats
+
+
+def lowered_suite(networks: Sequence[Network], passes: Sequence[str]) -> Suite:
+    """The rows of all networks, (networks, rows) counts."""
+    place: dict[Work, int] = {}
+    counts: list[dict[int, int]] = []
+    for network in networks:
+        graph = WORKLOADS[network.workload].build(dtype=network.dtype, **network.changes)
+        low = lower(apply_passes(graph, passes))
+        times = low.count()
+        mine: dict[int, int] = {}
+        for work, number in zip(low.works, times.tolist(), strict=True):
+            row = place.setdefault(work, len(place))
+            mine[row] = mine.get(row, 0) + number
+        counts.append(mine)
+    matrix = np.zeros((len(networks), len(place)))
+    for index, mine in enumerate(counts):
+        for row, number in mine.items():
+            matrix[index, row] = number
+    return Suite(tuple(place), matrix)
+
+
+def network_times_s(spec: DeviceSpec, suite: Suite, constants: Mapping[str, float]) -> Floats:
+    """Seconds of each network, operators one after the other."""
+    stack = spec.default_software
+    kernels = {name: dict(values) for name, values in stack.kernels.items()}
+    launch = constants.get("launch", stack.launch_s)
+    for name, value in constants.items():
+        families, _, constant = name.partition(":")
+        for family in families.split("+") if constant else ():
+            kernels.setdefault(family, {})[constant] = value
+    stack = replace(stack, kernels=MappingProxyType(kernels), launch_s=launch)
+    kind = KINDS[spec.kind]
+    params = kind.params(spec, stack)
+    times = np.zeros(len(suite.works))
+    for form, table in tables_of(suite.works).items():
+        if form is not Form.COLLECTIVE:
+            times[table.index] = kind.price_form(table, params).time_s[0]
+    total: Floats = suite.count @ times
+    return total
+
+
+def run(name: str, fit: NetworkFit) -> None:
+    """Fit a chip and print its constants and errors."""
+    from scipy.optimize import minimize
+
+    spec, networks = load_device(name), fit.load()
+    suite = lowered_suite(networks, spec.default_software.passes)
+    measured = np.array([network.time_s for network in networks])
+    test = np.array([fit.held_out(network) for network in networks])
+    chips = list(dict.fromkeys(network.chip for network in networks))
+    specs = [spec.evolve(dict(chip)) if chip else spec for chip in chips]
+    which = np.array([chips.index(network.chip) for network in networks])
+    names = list(fit.free)
+
+    def predicted(logs: Floats) -> Floats:
+        constants = dict(zip(names, np.exp(logs).tolist(), strict=True))
+        return np.stack([network_times_s(each, suite, constants) for each in specs])[which, np.arange(len(which))]
+
+    def cost(logs: Floats) -> float:
+        gap = np.abs(np.log(predicted(logs)[~test] / measured[~test]))
+        return float(gap.mean() + 0.03 * np.abs(logs - start).mean())
+
+    start = np.log(np.array(list(fit.free.values())))
+    best = start
+    for _ in range(4):
+        best = minimize(cost, best, method="Nelder-Mead", options={"maxfev": 400, "xatol": 1e-3, "fatol": 1e-5}).x
+    times = predicted(best)
+    for key, value in zip(names, np.exp(best), strict=True):
+        sys.stdout.write(f"    {key}: {value:.4g}\n")
+    for network, time, out in zip(networks, times, test, strict=True):
+        mark = "held out" if out else ""
+        line = f"{network.workload:20} {network.dtype:6} {network.time_s * 1e3:9.3f} {time * 1e3:9.3f} ms"
+        sys.stdout.write(f"    {line} {100 * (time / network.time_s - 1):+6.1f} % {mark}\n")
+    for label, chosen in (("fitted", ~test), ("held out", test)):
+        mean, median, p90 = errors(times[chosen], measured[chosen])
+        sys.stdout.write(f"{name} {label:9} n {chosen.sum()} mean {mean:.1f} % median {median:.1f} % p90 {p90:.1f} %\n")
+
+
+def _rows(path: str) -> list[dict[str, str]]:
+    with (TRUTH / path).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+_QUALCOMM: Mapping[str, tuple[str, Mapping[str, object]]] = {
+    "resnet50": ("resnet50", {}),
+    "resnet101": ("resnet101", {}),
+    "resnext50": ("resnext50_32x4d", {}),
+    "wideresnet50": ("wide_resnet50_2", {}),
+    "mobilenet_v2": ("mobilenet_v2", {}),
+    "mobilenet_v3_small": ("mobilenet_v3_small", {}),
+    "densenet121": ("densenet121", {}),
+    "efficientnet_b0": ("efficientnet_b0", {}),
+    "efficientnet_b4": ("efficientnet_b4", {}),
+    "squeezenet1_1": ("squeezenet1_1", {}),
+    "shufflenet_v2": ("shufflenet_v2_x1_0", {}),
+    "regnet_y_800mf": ("regnet_y_800mf", {}),
+    "convnext_tiny": ("convnext_tiny", {}),
+    "vit": ("vit_b_16", {}),
+    "yolov8_det": ("yolov8n", {}),
+    "bert_base_uncased_hf": ("bert_base", {"seq": 384}),
+}
+_FORMATS = {"float": "fp16", "w8a8": "w8a8", "w8a16": "w8a16"}
+
+
+def qualcomm() -> list[Network]:
+    """Networks that run whole on the NPU of a Snapdragon 8 Gen 3; the median over runtimes."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for row in _rows("edge/qualcomm_aihub.csv"):
+        whole = (
+            row["compute_unit"] == "NPU" and float(row["layers_cpu"] or 0) == 0 and float(row["layers_gpu"] or 0) == 0
+        )
+        if row["chip"] == "Snapdragon 8 Gen 3" and whole and row["model"] in _QUALCOMM and row["precision"] in _FORMATS:
+            found.setdefault((row["model"], row["precision"]), []).append(float(row["latency_ms"]) * 1e-3)
+    return [
+        Network(_QUALCOMM[model][0], _FORMATS[precision], statistics.median(times), _QUALCOMM[model][1])
+        for (model, precision), times in found.items()
+    ]
+
+
+_ROCKCHIP = {
+    "mobilenetv2-12": "mobilenet_v2",
+    "resnet50-v2-7": "resnet50",
+    "yolov8n": "yolov8n",
+    "yolov8s": "yolov8s",
+}
+
+
+def rockchip() -> list[Network]:
+    """Networks on one core of an RK3588's NPU."""
+    return [
+        Network(_ROCKCHIP[row["model"]], "w8a8", float(row["latency_ms"]) * 1e-3, {})
+        for row in _rows("edge/rockchip_rknn.csv")
+        if row["chip"] == "RK3588 (1 NPU core)" and row["model"] in _ROCKCHIP
+    ]
+
+
+_ALL = "gemm+map+reduce+attention+move"
+_PHONE = {
+    "launch": 3e-6,
+    "gemm:compute": 0.8,
+    "gemm.fp16:compute": 0.5,
+    f"{_ALL}:keep": 1.2,
+    "map+reduce:compute": 0.4,
+    "softmax:compute": 0.1,
+    "gemm:depthwise": 1.5,
+}
+
+
+def xeon() -> list[Network]:
+    """Throughput of one socket of two Xeons of the family: a batch of 64 takes 64 / (images a second / 2)."""
+    chips = {
+        "Intel 2x Xeon Platinum 8490H": (("cpu.cores", 60), ("cpu.threads", 60), ("cpu.clock", "1.9 GHz")),
+        "Intel 2x Xeon Platinum 8580": (("cpu.cores", 60), ("cpu.threads", 60), ("memory.l3.capacity", "300 MB")),
+    }
+    models = {"resnet-50": ("resnet50", {}), "bert-base-cased": ("bert_base", {"seq": 124})}
+    return [
+        Network(
+            models[row["model"]][0],
+            {"int8": "w8a8", "fp32": "fp32"}[row["precision"]],
+            64.0 / (float(row["throughput_fps"]) / 2.0),
+            {"batch": 64, **models[row["model"]][1]},
+            chips[row["chip"]],
+        )
+        for row in _rows("edge/openvino_intel.csv")
+        if row["chip"] in chips and row["model"] in models
+    ]
+
+
+_NCNN = {
+    "alexnet": "alexnet",
+    "efficientnet_b0": "efficientnet_b0",
+    "mobilenet_v2": "mobilenet_v2",
+    "regnety_400m": "regnet_y_400mf",
+    "resnet50": "resnet50",
+    "shufflenet_v2": "shufflenet_v2_x1_0",
+    "vgg16": "vgg16",
+}
+
+
+def kryo() -> list[Network]:
+    """Networks on the four large cores of the generation before (Snapdragon 8 Gen 2), fp16.
+
+    Four pipes on its X3 and two on each of three others are those of four equal cores at 3.7 GHz.
+    """
+    chip = (("cpu.threads", 4), ("cpu.clock", "3.7 GHz"))
+    return [
+        Network(_NCNN[row["model"]], "fp16", float(row["latency_ms"]) * 1e-3, {}, chip)
+        for row in _rows("edge/ncnn_cpu_gpu.csv")
+        if "8 Gen 2" in row["chip"]
+        and row["compute_unit"] == "CPU x4"
+        and row["precision"].startswith("fp16")
+        and row["model"] in _NCNN
+    ]
+
+
+FITS: Mapping[str, NetworkFit] = {
+    "hexagon_v75": NetworkFit(_PHONE, qualcomm),
+    "rk3588_npu_core": NetworkFit(
+        {"launch": 5e-6, "gemm:compute": 0.6, f"{_ALL}:keep": 1.0},
+        rockchip,
+        lambda network: network.workload == "yolov8s",
+    ),
+    "xeon_8480": NetworkFit(
+        {"gemm.fp32:compute": 0.7, "gemm.int8:compute": 0.4, "map+reduce:compute": 0.2, f"{_ALL}:keep": 2.0},
+        xeon,
+        lambda network: ("memory.l3.capacity", "300 MB") in network.chip,
+    ),
+    "kryo_8gen3": NetworkFit(
+        {"launch": 5e-6, "gemm:compute": 0.5, f"{_ALL}:memory": 0.5},
+        kryo,
+        lambda network: network.workload in ("efficientnet_b0", "vgg16"),
+    ),
+}
+"""What is fitted, by chip."""
+
+if __name__ == "__main__":
+    for chip in sys.argv[1:] or FITS:
+        run(chip, FITS[Path(chip).stem])

@@ -137,11 +137,11 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
         | {f"decode_{name}": Ratio(f"decode_{name}", *_RANGES[name]) for name in _ATTENTION}
     )
     """``compute``, ``memory``, ``feed``: shares of the array's, DRAM's and the scratchpad's peak that are reached.
-    ``overlap``: the exponent p. ``keep``: share of the scratchpad that holds tensors between operators (above one
-    where compilers run chains of layers strip by strip); what fits does not pass DRAM. ``weights_stay``: share of the weights held on chip for good. ``whole_tiles``: share of the
-    padding of weight tiles that is fetched. ``depthwise``: share of the vector unit's peak that a depthwise
-    convolution reaches there (0: it runs on the array). ``tile_kv``: attention computes scores in pieces of that
-    many columns; ``decode_...`` are the constants of attention of a single query."""
+    ``overlap``: the exponent p. ``keep``: share of the scratchpad that holds tensors between operators (above one where
+    compilers run chains of layers strip by strip); what fits does not pass DRAM. ``weights_stay``: share of the weights
+    held on chip for good. ``whole_tiles``: share of the padding of weight tiles that is fetched. ``depthwise``: share
+    of the vector unit's peak that a depthwise convolution reaches (0: it runs on the array). ``tile_kv``: attention
+    computes scores in pieces of that many columns; ``decode_...`` are the constants of attention of a single query."""
     defaults: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType(
         {
             Form.GEMM: _COMMON | {"compute": 0.8, "weights_stay": 0.0, "whole_tiles": 0.0, "depthwise": 0.25},

@@ -14,37 +14,54 @@ from hwsim.graph.graph import Graph, GraphBuilder
 from hwsim.graph.operator import Operator
 from hwsim.graph.tensor import AUTO, BITS, Tensor, scheme
 from hwsim.operators.add import Add
+from hwsim.operators.all_gather import AllGather
 from hwsim.operators.all_reduce import AllReduce
+from hwsim.operators.all_to_all import AllToAll
 from hwsim.operators.attention import Attention
+from hwsim.operators.collectives import Exchange
 from hwsim.operators.conv2d import Conv2d
+from hwsim.operators.div import Div
 from hwsim.operators.embedding import Embedding
 from hwsim.operators.gelu import Gelu
 from hwsim.operators.layernorm import LayerNorm
 from hwsim.operators.linear import Linear
 from hwsim.operators.matmul import Matmul
 from hwsim.operators.mul import Mul
+from hwsim.operators.pow import Pow
+from hwsim.operators.reduce_scatter import ReduceScatter
 from hwsim.operators.relu import Relu
 from hwsim.operators.rmsnorm import RmsNorm
 from hwsim.operators.rope import Rope
+from hwsim.operators.send import Send
+from hwsim.operators.silu import Silu
 from hwsim.operators.silu_mul import SiluMul
 from hwsim.operators.softmax import Softmax
+from hwsim.operators.tanh import Tanh
 
 __all__ = [
     "add",
+    "all_gather",
     "all_reduce",
+    "all_to_all",
     "attention",
     "conv2d",
+    "div",
     "embedding",
     "gelu",
     "layernorm",
     "linear",
     "matmul",
     "mul",
+    "power",
+    "reduce_scatter",
     "relu",
     "rmsnorm",
     "rope",
+    "send",
+    "silu",
     "silu_mul",
     "softmax",
+    "tanh",
 ]
 
 
@@ -141,19 +158,39 @@ def relu(elements: int, dtype: str = AUTO) -> Graph:
     return _elementwise(Relu(), elements, 1, dtype)
 
 
+def silu(elements: int, dtype: str = AUTO) -> Graph:
+    """SiLU of that many elements."""
+    return _elementwise(Silu(), elements, 1, dtype)
+
+
+def tanh(elements: int, dtype: str = AUTO) -> Graph:
+    """Hyperbolic tangent of that many elements."""
+    return _elementwise(Tanh(), elements, 1, dtype)
+
+
 def silu_mul(elements: int, dtype: str = AUTO) -> Graph:
     """silu(x) y for two tensors of that many elements."""
     return _elementwise(SiluMul(), elements, 2, dtype)
 
 
-def add(elements: int, dtype: str = AUTO) -> Graph:
-    """Sum of two tensors of that many elements."""
-    return _elementwise(Add(), elements, 2, dtype)
+def add(elements: int, dtype: str = AUTO, scalar: float | None = None) -> Graph:
+    """Sum of two tensors of that many elements, or of one and a number."""
+    return _elementwise(Add(scalar), elements, 2 if scalar is None else 1, dtype)
 
 
-def mul(elements: int, dtype: str = AUTO) -> Graph:
-    """Element-wise product of two tensors of that many elements."""
-    return _elementwise(Mul(), elements, 2, dtype)
+def mul(elements: int, dtype: str = AUTO, scalar: float | None = None) -> Graph:
+    """Element-wise product of two tensors of that many elements, or of one and a number."""
+    return _elementwise(Mul(scalar), elements, 2 if scalar is None else 1, dtype)
+
+
+def div(elements: int, dtype: str = AUTO, scalar: float | None = None) -> Graph:
+    """Quotient of two tensors of that many elements, or of one and a number."""
+    return _elementwise(Div(scalar), elements, 2 if scalar is None else 1, dtype)
+
+
+def power(elements: int, dtype: str = AUTO, scalar: float | None = None) -> Graph:
+    """Power of two tensors of that many elements, or of one and a number."""
+    return _elementwise(Pow(scalar), elements, 2 if scalar is None else 1, dtype)
 
 
 def rope(elements: int, dtype: str = AUTO) -> Graph:
@@ -174,16 +211,46 @@ def all_reduce(bytes: int, devices: int, dtype: str = AUTO) -> Graph:
     >>> all_reduce(bytes=1000, devices=8).tensors["x"].shape
     (500,)
     """
-    name = "fp16" if dtype == AUTO else dtype
-    fmt = scheme(name).activation
-    b = GraphBuilder("all_reduce")
-    return _one(b, AllReduce(devices), (b.input("x", (math.ceil(bytes * 8 / BITS[fmt]),)),), name)
+    return _exchange(AllReduce(devices), bytes, 1, dtype)
+
+
+def all_gather(bytes: int, devices: int, dtype: str = AUTO) -> Graph:
+    """All devices' parts joined on every one into a vector of ``bytes``; 'auto' is fp16."""
+    return _exchange(AllGather(devices), bytes, devices, dtype)
+
+
+def reduce_scatter(bytes: int, devices: int, dtype: str = AUTO) -> Graph:
+    """The sum of a vector of ``bytes`` on each device, one part of it on each; 'auto' is fp16."""
+    return _exchange(ReduceScatter(devices), bytes, 1, dtype)
+
+
+def all_to_all(bytes: int, devices: int, dtype: str = AUTO) -> Graph:
+    """Each device's vector of ``bytes`` cut into a part for each device; 'auto' is fp16."""
+    return _exchange(AllToAll(devices), bytes, 1, dtype)
+
+
+def send(bytes: int, devices: int = 2, dtype: str = AUTO) -> Graph:
+    """A vector of ``bytes`` from one device to another; 'auto' is fp16."""
+    return _exchange(Send(devices), bytes, 1, dtype)
 
 
 def embedding(rows: int, cols: int, vocab: int, dtype: str = AUTO) -> Graph:
     """``rows`` rows of a table (vocab, cols), looked up by int32 ids."""
     b = GraphBuilder("embedding")
     return _one(b, Embedding(), (b.input("x", (rows,), "int32"), b.weight("table", (vocab, cols))), dtype)
+
+
+def _exchange(op: Exchange, size: int, parts: int, dtype: str) -> Graph:
+    """A collective of a whole vector of ``size`` bytes, of which its input is one of ``parts``.
+
+    The vector is rounded up to elements, and to equal parts for each device.
+    """
+    name = "fp16" if dtype == AUTO else dtype
+    bits = BITS[scheme(name).activation]
+    share = 1 if isinstance(op, AllReduce | Send) else op.participants
+    elements = math.ceil(size * 8 / bits / share) * share
+    b = GraphBuilder(op.kind)
+    return _one(b, op, (b.input("x", (elements // parts,)),), name)
 
 
 def _elementwise(op: Operator, elements: int, arity: int, dtype: str) -> Graph:

@@ -30,7 +30,15 @@ CALLS = {
     "add": ({"elements": 12}, 0),
     "mul": ({"elements": 12}, 0),
     "rope": ({"elements": 12}, 0),
+    "silu": ({"elements": 12}, 0),
+    "tanh": ({"elements": 12}, 0),
+    "div": ({"elements": 12}, 0),
+    "power": ({"elements": 12, "scalar": 2.0}, 0),
     "all_reduce": ({"bytes": 1000, "devices": 4}, 0),
+    "all_gather": ({"bytes": 1000, "devices": 4}, 0),
+    "reduce_scatter": ({"bytes": 1000, "devices": 4}, 0),
+    "all_to_all": ({"bytes": 1000, "devices": 4}, 0),
+    "send": ({"bytes": 1000}, 0),
     "embedding": ({"rows": 3, "cols": 4, "vocab": 10}, 0),
 }
 
@@ -47,7 +55,7 @@ def test_every_public_operator_is_called_here() -> None:
 @pytest.mark.parametrize("name", sorted(CALLS))
 def test_a_graph_of_one_operator_counts_its_multiply_accumulates(name: str) -> None:
     graph = _graph(name)
-    assert [node.op.kind for node in graph.nodes] == [name]
+    assert [node.op.kind for node in graph.nodes] == ["pow" if name == "power" else name]
     assert graph.macs == CALLS[name][1]
 
 
@@ -65,7 +73,7 @@ def test_a_dtype_or_scheme_resolves_every_tensor(name: str, dtype: str) -> None:
 @pytest.mark.parametrize("name", sorted(CALLS))
 def test_the_dtype_waits_for_the_device_unless_given(name: str) -> None:
     assert inspect.signature(getattr(ops, name)).parameters["dtype"].default == "auto"
-    assert _graph(name).is_auto == (name != "all_reduce")
+    assert _graph(name).is_auto == ("bytes" not in CALLS[name][0])
 
 
 @pytest.mark.parametrize("name", sorted(CALLS))
@@ -84,10 +92,23 @@ def test_the_second_operand_of_a_matmul_is_an_activation_and_of_a_linear_a_weigh
     assert (fixed.b_format, fixed.b_is_weight, fixed.epilogue_flop) == ("int8", True, 0)
 
 
-def test_an_all_reduce_has_the_bytes_asked_for_in_any_format() -> None:
+@pytest.mark.parametrize("name", ["all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send"])
+def test_a_collective_has_the_bytes_asked_for_in_any_format(name: str) -> None:
     for dtype in ("auto", "fp32", "int8"):
-        (work,) = lower(ops.all_reduce(bytes=4096, devices=8, dtype=dtype)).works
-        assert (work.bytes, work.participants) == (4096, 8)
+        (work,) = lower(getattr(ops, name)(bytes=4096, devices=8, dtype=dtype)).works
+        assert (work.bytes, work.participants, work.pattern) == (4096, 8, name)
+
+
+def test_bytes_that_parts_do_not_divide_are_rounded_up() -> None:
+    (work,) = lower(ops.all_gather(bytes=1000, devices=3)).works
+    assert work.bytes == 1002  # 3 parts of 167 halves
+
+
+@pytest.mark.parametrize("name", ["add", "mul", "div", "power"])
+def test_arithmetic_with_a_number_reads_one_tensor(name: str) -> None:
+    (two,) = lower(getattr(ops, name)(elements=8, dtype="fp16")).works
+    (one,) = lower(getattr(ops, name)(elements=8, dtype="fp16", scalar=3.0)).works
+    assert (two.bytes_in, one.bytes_in) == (32, 16)
 
 
 def test_a_rotary_embedding_keeps_its_number_of_elements() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hwsim.errors import ShapeError
 from hwsim.graph.tensor import TensorType
 
-__all__ = ["axis_of", "broadcast", "expect_inputs", "expect_rank", "expect_shape"]
+__all__ = ["axis_of", "broadcast", "expect_inputs", "expect_positive", "expect_rank", "expect_shape"]
 
 
 def expect_inputs(kind: str, inputs: Sequence[TensorType], least: int, most: int | None = None) -> None:
@@ -30,6 +30,13 @@ def expect_shape(kind: str, what: str, tensor: TensorType, shape: Sequence[int])
     """Raise ShapeError unless the tensor has exactly that shape."""
     if tensor.shape != tuple(shape):
         raise ShapeError(f"{kind}: {what} must have shape {list(shape)}, not {list(tensor.shape)}")
+
+
+def expect_positive(kind: str, what: str, numbers: Sequence[int], count: int = 1) -> None:
+    """Raise ShapeError unless there are ``count`` whole numbers of at least 1."""
+    if not isinstance(numbers, tuple) or len(numbers) != count or any(n < 1 for n in numbers):
+        wanted = "a whole number" if count == 1 else f"{count} whole numbers"
+        raise ShapeError(f"{kind}: {what} must be {wanted} of at least 1, not {numbers}")
 
 
 def axis_of(kind: str, axis: int, rank: int) -> int:

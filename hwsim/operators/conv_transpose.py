@@ -13,7 +13,7 @@ from hwsim.errors import ShapeError
 from hwsim.graph.operator import Array, register
 from hwsim.graph.tensor import TensorType
 from hwsim.graph.work import Work
-from hwsim.operators.checks import expect_inputs, expect_rank, expect_shape
+from hwsim.operators.checks import expect_inputs, expect_positive, expect_rank, expect_shape
 from hwsim.operators.products import finish, gemm_work, matrix_operand
 
 __all__ = ["ConvTranspose2d"]
@@ -34,6 +34,9 @@ class ConvTranspose2d:
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """(batch, cout, (h - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1, ...)."""
         expect_inputs(self.kind, inputs, 2, 3)
+        expect_positive(self.kind, "stride", self.stride, 2)
+        expect_positive(self.kind, "dilation", self.dilation, 2)
+        expect_positive(self.kind, "groups", (self.groups,))
         x, w = inputs[:2]
         expect_rank(self.kind, "x", x, 4, 4)
         expect_rank(self.kind, "the weight", w, 4, 4)

@@ -18,7 +18,7 @@ from hwsim.errors import ShapeError
 from hwsim.graph.operator import Array
 from hwsim.graph.tensor import TensorType
 from hwsim.graph.work import Gemm
-from hwsim.operators.checks import expect_inputs, expect_rank, expect_shape
+from hwsim.operators.checks import expect_inputs, expect_positive, expect_rank, expect_shape
 from hwsim.operators.products import finish, gemm_work, matrix_operand
 
 __all__ = ["Window", "both_sides", "convolution_type", "convolution_values", "convolution_work"]
@@ -63,7 +63,11 @@ def convolution_type(kind: str, inputs: Sequence[TensorType], window: Window, gr
     """(batch, cout, *positions) in the format of x (batch, cin, *sizes), for weights (cout, cin / groups, *window)."""
     expect_inputs(kind, inputs, 2, 3)
     x, w = inputs[:2]
-    rank = 2 + len(window.stride)
+    axes = len(window.padding)
+    expect_positive(kind, "stride", window.stride, axes)
+    expect_positive(kind, "dilation", window.dilation, axes)
+    expect_positive(kind, "groups", (groups,))
+    rank = 2 + axes
     expect_rank(kind, "x", x, rank, rank)
     expect_rank(kind, "the weight", w, rank, rank)
     cin, cout = x.shape[1], w.shape[0]

@@ -10,7 +10,7 @@ from hwsim.errors import ShapeError
 from hwsim.graph.operator import Array, register
 from hwsim.graph.tensor import TensorType
 from hwsim.graph.work import Work
-from hwsim.operators.checks import expect_inputs, expect_rank
+from hwsim.operators.checks import expect_inputs, expect_positive, expect_rank
 from hwsim.operators.precision import narrow, widen
 from hwsim.operators.rowwise import expect_affine, reduce_work, standardized
 
@@ -34,6 +34,7 @@ class GroupNorm:
         expect_inputs(self.kind, inputs, 1, 3)
         x = inputs[0]
         expect_rank(self.kind, "x", x, 2)
+        expect_positive(self.kind, "groups", (self.groups,))
         if x.shape[1] % self.groups:
             raise ShapeError(
                 f"groupnorm: {self.groups} groups do not divide the {x.shape[1]} channels of {list(x.shape)}"

@@ -10,7 +10,7 @@ from typing import ClassVar
 from hwsim.graph.operator import Array, register
 from hwsim.graph.tensor import TensorType
 from hwsim.graph.work import Work
-from hwsim.operators.checks import expect_inputs, expect_rank
+from hwsim.operators.checks import expect_inputs, expect_positive, expect_rank
 from hwsim.operators.precision import narrow, widen
 from hwsim.operators.rowwise import expect_affine, reduce_work, standardized
 
@@ -33,6 +33,7 @@ class LayerNorm:
         """Shape and format of x; raises ShapeError when gamma or beta do not fit the normalized axes."""
         expect_inputs(self.kind, inputs, 1, 3)
         x = inputs[0]
+        expect_positive(self.kind, "axes", (self.axes,))
         expect_rank(self.kind, "x", x, self.axes)
         expect_affine(self.kind, inputs, x.shape[len(x.shape) - self.axes :])
         return (TensorType(x.shape, x.format),)

@@ -14,7 +14,7 @@ from hwsim.errors import ShapeError
 from hwsim.graph.operator import Array, register
 from hwsim.graph.tensor import TensorType
 from hwsim.graph.work import Reduce, Work
-from hwsim.operators.checks import expect_inputs, expect_rank
+from hwsim.operators.checks import expect_inputs, expect_positive, expect_rank
 from hwsim.operators.convolution import both_sides
 from hwsim.operators.precision import narrow, widen
 
@@ -45,6 +45,8 @@ class Pool2d:
         expect_rank(self.kind, "x", x, 4, 4)
         if self.mode not in ("max", "average"):
             raise ShapeError(f"pooling: mode is 'max' or 'average', not '{self.mode}'")
+        expect_positive(self.kind, "kernel", self.kernel, 2)
+        expect_positive(self.kind, "stride", self.stride or self.kernel, 2)
         positions = self._positions(x.shape[2:])
         if min(positions) < 1:
             raise ShapeError(

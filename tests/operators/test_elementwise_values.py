@@ -18,6 +18,7 @@ from hwsim.operators.gelu import Gelu
 from hwsim.operators.gelu_mul import GeluMul
 from hwsim.operators.leaky_relu import LeakyRelu
 from hwsim.operators.mul import Mul
+from hwsim.operators.pow import Pow
 from hwsim.operators.scale_shift import ScaleShift
 from hwsim.operators.sigmoid import Sigmoid
 from hwsim.operators.silu_mul import SiluMul
@@ -70,7 +71,7 @@ def test_leaky_relu_scales_negatives_by_its_slope() -> None:
     assert LeakyRelu(slope=0.5).reference(np.array([-4.0, 4.0]))[0].tolist() == [-2.0, 4.0]
 
 
-@pytest.mark.parametrize(("op", "expected"), [(Add, 8.0), (Sub, 4.0), (Mul, 12.0), (Div, 3.0)])
+@pytest.mark.parametrize(("op", "expected"), [(Add, 8.0), (Sub, 4.0), (Mul, 12.0), (Div, 3.0), (Pow, 36.0)])
 def test_arithmetic_takes_two_tensors_or_a_tensor_and_a_number(op: Any, expected: float) -> None:
     six, two = np.full((2, 3), 6.0), np.full((3,), 2.0)
     assert (op().reference(six, two)[0] == np.full((2, 3), expected)).all()

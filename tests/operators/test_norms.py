@@ -112,6 +112,8 @@ def test_groupnorm_has_a_row_per_image_and_group() -> None:
         (Softmax(axis=2), [(3, 4)], "axis 2 of a tensor with 2 axes; choose from -2 to 1"),
         (LayerNorm(), [(3, 4), (3,)], r"gamma must have shape \[4\]"),
         (LayerNorm(axes=3), [(3, 4)], "must have 3 or more axes"),
+        (LayerNorm(axes=0), [(3, 4)], "axes must be a whole number of at least 1"),
+        (GroupNorm(groups=0), [(1, 4, 2)], "groups must be a whole number of at least 1"),
         (GroupNorm(groups=3), [(1, 4, 2)], "3 groups do not divide the 4 channels"),
         (BatchNorm(), [(1, 4, 2), (4,), (4,), (4,), (3,)], r"var must have shape \[4\]"),
         (ReduceAxes("median"), [(3, 4)], "not 'median'"),

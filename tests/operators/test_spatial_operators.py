@@ -110,6 +110,7 @@ def test_nearest_moves_and_bilinear_computes() -> None:
     [
         (Pool2d("median"), (1, 1, 4, 4), "mode is 'max' or 'average'"),
         (Pool2d(kernel=(5, 5)), (1, 1, 4, 4), "does not fit"),
+        (Pool2d(stride=(0, 1)), (1, 1, 4, 4), "stride must be 2 whole numbers of at least 1"),
         (Pool2d(), (1, 4, 4), "x must have 4 axes"),
         (Resize(), (1, 1, 4), "each of the 1 spatial axes"),
         (Resize(mode="cubic"), (1, 1, 4, 4), "not 'cubic'"),

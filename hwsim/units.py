@@ -9,23 +9,24 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from types import MappingProxyType
 
 from hwsim.errors import UnitError
 
 __all__ = ["DIMENSIONS", "base_unit", "format_quantity", "parse_quantity", "shown"]
 
-# What to multiply and what to divide by; a division by a power of ten rounds once, so that "20 us" is exactly 2e-5.
-Factor = tuple[float, float]
-
-_SI: Mapping[str, Factor] = MappingProxyType(
-    {"f": (1.0, 1e15), "p": (1.0, 1e12), "n": (1.0, 1e9), "m": (1.0, 1e3), "": (1.0, 1.0)}
-    | dict.fromkeys(("u", "\u00b5", "\u03bc"), (1.0, 1e6))  # the micro sign and the Greek letter
-    | {"k": (1e3, 1.0), "K": (1e3, 1.0), "M": (1e6, 1.0), "G": (1e9, 1.0)}
-    | {"T": (1e12, 1.0), "P": (1e15, 1.0), "E": (1e18, 1.0)}
-)
-_BINARY: Mapping[str, float] = MappingProxyType(
-    {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50}
+_SI: Mapping[str, Decimal] = MappingProxyType(
+    {
+        prefix: Decimal(f"1e{exponent}")
+        for prefix, exponent in {
+            "f": -15, "p": -12, "n": -9, "u": -6, "\u00b5": -6, "\u03bc": -6, "m": -3, "": 0,
+            "k": 3, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18,
+        }.items()
+    }
+)  # fmt: skip
+_BINARY: Mapping[str, Decimal] = MappingProxyType(
+    {"Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "Ti": Decimal(2**40), "Pi": Decimal(2**50)}
 )
 
 # dimension -> (base units with their factor, whether binary prefixes make sense, example)
@@ -47,22 +48,21 @@ DIMENSIONS: Mapping[str, tuple[Mapping[str, float], bool, str]] = MappingProxyTy
     }
 )
 
+_UNPREFIXED = ("m2", "degC")  # a km2 is 1e6 m2, not 1e3
 _LONGEST = 200
 _QUANTITY = re.compile(r"^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S.*?)?\s*$")
 
 
-def _factor(unit: str, dimension: str) -> Factor | None:
+def _factor(unit: str, dimension: str) -> Decimal | None:
     bases, binary, _ = DIMENSIONS[dimension]
     if unit in bases:
-        return (bases[unit], 1.0) if bases[unit] >= 1.0 else (1.0, round(1.0 / bases[unit]))
+        return Decimal(str(bases[unit]))
+    if dimension in _UNPREFIXED:
+        return None
     for base, scale in bases.items():
-        if unit.endswith(base) and scale >= 1.0:
-            prefix = unit[: -len(base)]
-            if prefix in _SI:
-                times, per = _SI[prefix]
-                return times * scale, per
-            if binary and prefix in _BINARY:
-                return _BINARY[prefix] * scale, 1.0
+        prefix = unit[: -len(base)]
+        if unit.endswith(base) and (prefix in _SI or (binary and prefix in _BINARY)):
+            return (_SI.get(prefix) or _BINARY[prefix]) * Decimal(str(scale))
     return None
 
 
@@ -127,8 +127,7 @@ def parse_quantity(value: object, dimension: str, *, minimum: float = 0.0, exclu
     factor = _factor(unit, dimension)
     if factor is None:
         raise UnitError(f"{_wanted(dimension)}, not {shown(value)}")
-    times, per = factor
-    result = number * times / per
+    result = float(Decimal(match[1]) * factor) if math.isfinite(number) else math.inf
     if not math.isfinite(result):
         raise UnitError(f"{_wanted(dimension)}, a finite one, not {shown(value)}")
     if result < minimum or (exclusive and result == minimum):

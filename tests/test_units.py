@@ -56,6 +56,8 @@ def test_a_quantity_is_read_in_base_units(text: str, dimension: str, value: floa
         ("1,5 GB", "bytes"),
         ("0x10 B", "bytes"),
         ("5 s s", "s"),
+        ("5 km2", "m2"),
+        ("5 kC", "degC"),
     ],
 )
 def test_another_unit_or_none_is_refused(text: str, dimension: str) -> None:

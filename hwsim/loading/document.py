@@ -164,7 +164,8 @@ def _unreadable(error: yaml.reader.ReaderError, text: str, file: str, faults: Fa
 def _not_yaml(error: yaml.MarkedYAMLError, text: str, file: str, faults: Faults) -> None:
     mark = error.problem_mark or error.context_mark
     place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
-    line = (text.splitlines() or [""])[min(mark.line, text.count("\n"))] if mark and text.strip() else ""
+    lines = text.splitlines()
+    line = lines[mark.line] if mark and mark.line < len(lines) else ""
     if mark and "\t" in line[: mark.column + 1]:
         message = "a tab; indent with spaces"
     else:

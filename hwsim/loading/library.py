@@ -98,6 +98,13 @@ def _is_file(path: Path) -> bool:
         return False
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def find(kind: Kind, name: str) -> Path:
     """The file of that name, or at that path.
 
@@ -109,7 +116,7 @@ def find(kind: Kind, name: str) -> Path:
         path = Path(name)
         if not _is_file(path):
             raise InputError(
-                f"{shown(name, _LONGEST)}: {'is a folder; name a file in it' if path.is_dir() else 'no such file'}"
+                f"{shown(name, _LONGEST)}: {'is a folder; name a file in it' if _is_folder(path) else 'no such file'}"
             )
         return path
     if not _is_plain(name):

@@ -94,8 +94,9 @@ def scenario_model() -> type[SpecModel]:
         "software_": (software, Field(default=None, alias="software")),
         "placement_": (placement, Field(default=None, alias="placement")),
     }
+    overrides = parsed_by(lambda raw: raw, {"type": ["string", "object"]})
     own: dict[str, Any] = {
-        "workload_": (workload, Field(default=None, alias="workload")),
+        "workload_": (overrides, Field(default=None, alias="workload")),
         "set_": (_ANY, Field(default={}, alias="set")),
     }
     system = extend(model_of(SystemHead), SystemHead, shared | own)
@@ -281,16 +282,16 @@ def _workload(number: int, node: Node, path: Path, faults: Faults) -> WorkloadSp
     common = node.child("workload")
     system = node.value["systems"].value[number]
     own = system.child("workload")
-    at: Keys = ("workload",)
+    at = "workload"
     chosen = common
     if own is not None:
-        at = ("systems", number, "workload")
+        at = f"systems.{system.name(number)}.workload"
         fresh = common is None or not isinstance(own.value, dict) or {"name", "onnx"} & own.value.keys()
         chosen = own if fresh or common is None else merged(common, own)
     if chosen is None:
         faults.add(node.place, "workload", "is missing; write 'workload: {name: resnet50, batch: 8}', say")
         return WorkloadSpec()
-    return read_workload(chosen.plain(), at, node, path, faults)
+    return read_workload(chosen, at, path, faults)
 
 
 def _system(name: str, path: Path) -> SystemSpec:

@@ -124,11 +124,11 @@ title: How big an array, how fast a memory
 base: {device: hexagon_v75}                   # or {system: ...}
 
 vary:                                         # paths and units as in the device's file
-  systolic_npu.rows: [32, 64, 128]
+  systolic_npu.rows: [32, 64, 128]            # every value is combined with every other
   memory.tcm.bandwidth: {from: 200 GB/s, to: 1600 GB/s, steps: 4, scale: log}
 
 workloads: [resnet50, {name: bert_base, batch: 4}]
-objectives: {latency_s: min, energy_j: min}
+objectives: {latency_s: min, energy_j: min}   # the designs that nothing beats in all of them are the Pareto front
 constraints:
   - {metric: average_power_w, op: "<=", limit: 8 W}
 search: {kind: grid}

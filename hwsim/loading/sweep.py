@@ -119,7 +119,8 @@ def read_sweep(path: Path) -> SweepSpec:
     node = read_file(path, faults)
     model: Any = validate(sweep_model(), node, faults)
     workloads = tuple(
-        read_workload(raw, ("workloads", number), node, path, faults) for number, raw in enumerate(model.workloads_)
+        read_workload(use, f"workloads.{use.name(number)}", path, faults)
+        for number, use in enumerate(node.value["workloads"].value)
     )
     for key in ("workloads", "vary", "objectives"):
         if not getattr(model, f"{key}_"):

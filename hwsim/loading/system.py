@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from hwsim.errors import FileFormatError, InputError
+from hwsim.errors import InputError, UnknownNameError
 from hwsim.loading import library
 from hwsim.loading.device import SCHEMA as DEVICE_SCHEMA
 from hwsim.loading.device import load_device
@@ -106,11 +106,9 @@ def load_system(name: str | Path) -> SystemSpec:
         return library.cached("system", path, lambda: read_system(path))
     try:
         return single(load_device(name))
-    except FileFormatError:
-        raise
-    except InputError as error:
+    except UnknownNameError as error:
         hint = suggest(str(name)[:60], (*library.list_systems(), *library.list_devices()))
-        raise type(error)(f"no system or device named '{name}'{hint}" if hint else str(error)) from None
+        raise UnknownNameError(f"no system or device named '{name}'{hint}" if hint else str(error)) from None
 
 
 def spelled_out(node: Node, key: str, inner: str) -> Node:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwsim.errors import FileFormatError, HwsimError, InputError
+from hwsim.errors import FileFormatError, InputError
 from hwsim.loading.document import MAX_BYTES, MAX_DEPTH, parse_value, read_file, read_text
 from hwsim.loading.faults import Faults
 
@@ -216,10 +216,12 @@ def test_a_value_of_the_command_line_is_read_as_in_a_file(text: str, value: obje
 
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused_with_a_place(text: str) -> None:
+    faults = Faults()
     try:
-        data(text)
-    except HwsimError as error:
-        assert str(error).startswith("x.yaml:")
+        read_text(text, "x.yaml", faults)
+    except FileFormatError:
+        assert all(fault.place.file == "x.yaml" for fault in faults)
+        assert len(faults) > 0
 
 
 PLAIN = st.recursive(

@@ -47,7 +47,7 @@ def run_reference(graph: Graph, inputs: Mapping[str, Array], seed: int = 0) -> d
         One array for each output of the graph.
 
     Raises:
-        InputError: an input is missing, or a name is not a tensor given from outside.
+        InputError: an input is missing, a name is not a tensor given from outside, or an index lies out of range.
         ShapeError: an array has another shape than its tensor.
     """
     given = _Given(graph, inputs, seed)
@@ -58,7 +58,10 @@ def run_reference(graph: Graph, inputs: Mapping[str, Array], seed: int = 0) -> d
         for name in node.inputs:
             if name not in values:
                 values[name] = given.value(graph.tensors[name])
-        results = node.op.reference(*(values[name] for name in node.inputs))
+        try:
+            results = node.op.reference(*(values[name] for name in node.inputs))
+        except InputError as error:
+            raise InputError(f"graph '{graph.name}': node '{node.name}': {error}") from None
         for name, result in zip(node.outputs, results, strict=True):
             values[name] = result.astype(given.dtype(graph.tensors[name]), copy=False)
         uses.subtract(node.inputs)

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from hwsim.errors import ShapeError
 from hwsim.graph.operator import Array
@@ -106,21 +105,19 @@ def convolution_work(kind: str, inputs: Sequence[TensorType], output: TensorType
 
 
 def convolution_values(arrays: Sequence[Array], window: Window, groups: int) -> Array:
-    """Cross-correlation of x with w, plus the bias, summed as matrix products are."""
+    """Cross-correlation of x with w, plus the bias: one matrix product for each place in the window."""
     x, w = (matrix_operand(a) for a in arrays[:2])
-    axes = tuple(range(2, x.ndim))
+    kernel, cout = w.shape[2:], w.shape[0]
+    positions = window.output("convolution", x.shape[2:], kernel)
     padded = np.pad(x, ((0, 0), (0, 0), *window.padding))
-    span = tuple(d * (k - 1) + 1 for d, k in zip(window.dilation, w.shape[2:], strict=True))
-    seen = sliding_window_view(padded, span, axes)
-    strides = tuple(slice(None, None, s) for s in window.stride)
-    dilations = tuple(slice(None, None, d) for d in window.dilation)
-    seen = seen[(slice(None), slice(None), *strides, *dilations)]  # (batch, cin, *positions, *window)
-    batch = x.shape[0]
-    positions = seen.shape[2 : 2 + len(axes)]
-    patches = np.moveaxis(seen, 1, 1 + len(axes)).reshape(batch * math.prod(positions), groups, -1)
-    filters = w.reshape(groups, w.shape[0] // groups, -1)
-    product = np.matmul(patches.transpose(1, 0, 2), filters.transpose(0, 2, 1))  # (groups, positions, cout / groups)
-    y = np.moveaxis(product, 0, 1).reshape(batch, *positions, w.shape[0])
+    filters = w.reshape(groups, cout // groups, *w.shape[1:])
+    y = np.zeros((x.shape[0], groups, cout // groups, math.prod(positions)), x.dtype)
+    for tap in np.ndindex(*kernel):
+        starts = [at * d for at, d in zip(tap, window.dilation, strict=True)]
+        reach = [slice(a, a + (o - 1) * s + 1, s) for a, o, s in zip(starts, positions, window.stride, strict=True)]
+        seen = padded[(slice(None), slice(None), *reach)].reshape(x.shape[0], groups, w.shape[1], -1)
+        y += np.matmul(filters[(slice(None), slice(None), slice(None), *tap)], seen)
+    y = y.reshape(x.shape[0], cout, *positions)
     if len(arrays) == 3:
-        y = y + matrix_operand(arrays[2]).astype(y.dtype)
-    return finish(np.moveaxis(y, -1, 1), arrays[0])
+        y += matrix_operand(arrays[2]).astype(y.dtype).reshape(-1, *(1 for _ in kernel))
+    return finish(y, arrays[0])

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from hwsim.graph.operator import Array, register
 from hwsim.graph.tensor import TensorType
 from hwsim.graph.work import Work, size_bytes
 from hwsim.operators.checks import expect_inputs, expect_rank
+from hwsim.operators.gather import indices_within
 from hwsim.operators.layout import fills_lines, move_work
 
 __all__ = ["Embedding"]
@@ -38,6 +37,6 @@ class Embedding:
         return (move_work(self.kind, inputs, y, contiguous=fills_lines(table, table.shape[1:]), bytes_in=read),)
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
-        """The rows looked up."""
+        """The rows looked up; raises InputError for an id that the table does not have."""
         ids, table = arrays
-        return (table[ids.astype(np.int64)],)
+        return (table[indices_within(self.kind, ids, table.shape[0])],)

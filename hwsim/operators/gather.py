@@ -8,13 +8,22 @@ from typing import ClassVar
 
 import numpy as np
 
+from hwsim.errors import InputError
 from hwsim.graph.operator import Array, register
 from hwsim.graph.tensor import TensorType
 from hwsim.graph.work import Work, size_bytes
 from hwsim.operators.checks import axis_of, expect_inputs
 from hwsim.operators.layout import fills_lines, move_work
 
-__all__ = ["Gather"]
+__all__ = ["Gather", "indices_within"]
+
+
+def indices_within(kind: str, indices: Array, size: int) -> Array:
+    """The indices as int64; raises InputError unless all lie between 0 and ``size`` - 1."""
+    found = indices.astype(np.int64)
+    if found.size and not 0 <= found.min() <= found.max() < size:
+        raise InputError(f"{kind}: indices must lie between 0 and {size - 1}, not {found.min()} to {found.max()}")
+    return found
 
 
 @register
@@ -40,6 +49,6 @@ class Gather:
         return (move_work(self.kind, inputs, y, contiguous=fills_lines(x, x.shape[axis + 1 :]), bytes_in=read),)
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
-        """The values picked."""
+        """The values picked; raises InputError for an index that x does not have."""
         x, indices = arrays
-        return (np.take(x, indices.astype(np.int64), self.axis),)
+        return (np.take(x, indices_within(self.kind, indices, x.shape[self.axis]), self.axis),)

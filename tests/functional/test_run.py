@@ -110,6 +110,13 @@ def test_a_name_that_is_no_input_is_refused_with_the_nearest() -> None:
         run_reference(_mlp(), {"x": np.ones((2, 3)), "relu": np.ones((2, 4))})
 
 
+def test_an_index_out_of_range_is_named_with_its_node() -> None:
+    b = GraphBuilder("g")
+    graph = b.build([b.add(Embedding(), b.input("ids", (2,), "int32"), b.weight("table", (5, 3)), name="words")])
+    with pytest.raises(InputError, match="node 'words': embedding: indices must lie between 0 and 4, not 1 to 5"):
+        run_reference(graph, {"ids": np.array([5, 1])})
+
+
 def test_several_outputs_come_by_name_and_an_input_may_be_one() -> None:
     b = GraphBuilder("g")
     x = b.input("x", (3,))

@@ -59,14 +59,15 @@ class Liveness:
         Raises:
             OutOfMemoryError: It does not fit.
         """
-        for buffer in self._made[self._made_start[activity] : self._made_start[activity + 1]]:
+        rows, used = self._made_start, self.used
+        for buffer in self._made[rows[activity] : rows[activity + 1]]:
             memory = self._memory[buffer]
-            used = self.used[memory] + self._size[buffer]
-            if used > self.peak[memory]:
-                if used > self._capacity[memory]:
+            used[memory] = total = used[memory] + self._size[buffer]
+            if total > self.peak[memory]:
+                if total > self._capacity[memory]:
+                    used[memory] -= self._size[buffer]
                     raise OutOfMemoryError(self._overflow(buffer, activity))
-                self.peak[memory] = used
-            self.used[memory] = used
+                self.peak[memory] = total
             self._alive[buffer] = 1
 
     def _take(self, buffer: int, activity: int) -> None:
@@ -85,10 +86,10 @@ class Liveness:
 
     def end(self, activity: int) -> None:
         """Free what an activity was the last to need."""
-        left = self._uses_left
-        for buffer in self._used_by[self._used_by_start[activity] : self._used_by_start[activity + 1]]:
-            left[buffer] -= 1
-            if not left[buffer]:
+        rows, uses_left = self._used_by_start, self._uses_left
+        for buffer in self._used_by[rows[activity] : rows[activity + 1]]:
+            uses_left[buffer] = left = uses_left[buffer] - 1
+            if not left:
                 self._alive[buffer] = 0
                 self.used[self._memory[buffer]] -= self._size[buffer]
 

@@ -61,7 +61,8 @@ class _Replay:
         self._spilling_memory = self._memory if isinstance(self._memory, SpillingMemory) else None
         self._record = record
         self._sampled = [-1] * len(plan.memories)
-        self._samples: list[tuple[list[int], list[int]]] = [([], []) for _ in plan.memories]
+        self._sample_times: list[int] = []
+        self._sample_rows: list[int] = []
         self._spilling: dict[int, tuple[int, Traffic]] = {}
         self._spill_waits: dict[int, int] = {}
         self._spill_key = activities
@@ -136,10 +137,9 @@ class _Replay:
         if self._memory is not None:
             self._memory.end(activity)
         program = self._program
-        pending, succ_start = program.pending, program.succ_start
-        for successor in program.succ[succ_start[activity] : succ_start[activity + 1]]:
-            left = pending[successor] - 1
-            pending[successor] = left
+        pending, rows = program.pending, program.succ_start
+        for successor in program.succ[rows[activity] : rows[activity + 1]]:
+            pending[successor] = left = pending[successor] - 1
             if not left:
                 device = program.route[successor]
                 if device >= 0:
@@ -193,7 +193,9 @@ class _Replay:
                 fluid.refresh()
             self._changed.clear()
         if self._record and self._memory is not None and self._memory.used != self._sampled:
-            self._sample(self._memory.used)
+            self._sampled = self._memory.used.copy()
+            self._sample_times.append(self._clock.now)
+            self._sample_rows.extend(self._sampled)
 
     def _begin(self, activity: int) -> None:
         """Start a task that holds its device, or a transfer; work waits for spill traffic."""
@@ -258,18 +260,16 @@ class _Replay:
             return activity
         return int(np.flatnonzero(self._program.rank == activity)[0])
 
-    def _sample(self, used: list[int]) -> None:
-        """Note the use of every memory that changed during this instant."""
-        now = self._clock.now
-        for (times, values), present, before in zip(self._samples, used, self._sampled, strict=True):
-            if present != before:
-                times.append(now)
-                values.append(present)
-        self._sampled = used.copy()
+    def _samples(self, memory: int) -> MemorySamples:
+        """Return the samples of one memory, without those that only another memory changed at."""
+        times = np.array(self._sample_times, dtype=np.int64)
+        used = np.array(self._sample_rows, dtype=np.int64).reshape(-1, len(self._plan.memories))
+        changed = np.diff(used[:, memory], prepend=-1) != 0
+        return MemorySamples(time_ps=times[changed], used_bytes=used[changed, memory])
 
     def outcome(self) -> Run:
         """Return what happened, numbered as in the plan."""
-        tasks, rank = self._program.tasks, self._program.rank
+        tasks, rank, memories = self._program.tasks, self._program.rank, len(self._plan.memories)
         start, end = np.array(self._start, dtype=np.int64), np.array(self._end, dtype=np.int64)
         return Run(
             plan=self._plan,
@@ -278,11 +278,8 @@ class _Replay:
             makespan_ps=int(end.max(initial=0)),
             transfer_start_ps=start[tasks:],
             transfer_end_ps=end[tasks:],
-            memory_peak_bytes=np.array(self._memory.peak if self._memory else [0] * len(self._samples), dtype=np.int64),
-            memory_samples=tuple(
-                MemorySamples(time_ps=np.array(times, dtype=np.int64), used_bytes=np.array(values, dtype=np.int64))
-                for times, values in self._samples
-            ),
+            memory_peak_bytes=np.array(self._memory.peak if self._memory else [0] * memories, dtype=np.int64),
+            memory_samples=tuple(self._samples(memory) for memory in range(memories)),
             spills=tuple(self._spills),
             events=self._clock.events,
         )

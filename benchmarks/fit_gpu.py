@@ -1,6 +1,6 @@
 """Fits the software constants of `simt_gpu` to measured kernels and prints them as YAML fragments.
 
-    python benchmarks/fit_gpu.py [--only TEXT] [--data ../shared/ground_truth/gpu] [--evaluations 1500]
+    python benchmarks/fit_gpu.py [--only TEXT] [--data ../shared/ground_truth/gpu] [--evaluations 1500] [--starts 3]
 
 Rows of one device, kind of operator, format and timing mode make a family. A hash of each row's own text puts three
 rows in ten aside; the constants are fitted to the rest and both errors are printed. Rows that belong to no family are
@@ -27,8 +27,9 @@ from hwsim.graph.tensor import BITS
 from hwsim.units import format_quantity
 
 SHAPE = (
-    "m n k batch rows cols heads kv_heads seq_q seq_kv head_dim causal cin cout h w kh kw stride pad model".split()  # noqa: SIM905
-)
+    "m", "n", "k", "batch", "rows", "cols", "heads", "kv_heads", "seq_q", "seq_kv", "head_dim", "causal", "cin",
+    "cout", "h", "w", "kh", "kw", "stride", "pad", "model",
+)  # fmt: skip
 Space = Mapping[str, tuple[float, float, bool]]  # constant -> least, most, whether its scale is logarithmic
 INF = math.inf
 
@@ -48,6 +49,7 @@ class Chip:
     shared: float
     threads: float
     vector: float
+    special: float
     peaks: Mapping[str, float]
 
     def limits(self, fmt: str) -> tiling.SimtLimits:
@@ -81,9 +83,10 @@ def chips(folder: Path) -> dict[str, Chip]:
         peaks = {fmt: getattr(row, f"peak_tflops_{column}") * 1e12 for fmt, column in names.items()}
         peaks["fp16"] = peaks["fp16"] if peaks["fp16"] > 0 else peaks["bf16"]
         vector = row.peak_tflops_fp32_vec if row.peak_tflops_fp32_vec > 0 else row.peak_tflops_fp32
+        special = 16 * row.sm_or_cores * row.boost_ghz * 1e9
         found[row.device] = Chip(
             sms=row.sm_or_cores, bandwidth=row.dram_gbps * 1e9, cache=row.l2_mb * 2**20, shared=shared * 1024.0,
-            threads=float(threads), vector=vector * 1e12, peaks=peaks,
+            threads=float(threads), vector=vector * 1e12, special=special, peaks=peaks,
         )  # fmt: skip
     return found
 
@@ -190,6 +193,10 @@ def stream(width: float) -> Predict:
     return predict
 
 
+# plain arithmetic and special functions an element, as hwsim's operators count them
+ROW_ARITHMETIC = {"softmax": (4.0, 1.0), "layernorm": (6.0, 0.0), "rmsnorm": (3.0, 0.0)}
+
+
 def rows(width: float) -> Predict:
     """Row-wise work: read once, written once."""
 
@@ -197,8 +204,10 @@ def rows(width: float) -> Predict:
         count, cols = _row(frame, "rows"), _row(frame, "cols")
         read = count * cols * width
         problem = norm.RowProblem(rows=count, cols=cols, read_bytes=read, moved_bytes=2 * read)
-        known = norm.RowConstants(**_renamed(constants))
-        return norm.row_time(problem, np.zeros((1, 1)), _stream_limits(chip), known).time_s[0]
+        known = norm.RowConstants(compute=0.5, **_renamed(constants))
+        plain, special = ROW_ARITHMETIC[frame["op"].iloc[0]]
+        arithmetic = count * cols * max(plain / chip.vector, special / chip.special)
+        return norm.row_time(problem, arithmetic, _stream_limits(chip), known).time_s[0]
 
     return predict
 
@@ -255,7 +264,7 @@ def _decoded(u: np.ndarray, space: Space) -> dict[str, float]:
     return constants
 
 
-def fit(family: Family, frame: pd.DataFrame, chip: Chip, evaluations: int) -> Fit:
+def fit(family: Family, frame: pd.DataFrame, chip: Chip, evaluations: int, descents: int = 3) -> Fit:
     """Least mean error over rows not held out: random starts, then Nelder-Mead from the best few."""
     train = ~frame["held"].to_numpy()
     seen, measured = frame[train], frame["latency_us"].to_numpy(float) * 1e-6
@@ -273,7 +282,7 @@ def fit(family: Family, frame: pd.DataFrame, chip: Chip, evaluations: int) -> Fi
         starts = sorted(
             generator.random((max(30, evaluations // 8), len(family.space))).tolist(), key=lambda u: loss(np.array(u))
         )
-        for start in starts[:3]:
+        for start in starts[:descents]:
             options = {"maxfev": evaluations, "xatol": 1e-3, "fatol": 1e-5, "adaptive": True}
             found = minimize(loss, start, method="Nelder-Mead", options=options)
             found = minimize(loss, np.clip(found.x, 0.02, 0.98), method="Nelder-Mead", options=options)
@@ -287,19 +296,7 @@ def fit(family: Family, frame: pd.DataFrame, chip: Chip, evaluations: int) -> Fi
 GRAPHS = ("A100-SXM4-80GB", "H100-SXM5-80GB", "L40S", "B200-SXM")
 EAGER = ("V100-PCIE-32GB", "T4", "P100-PCIE-16GB", "A100-PCIE-40GB", "MI100")
 COPIES = 6.0  # weight copies the CUDA-graph benchmark rotates (README of the measurements)
-ELEMENTWISE = (
-    "add",
-    "add_scalar",
-    "div",
-    "div_scalar",
-    "gelu",
-    "mul",
-    "mul_scalar",
-    "pow",
-    "pow_scalar",
-    "relu",
-    "tanh",
-)
+ELEMENTWISE = ("add", "add_scalar", "div", "div_scalar", "gelu", "mul", "mul_scalar", "relu", "tanh")
 QUANTIZED = {  # format of the matrix unit and bytes an element of A, B, C, by the measurements' own name
     "fp8_w8a8_dyn": ("fp8", (2.0, 1.0, 2.0)),
     "fp8_w8a8_static": ("fp8", (2.0, 1.0, 2.0)),
@@ -352,6 +349,8 @@ def _eager_families(device: str) -> list[Family]:
         Family(name="conv2d", file="conv_rnn", ops=("conv2d",), predict=convolution("fp32", 4.0), **products),
         Family(name="map", file="vector", ops=ELEMENTWISE, predict=stream(4.0), space=STREAM, **common),
     ]
+    alone = ("pow", "pow_scalar")  # bound by arithmetic on some devices
+    found += [Family(name=op, file="vector", ops=(op,), predict=stream(4.0), space=STREAM, **common) for op in alone]
     norms = ("softmax", "layernorm")
     return found + [Family(name=op, file="vector", ops=(op,), predict=rows(4.0), space=ROWS, **common) for op in norms]
 
@@ -417,6 +416,15 @@ def rows_of(family: Family, frame: pd.DataFrame) -> pd.DataFrame:
     return frame[same & several & frame["op"].isin(family.ops)]
 
 
+def _plain(value: float) -> str:
+    """Three digits without an exponent, which YAML would take for a word.
+
+    >>> _plain(2803.0), _plain(0.01234)
+    ('2803', '0.0123')
+    """
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}" if value >= 1e-4 else f"{value:.7f}"
+
+
 def yaml_lines(found: Fit) -> list[str]:
     """The family as a line of a ``software:`` section, and what it was fitted to."""
     eager = found.family.timing in {"cuda_event_eager", "wall_clock_sync", "deepbench_wall_avg"}
@@ -425,7 +433,7 @@ def yaml_lines(found: Fit) -> list[str]:
         launch = min(constants["launch"], 3e-6)
         constants = {"dispatch": constants["launch"] - launch, **constants, "launch": launch}
     shown = {
-        name: format_quantity(value, "s") if name in SECONDS | {"dispatch"} else f"{value:.3g}"
+        name: format_quantity(value, "s") if name in SECONDS | {"dispatch"} else _plain(value)
         for name, value in constants.items()
         if math.isfinite(value)
     }
@@ -447,6 +455,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--data", type=Path, default=default)
     parser.add_argument("--only", default="", help="fit families whose label (device, timing, name) contains this")
     parser.add_argument("--evaluations", type=int, default=1500)
+    parser.add_argument("--starts", type=int, default=3)
     given = parser.parse_args(arguments)
     known = chips(given.data)
     frames = {name: load(given.data, name) for name in ("gemm", "vector", "attention", "conv_rnn")}
@@ -457,7 +466,8 @@ def main(arguments: list[str]) -> int:
         used[family.file][frames[family.file].index.isin(frame.index)] = True
         if given.only in family.label and len(frame):
             matched += 1
-            print("\n".join(yaml_lines(fit(family, frame, known[family.device], given.evaluations))), flush=True)
+            found = fit(family, frame, known[family.device], given.evaluations, given.starts)
+            print("\n".join(yaml_lines(found)), flush=True)
     for name, mask in used.items():
         rest = frames[name][~mask].groupby(["device", "op", "dtype", "timing"]).size()
         for key, count in rest.items():

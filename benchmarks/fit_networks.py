@@ -211,7 +211,7 @@ _PHONE = {
     f"{_ALL}:keep": 1.2,
     "map+reduce:compute": 0.4,
     "softmax:compute": 0.1,
-    "gemm:depthwise": 1.5,
+    "gemm:vector": 1.5,
 }
 
 

@@ -40,8 +40,7 @@ __all__ = ["SystolicNpu", "SystolicNpuParams", "SystolicNpuSection"]
 _BYTES: Array = np.array([bits / 8.0 for bits in BITS.values()])
 _DECODE_ROWS = 1.0
 _LEAST_RATE = 1e-30
-# Rows of queries a fused kernel keeps on chip (T. Dao, FlashAttention-2, 2023, section 3.3).
-_QUERY_ROWS = 128.0
+_QUERY_ROWS = 128.0  # rows of queries a fused kernel keeps on chip (T. Dao, FlashAttention-2, 2023, section 3.3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +119,7 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "feed": (0.001, 100.0),
         "keep": (0.0, 4.0),
     }
-    | {"weights_stay": (0.0, 1.0), "whole_tiles": (0.0, 1.0), "depthwise": (0.0, 4.0), "tile_kv": (1.0, np.inf)}
+    | {"weights_stay": (0.0, 1.0), "whole_tiles": (0.0, 1.0), "vector": (0.0, 4.0), "tile_kv": (1.0, np.inf)}
 )
 _COMMON = {"compute": 1.0, "memory": 0.8, "overlap": 2.0, "feed": 1.0, "keep": 0.0}
 _ATTENTION = {"compute": 0.5, "memory": 0.8, "overlap": 2.0, "keep": 0.0, "tile_kv": 1.0}
@@ -139,12 +138,13 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     """``compute``, ``memory``, ``feed``: shares of the array's, DRAM's and the scratchpad's peak that are reached.
     ``overlap``: the exponent p. ``keep``: share of the scratchpad that holds tensors between operators (above one where
     compilers run chains of layers strip by strip); what fits does not pass DRAM. ``weights_stay``: share of the weights
-    held on chip for good. ``whole_tiles``: share of the padding of weight tiles that is fetched. ``depthwise``: share
-    of the vector unit's peak that a depthwise convolution reaches (0: it runs on the array). ``tile_kv``: attention
-    computes scores in pieces of that many columns; ``decode_...`` are the constants of attention of a single query."""
+    held on chip for good. ``whole_tiles``: share of the padding of weight tiles that is fetched. ``vector``: share of
+    the vector unit's peak that grouped convolutions and products of one row reach there, if faster than on the array
+    (0: none runs there). ``tile_kv``: attention computes scores in pieces of that many columns;
+    ``decode_...`` are the constants of attention of a single query."""
     defaults: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType(
         {
-            Form.GEMM: _COMMON | {"compute": 0.8, "weights_stay": 0.0, "whole_tiles": 0.0, "depthwise": 0.25},
+            Form.GEMM: _COMMON | {"compute": 0.8, "weights_stay": 0.0, "whole_tiles": 0.0, "vector": 0.25},
             Form.ATTENTION: _ATTENTION
             | {f"decode_{name}": v for name, v in _ATTENTION.items()}
             | {"decode_launch": -1.0},
@@ -242,9 +242,9 @@ def _gemm_terms(table: Table, params: SystolicNpuParams) -> _Terms:
     a, b, c = _operand_bytes(table, params, k, constant(table, "whole_tiles"))
     compute = _array_time_s(table, params, k, a, b)
     vector_rate = np.maximum(params.vector_rate(table), _LEAST_RATE)
-    if (table.groups > 1).any():
-        apart = 2.0 * table.macs / np.maximum(constant(table, "depthwise") * vector_rate, _LEAST_RATE)
-        compute = np.where(table.groups > 1, np.minimum(compute, apart), compute)
+    apart = 2.0 * table.macs / np.maximum(constant(table, "vector") * vector_rate, _LEAST_RATE)
+    thin = (table.groups > 1) | (np.minimum(table.m, table.n) <= 1)
+    compute = np.where(thin, np.minimum(compute, apart), compute)
     compute = np.maximum(compute, table.epilogue_flop / vector_rate)
     usable, batch = usable_bytes(params.scratchpad_bytes, params.double_buffered), table.batch
     usable = np.where(params.scratchpad_bytes > 0, usable, np.inf)

@@ -29,6 +29,7 @@ def _chip(
 ) -> DeviceSpec:
     """One 4x4 array at 1 Hz, plenty of memory and bandwidth unless said, 1 J an operation and a byte."""
     default = dict.fromkeys(("gemm", "attention", "map", "reduce", "move"), PERFECT)
+    default["gemm"] = PERFECT | {"vector": 0.0}
     stack = SoftwareSpec(name="toy", kernels=MappingProxyType(default | dict(kernels or {})), launch_s=0.0)
     return DeviceSpec(
         name="toy",
@@ -146,9 +147,15 @@ def test_structured_sparsity_halves_the_window() -> None:
 def test_a_depthwise_convolution_runs_on_the_vector_unit_when_faster() -> None:
     """64 groups of 16 x 1 x 9: 18,432 operations at 8 a second and a ceiling of one."""
     work = _gemm(16, 1, 9, batch=64, groups=64, channels=1, kh=3, kw=3, a_elements=1024, b_elements=576)
-    vector = _time_s(work, _chip(_section(vector={"int8": 64.0}), kernels={"gemm": PERFECT | {"depthwise": 1.0}}))
+    vector = _time_s(work, _chip(_section(vector={"int8": 64.0}), kernels={"gemm": PERFECT | {"vector": 1.0}}))
     assert vector == pytest.approx(2 * 64 * 16 * 9 / 64)
-    assert _time_s(work, _chip(kernels={"gemm": PERFECT | {"depthwise": 0.0}})) > vector
+    assert _time_s(work, _chip(kernels={"gemm": PERFECT | {"vector": 0.0}})) > vector
+
+
+def test_a_single_row_may_be_faster_on_the_vector_unit() -> None:
+    """1 x 64 x 64 fills one row in four of the array; the vector unit does 8,192 operations at 512 a second."""
+    chip = _chip(_section(vector={"int8": 512.0}), kernels={"gemm": PERFECT | {"vector": 1.0}})
+    assert _time_s(_gemm(1, 64, 64), chip) == pytest.approx(16.0)
 
 
 def test_two_cores_halve_a_product_that_divides() -> None:

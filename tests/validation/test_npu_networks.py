@@ -74,3 +74,18 @@ def test_ascend_310p_runs_vit_s_on_the_constants_of_its_relative() -> None:
     """ModelZoo-PyTorch: 2.30 ms at batch 1, 7.90 ms at batch 8, fp16; nothing was fitted on this chip."""
     assert _time_s("ascend_310p", "vit_s_16", dtype="fp16") == pytest.approx(2.30e-3, rel=0.1)
     assert _time_s("ascend_310p", "vit_s_16", dtype="fp16", batch=8) == pytest.approx(7.90e-3, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("device", "software", "workload", "dtype", "tokens_per_s"),
+    [
+        ("hexagon_v75", "qnn", "llama2_7b", "w4a16", 12.85),
+        ("rk3588_npu", "rkllm", "tinyllama_1_1b", "w8a8", 24.43),
+    ],
+)
+def test_decoding_reads_every_weight_at_the_measured_share_of_the_bandwidth(
+    device: str, software: str, workload: str, dtype: str, tokens_per_s: float
+) -> None:
+    """quic/ai-hub-models and rknn-llm; the bandwidth shares (62 and 79 %) were read from such models."""
+    time = _time_s(device, workload, software, phase="decode", dtype=dtype)
+    assert 1 / time == pytest.approx(tokens_per_s, rel=0.15)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 from simpy.events import Event
 
@@ -58,21 +59,6 @@ def max_min_shares(
     return shares
 
 
-def _single_channel_shares(demands: Sequence[float], capacity: float) -> list[float]:
-    """Return `max_min_shares` of flows that all cross one channel.
-
-    >>> _single_channel_shares([9.0, 2.0, 9.0], 10.0)
-    [4.0, 2.0, 4.0]
-    """
-    shares = [0.0] * len(demands)
-    left, sharers = capacity, len(demands)
-    for flow in sorted(range(sharers), key=demands.__getitem__):
-        shares[flow] = share = min(demands[flow], left / sharers)
-        left -= share
-        sharers -= 1
-    return shares
-
-
 class _Flow:
     """One activity in progress: what remains, in picoseconds at full rate, and how fast it goes."""
 
@@ -87,6 +73,9 @@ class _Flow:
         self.rate: float = 1
         self.demand = demand
         self.channels = channels
+
+
+_DEMAND = attrgetter("demand")
 
 
 class Fluid:
@@ -192,16 +181,36 @@ class Fluid:
     def _slow_down(self, now_ps: int) -> float:
         """Set every rate to the part of its demand that the flow gets, and return the time until that may change."""
         flows = [flow for flow in self._flows if flow.draws_from_ps <= now_ps]
-        demands = [flow.demand for flow in flows]
         if len(self._capacities) == 1:
-            shares = _single_channel_shares(demands, self._capacities[0])
+            soonest = self._fill(flows)
         else:
-            shares = max_min_shares(demands, [flow.channels for flow in flows], self._capacities)
-        for flow, share in zip(flows, shares, strict=True):
-            flow.rate = 1 if share >= flow.demand else share / flow.demand
-        soonest = [flow.remaining_ps / flow.rate for flow in flows]
-        soonest += [flow.draws_from_ps - now_ps for flow in self._flows if flow.draws_from_ps > now_ps]
-        return min(soonest)
+            shares = max_min_shares([f.demand for f in flows], [f.channels for f in flows], self._capacities)
+            for flow, share in zip(flows, shares, strict=True):
+                flow.rate = 1 if share >= flow.demand else share / flow.demand
+            soonest = min([flow.remaining_ps / flow.rate for flow in flows], default=math.inf)
+        if len(flows) < len(self._flows):
+            waiting = [flow.draws_from_ps - now_ps for flow in self._flows if flow.draws_from_ps > now_ps]
+            soonest = min(soonest, *waiting)
+        return soonest
+
+    def _fill(self, flows: list[_Flow]) -> float:
+        """Share a single channel, small demands first, and return the time until the first flow ends."""
+        flows.sort(key=_DEMAND)
+        left, sharers = self._capacities[0], len(flows)
+        soonest = math.inf
+        for flow in flows:
+            share = left / sharers
+            if flow.demand <= share:
+                flow.rate = 1
+                left -= flow.demand
+                ends_in = flow.remaining_ps
+            else:
+                flow.rate = rate = share / flow.demand
+                left -= share
+                ends_in = flow.remaining_ps / rate
+            sharers -= 1
+            soonest = min(soonest, ends_in)
+        return soonest
 
     def _advance(self, now_ps: int) -> None:
         """Progress every flow to now at the rates set last."""

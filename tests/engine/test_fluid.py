@@ -103,3 +103,12 @@ class TestSharedMemory:
     def test_a_memory_with_one_reader_costs_one_event_a_task(self) -> None:
         outcome = run(sharing([10] * 20, [100.0] * 20, (self.npu,), [0] * 20))
         assert (outcome.makespan_ps, outcome.events) == (200, 20)
+
+    @given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 800)), min_size=2, max_size=8))
+    def test_queues_behind_a_wide_port_are_as_so_many_units(self, rows: list[tuple[int, int]]) -> None:
+        """One channel is filled in one pass, several by progressive filling: both give the same times, within 1 ps."""
+        time, traffic, count = [row[0] for row in rows], [float(row[1]) for row in rows], len(rows)
+        wide = DevicePlan(name="npu", memory=0, queues=count, port_bytes_per_s=1e30)
+        together = run(sharing(time, traffic, (wide,), [0] * count))
+        apart = run(sharing(time, traffic, (self.npu,) * count, list(range(count))))
+        assert np.abs(together.end_ps - apart.end_ps).max() <= 1

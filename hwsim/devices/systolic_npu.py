@@ -249,7 +249,7 @@ def _gemm_terms(table: Table, params: SystolicNpuParams) -> _Terms:
     usable, batch = usable_bytes(params.scratchpad_bytes, params.double_buffered), table.batch
     usable = np.where(params.scratchpad_bytes > 0, usable, np.inf)
     inputs = batch * gemm_traffic_bytes(a / batch, b / batch, 0.0, table.m, table.n, usable) + table.epilogue_bytes
-    moved_in, moved_out = _beyond_chip(table, params, inputs, b, c)
+    weights, moved_in, moved_out = _beyond_chip(table, params, inputs, b, c)
     if params.dataflow == "ws":
         folds, held = np.ceil(k / params.rows), params.accumulator_bytes
         moved_in = moved_in + reload_bytes(table.m, table.n, folds, params.cols, b, held, usable, batch)
@@ -265,7 +265,7 @@ def _gemm_terms(table: Table, params: SystolicNpuParams) -> _Terms:
         compute_s=compute,
         memory_s=moved / rate,
         launch_s=constant(table, "launch"),
-        prologue_s=fill,
+        prologue_s=np.minimum(fill, weights / rate),
         dram_bytes=moved,
         cache_bytes=inputs + c,
     )
@@ -357,14 +357,14 @@ def _array_time_s(table: Table, params: SystolicNpuParams, k: Array, a: Array, b
     )
 
 
-def _beyond_chip(table: Table, params: SystolicNpuParams, inputs: Array, b: Array, c: Array) -> tuple[Array, Array]:
-    """(loads, stores) that pass DRAM: tensors kept in the scratchpad and weights held for good do not."""
+def _beyond_chip(table: Table, params: SystolicNpuParams, inputs: Array, b: Array, c: Array) -> tuple[Array, ...]:
+    """(weights, all loads, stores) that pass DRAM; what stays on chip does not."""
     keep = params.kernels.column(table, "keep") * params.scratchpad_bytes
     weights = np.where(table.b_is_weight > 0, b, 0.0)
     others = np.maximum(inputs - weights, 0.0)
     resident = kept_share(others + c, keep)
     streamed = weights * (1.0 - params.kernels.column(table, "weights_stay"))
-    return streamed + others * (1.0 - resident), c * (1.0 - resident)
+    return streamed, streamed + others * (1.0 - resident), c * (1.0 - resident)
 
 
 def _vector_terms(table: Table, params: SystolicNpuParams) -> _Terms:

@@ -131,6 +131,13 @@ def test_accumulators_too_small_load_the_weights_again() -> None:
     assert extra == 3 * 32
 
 
+def test_only_the_first_tile_of_weights_may_load_ahead() -> None:
+    """Activations come from the predecessor; of 64 x 64 weights the first 4 x 4 tile is 16 bytes at one a second."""
+    slow = _chip(bandwidth=1.0)
+    ahead = [float(_price(_gemm(1, 64, 64, b_is_weight=w), slow).prologue_s[0, 0]) for w in (False, True)]
+    assert ahead == [0.0, pytest.approx(16.0, rel=0.02)]
+
+
 def test_shallow_channels_are_padded_to_the_channel_tile() -> None:
     """3 channels x 9 positions: k = 27, or 9 x 4 = 36 on a tile of four."""
     conv = _gemm(4, 4, 27, channels=3, kh=3, kw=3)

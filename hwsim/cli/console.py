@@ -60,7 +60,7 @@ def print_json(document: Any) -> None:
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Any]:
-    """A bar with remaining time when stderr is a terminal; yields a function that advances it by one."""
+    """A bar with remaining time when stderr is a terminal; yields a function that advances it, by one unless told."""
     console = _err()
     if _level["quiet"] or not console.is_terminal or total < 2:
         yield lambda *_: None
@@ -68,4 +68,4 @@ def progress(what: str, total: int) -> Iterator[Any]:
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda *_: bar.advance(task)
+        yield lambda count=1: bar.advance(task, count)

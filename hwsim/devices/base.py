@@ -33,10 +33,13 @@ __all__ = [
     "DeviceKind",
     "KernelConstants",
     "OperatingPoint",
+    "P",
     "Params",
     "by_format",
     "common_params",
+    "part_of",
     "price",
+    "price_tables",
     "settle",
     "stack_params",
     "supported",
@@ -68,7 +71,7 @@ class Costs:
     eager framework hides behind earlier long kernels (constant ``dispatch`` of a kernel family);
     ``prologue_s`` is the part of ``time_s`` that may hide under the predecessor (cold fill).
     ``dram_bytes`` cross the main memory, ``cache_bytes`` the on-chip level in front of it.
-    ``compute_j``, ``memory_j`` are dynamic energy, ``active_j`` the active floor times the time.
+    ``compute_j``, ``memory_j`` are dynamic energy, ``active_j`` the active floor times the device's own time.
     ``utilization`` is useful operations over peak x time; ``bound`` an index into :data:`BOUNDS`.
     """
 
@@ -126,6 +129,18 @@ class KernelConstants:
         if name in ("launch", "dispatch"):
             values = np.where(np.isnan(values), self.launch_s if name == "launch" else self.dispatch_s, values)
         return values
+
+    def part(self, start: int, stop: int) -> KernelConstants:
+        """The constants of chips ``start`` to ``stop``; what was looked up once is known to all parts."""
+        chips = slice(start, stop)
+        return KernelConstants(
+            self.families,
+            self.defaults,
+            self.launch_s[chips],
+            self.dispatch_s[chips],
+            self.which[chips],
+            self._known,
+        )
 
     def _value(
         self, families: Mapping[str, Mapping[str, float]], form: Form, kernel: str, fmt: str, name: str
@@ -259,6 +274,18 @@ def stack_params(parts: Sequence[P]) -> P:
     return dataclasses.replace(first, **stacked)
 
 
+def part_of(params: P, start: int, stop: int) -> P:
+    """Chips ``start`` to ``stop`` of stacked parameters."""
+    changes: dict[str, Any] = {}
+    for item in fields(params):
+        value = getattr(params, item.name)
+        if isinstance(value, KernelConstants):
+            changes[item.name] = value.part(start, stop)
+        elif isinstance(value, np.ndarray):
+            changes[item.name] = value[start:stop]
+    return dataclasses.replace(params, **changes)
+
+
 def _stack_kernels(parts: Sequence[KernelConstants]) -> KernelConstants:
     families: list[Mapping[str, Mapping[str, float]]] = []
     place: dict[int, int] = {}
@@ -327,7 +354,7 @@ def settle(
         cache_bytes=cache,
         compute_j=done * op_j,
         memory_j=dram * params.dram_j_per_byte + cache * params.cache_j_per_byte,
-        active_j=time * params.active_w,
+        active_j=(time - dispatch_s) * params.active_w,
         flop=flop,
         utilization=np.clip(np.nan_to_num(used), 0.0, 1.0),
         bound=bound,
@@ -424,11 +451,16 @@ def price(kind: DeviceKind[P], works: Sequence[Work], params: P, name: str = "th
     Raises:
         UnsupportedError: some rows the device cannot run; all of them are named.
     """
-    chips = params.peak.shape[0]
+    return price_tables(kind, tables_of(works), params, name)
+
+
+def price_tables(kind: DeviceKind[P], tables: Mapping[Form, Table], params: P, name: str = "the device") -> Costs:
+    """Costs of the rows of some tables, columns in the order of their ``index``; see :func:`price`."""
+    shape = (params.peak.shape[0], sum(len(table) for table in tables.values()))
     columns: dict[str, Any] = {
-        f.name: np.zeros((chips, len(works)), dtype=np.int8 if f.name == "bound" else np.float64) for f in fields(Costs)
+        f.name: np.empty(shape, dtype=np.int8 if f.name == "bound" else np.float64) for f in fields(Costs)
     }
-    for table in tables_of(works).values():
+    for table in tables.values():
         if table.form is not Form.COLLECTIVE:
             mask = kind.supports(table, params)
             if not mask.all():

@@ -138,7 +138,10 @@ class GraphCosts:
         return NodeCosts(bound=bound, **columns)
 
     def phase_energy_and_time(self, phase: Phase, nodes: NDArray[np.bool_] | None = None) -> tuple[Array, Array]:
-        """Dynamic energy and serial time of all repeats at every operating point, for the chosen nodes."""
+        """Dynamic energy and serial time of all repeats at every operating point, for the chosen nodes.
+
+        The time is the device's or, where the host issues more slowly than the device works, the host's.
+        """
         start, stop = self.lowered.row_start[phase.first], self.lowered.row_start[phase.last]
         ids = self.lowered.row_ids[start:stop]
         if nodes is not None:
@@ -149,13 +152,15 @@ class GraphCosts:
         repeats[list(grown)] = 0.0
         used = repeats > 0
         energy = self.rows.energy_j[:, used] @ repeats[used]
-        time = self.rows.time_s[:, used] @ repeats[used]
+        host = self.rows.dispatch_s[:, used] @ repeats[used]
+        time = self.rows.time_s[:, used] @ repeats[used] - host
         if grown:
             later = self._grown(phase)
             weight = np.repeat(times[list(grown)], phase.repeat)
             energy = energy + later.energy_j @ weight
-            time = time + later.time_s @ weight
-        return energy, time
+            host = host + later.dispatch_s @ weight
+            time = time + (later.time_s - later.dispatch_s) @ weight
+        return energy, np.maximum(time, host)
 
     def cap(self, phase: Phase, nodes: NDArray[np.bool_] | None = None) -> tuple[int, int, float]:
         """How far the clock falls so that the phase's average power stays within the TDP.
@@ -177,7 +182,9 @@ def _price_rows(costs: GraphCosts, works: Sequence[Work]) -> Costs:
 
 def _points(kind: DeviceKind[Any], spec: DeviceSpec, stack: SoftwareSpec, clocks: Sequence[float]) -> Params:
     floor = spec.power.voltage_floor
-    points: Params = stack_params([kind.params(spec, stack, OperatingPoint(c, float(voltage(c, floor)))) for c in clocks])
+    points: Params = stack_params(
+        [kind.params(spec, stack, OperatingPoint(c, float(voltage(c, floor)))) for c in clocks]
+    )
     return points
 
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.devices.base import KINDS, DeviceKind, Params, price, stack_params
+from hwsim.devices.base import KINDS, DeviceKind, KernelConstants, P, part_of, price_tables, stack_params
 from hwsim.errors import InputError
 from hwsim.explore.pareto import pareto_front
 from hwsim.flow import prepare
-from hwsim.graph.lowering import Lowered, lower
+from hwsim.graph.lowering import Lowered, lower, tables_of
 from hwsim.graph.work import Work
 from hwsim.registry import unknown_name
 from hwsim.specs.device import DeviceSpec
+from hwsim.specs.scenario import WorkloadSpec
+from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.sweep import ConstraintSpec, SweepSpec, VarySpec
 from hwsim.workloads import workload
 
@@ -99,7 +101,7 @@ def sweep(spec: SweepSpec, advance: Callable[..., None] | None = None) -> Sweep:
     """Price every design on every workload.
 
     ``latency_s`` and ``energy_j`` are sums over the workloads, each run once alone; further columns hold each
-    workload's own. ``advance`` is called once a design.
+    workload's own. ``advance`` is told how many designs were priced since the last call.
 
     Raises:
         InputError: a base of several devices, or a metric that a sweep does not compute.
@@ -112,33 +114,64 @@ def sweep(spec: SweepSpec, advance: Callable[..., None] | None = None) -> Sweep:
         if name not in _METRICS:
             raise unknown_name("metric of a sweep", name, _METRICS)
     (base,) = spec.base.devices.values()
-    kind: DeviceKind[Any] = KINDS[base.kind]
     stack = base.stack(spec.software)
     designs = list(designs_of(base, spec.vary))
+    chips = [device for _, device in designs]
+    labels = _labels(spec.workloads)
+    uses = [_Use.of(use, label, base, stack) for use, label in zip(spec.workloads, labels, strict=True)]
+    sums = _priced(KINDS[base.kind], chips, stack, uses, advance)
     columns: dict[str, Any] = {axis.path: [numbers[i] for numbers, _ in designs] for i, axis in enumerate(spec.vary)}
-    groups = _groups([kind.params(device, stack) for _, device in designs])
-    idle = np.array([device.power.idle_w for _, device in designs])
-    totals: dict[str, Array] = {name: np.zeros(len(designs)) for name in ("time", "energy", "useful", "items")}
-    for use in spec.workloads:
+    columns |= _figures(sums, uses, np.array([chip.power.idle_w for chip in chips]))
+    return Sweep(spec, columns, _allowed(columns, spec.constraints, len(designs)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Use:
+    """One workload of a sweep: its rows of Work, and how often each runs, (rows,)."""
+
+    name: str
+    works: Sequence[Work]
+    counts: Array
+    items: int
+
+    @classmethod
+    def of(cls, use: WorkloadSpec, name: str, base: DeviceSpec, stack: SoftwareSpec) -> _Use:
         graph, _ = prepare(workload(use.name, **use.params), [base], [stack])
         works, counts = _expanded(lower(graph))
-        time, energy, useful = _priced(kind, base, works, counts, groups, len(designs))
-        energy += idle * time
-        columns[f"{use.name}.latency_s"] = time.tolist()
-        columns[f"{use.name}.energy_j"] = energy.tolist()
-        for name, value in (("time", time), ("energy", energy), ("useful", useful), ("items", graph.items)):
-            totals[name] += value
-    if advance is not None:
-        for _ in designs:
-            advance()
-    columns |= {
-        "latency_s": totals["time"].tolist(),
-        "energy_j": totals["energy"].tolist(),
-        "average_power_w": (totals["energy"] / totals["time"]).tolist(),
-        "throughput_per_s": (totals["items"] / totals["time"]).tolist(),
-        "utilization": (totals["useful"] / totals["time"]).tolist(),
+        return cls(name=name, works=works, counts=counts, items=graph.items)
+
+
+def _labels(workloads: Sequence[WorkloadSpec]) -> list[str]:
+    """What to call each workload: its name, and its arguments where the name stands more than once."""
+    names = [use.name for use in workloads]
+    given = [", ".join(f"{key}={value}" for key, value in use.params.items()) or "defaults" for use in workloads]
+    return [name if names.count(name) == 1 else f"{name}({text})" for name, text in zip(names, given, strict=True)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sums:
+    """Seconds, dynamic joules and useful compute seconds, (designs, workloads)."""
+
+    time_s: Array
+    energy_j: Array
+    useful_s: Array
+
+
+def _figures(sums: _Sums, uses: Sequence[_Use], idle_w: Array) -> dict[str, list[float]]:
+    """The columns of every workload, then those of all together."""
+    energy = sums.energy_j + idle_w[:, None] * sums.time_s
+    columns: dict[str, list[float]] = {}
+    for place, use in enumerate(uses):
+        columns[f"{use.name}.latency_s"] = sums.time_s[:, place].tolist()
+        columns[f"{use.name}.energy_j"] = energy[:, place].tolist()
+    time, joules = sums.time_s.sum(axis=1), energy.sum(axis=1)
+    return columns | {
+        "latency_s": time.tolist(),
+        "energy_j": joules.tolist(),
+        "average_power_w": (joules / time).tolist(),
+        "throughput_per_s": (sum(use.items for use in uses) / time).tolist(),
+        "utilization": (sums.useful_s.sum(axis=1) / time).tolist(),
     }
-    return Sweep(spec, columns, _allowed(columns, spec.constraints, len(designs)))
 
 
 def _expanded(lowered: Lowered) -> tuple[list[Work], Array]:
@@ -159,50 +192,43 @@ def _expanded(lowered: Lowered) -> tuple[list[Work], Array]:
     return works, np.concatenate([counts, np.array(more)])
 
 
-def _groups(params: Sequence[Params]) -> list[tuple[NDArray[np.int64], Params]]:
-    """Designs whose discrete fields agree, stacked in chunks."""
+def _groups(params: Sequence[P]) -> list[tuple[NDArray[np.int64], P]]:
+    """Designs whose discrete fields agree, stacked."""
     places: dict[Any, list[int]] = {}
     for index, one in enumerate(params):
-        key = tuple(
-            repr(value)
-            for value in (getattr(one, f.name) for f in fields(one))
-            if not isinstance(value, np.ndarray) and not hasattr(value, "families")
-        )
+        values = (getattr(one, f.name) for f in fields(one))
+        key = tuple(repr(v) for v in values if not isinstance(v, np.ndarray | KernelConstants))
         places.setdefault(key, []).append(index)
     return [(np.array(group), stack_params([params[i] for i in group])) for group in places.values()]
 
 
-def _slice(params: Params, start: int, stop: int) -> Params:
-    """Chips ``start`` to ``stop`` of stacked parameters."""
-    changes: dict[str, Any] = {}
-    for item in fields(params):
-        value = getattr(params, item.name)
-        if isinstance(value, np.ndarray):
-            changes[item.name] = value[start:stop]
-        elif hasattr(value, "families"):
-            changes[item.name] = value.part(start, stop)
-    return replace(params, **changes)
-
-
 def _priced(
-    kind: DeviceKind[Any],
-    base: DeviceSpec,
-    works: Sequence[Work],
-    counts: Array,
-    groups: Sequence[tuple[NDArray[np.int64], Params]],
-    designs: int,
-) -> tuple[Array, Array, Array]:
-    """Seconds, dynamic joules and useful compute seconds of each design."""
-    time, energy, useful = np.zeros(designs), np.zeros(designs), np.zeros(designs)
-    step = max(1, _CHUNK // max(1, len(works)))
-    for places, params in groups:
+    kind: DeviceKind[P],
+    chips: Sequence[DeviceSpec],
+    stack: SoftwareSpec,
+    uses: Sequence[_Use],
+    advance: Callable[..., None] | None,
+) -> _Sums:
+    """All rows of all workloads on all chips, in chunks of chips."""
+    tables = tables_of([work for use in uses for work in use.works])
+    counts = np.zeros((sum(len(use.works) for use in uses), len(uses)))
+    row = 0
+    for place, use in enumerate(uses):
+        counts[row : row + len(use.works), place] = use.counts
+        row += len(use.works)
+    shape = (len(chips), len(uses))
+    sums = _Sums(time_s=np.zeros(shape), energy_j=np.zeros(shape), useful_s=np.zeros(shape))
+    step = max(1, _CHUNK // len(counts))
+    for places, params in _groups([kind.params(chip, stack) for chip in chips]):
         for start in range(0, len(places), step):
             chosen = places[start : start + step]
-            costs = price(kind, works, _slice(params, start, start + step), base.name)
-            time[chosen] = (costs.time_s * counts).sum(axis=1)
-            energy[chosen] = (costs.energy_j * counts).sum(axis=1)
-            useful[chosen] = (costs.utilization * costs.time_s * counts).sum(axis=1)
-    return time, energy, useful
+            costs = price_tables(kind, tables, part_of(params, start, start + step), chips[0].name)
+            sums.time_s[chosen] = costs.time_s @ counts
+            sums.energy_j[chosen] = costs.energy_j @ counts
+            sums.useful_s[chosen] = (costs.utilization * costs.time_s) @ counts
+            if advance is not None:
+                advance(len(chosen))
+    return sums
 
 
 def _allowed(columns: Mapping[str, Any], constraints: Sequence[ConstraintSpec], designs: int) -> NDArray[np.bool_]:

@@ -33,7 +33,7 @@ class Problem:
         edge_bytes: Bytes that cross when both run on different devices, (edges,).
         latency_s: Of the link between two devices, (devices, devices); 0 on the diagonal.
         seconds_per_byte: Of that link, (devices, devices); 0 where nothing is copied (unified memory).
-        options: What the scenario says to the policy: ``rules``, ``providers``, ``device``.
+        options: What the scenario says to the policy: ``rules``, ``default``, ``providers``, ``device``.
     """
 
     devices: tuple[str, ...]
@@ -97,11 +97,12 @@ class Placement:
 
 
 class Policy(ABC):
-    """A placement policy; pure: the same problem gives the same placement."""
+    """A placement policy; pure: the same problem gives the same placement. ``options`` are the keys it reads."""
 
     name: ClassVar[str]
     title: ClassVar[str]
     source: ClassVar[str] = ""
+    options: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def place(self, problem: Problem) -> Placement:

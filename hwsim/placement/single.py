@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from hwsim.errors import PlacementError
+from hwsim.placement.options import check_options, role_index
 from hwsim.placement.problem import POLICIES, Placement, Policy, Problem
-from hwsim.registry import unknown_name
 
 __all__ = ["Single", "on_one"]
 
@@ -29,22 +29,25 @@ class Single(Policy):
 
     name: ClassVar[str] = "single"
     title: ClassVar[str] = "everything on one device: the one named, or the fastest that can run it all"
+    options: ClassVar[tuple[str, ...]] = ("device",)
 
     def place(self, problem: Problem) -> Placement:
         """The placement.
 
         Raises:
             PlacementError: the device, or every device, lacks some operator.
+            InputError: options it does not read.
             UnknownNameError: no device of that name.
         """
+        check_options(problem, self)
         chosen = problem.options.get("device")
-        if chosen is not None and chosen not in problem.devices:
-            raise unknown_name("device of this system", str(chosen), problem.devices)
-        candidates = [problem.devices.index(str(chosen))] if chosen is not None else range(len(problem.devices))
+        candidates = list(range(len(problem.devices)))
+        if chosen is not None:
+            candidates = [role_index(problem, chosen, "device")]
         totals = {d: float(problem.time_s[d].sum()) for d in candidates}
         best = min(totals, key=lambda d: (totals[d], d))
         if not np.isfinite(totals[best]):
-            raise PlacementError(_refusal(problem, list(candidates)))
+            raise PlacementError(_refusal(problem, candidates))
         return on_one(problem, best, self.name)
 
 

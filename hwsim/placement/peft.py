@@ -1,0 +1,40 @@
+"""Predict earliest finish time: where a task ends early and what follows can end early too."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from hwsim.placement.options import check_options
+from hwsim.placement.problem import POLICIES, Placement, Policy, Problem
+from hwsim.placement.ranks import optimistic_costs
+from hwsim.placement.schedule import Schedule
+
+__all__ = ["Peft"]
+
+
+class Peft(Policy):
+    """Ready tasks by their mean optimistic cost, each where its end plus its optimistic cost is least."""
+
+    name: ClassVar[str] = "peft"
+    title: ClassVar[str] = "where its end, plus the shortest way on from there, is earliest"
+    source: ClassVar[str] = "Arabnejad, Barbosa, IEEE TPDS 25(3), 2014"
+
+    def place(self, problem: Problem) -> Placement:
+        """The placement.
+
+        Raises:
+            PlacementError: some task has no device.
+            InputError: options, of which it reads none.
+        """
+        check_options(problem, self)
+        problem.check()
+        schedule = Schedule(problem)
+        costs = optimistic_costs(problem, schedule.folded)
+        onward = costs.tolist()
+        for task in schedule.folded.ready_first(costs.mean(axis=1).tolist()):
+            row = onward[task]
+            schedule.place(task, min(schedule.offers(task), key=lambda offer: offer.end_s + row[offer.device]))
+        return schedule.placement(self.name)
+
+
+POLICIES.add(Peft.name, Peft())

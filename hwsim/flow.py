@@ -81,8 +81,7 @@ def simulate(
     if len(specs) == 1:
         _refuse_unsupported(costs[0])
     machine = machine_of(system, limited=limited, allow_spill=allow_spill)
-    records = replay_phases(
-        ready, topology(lowered), costs, machine, system, policy=policy, options=options or {})
+    records = replay_phases(ready, topology(lowered), costs, machine, system, policy=policy, options=options or {})
     used = {int(i) for record in records for i in set(record.device.tolist()) if i >= 0}
     bases = [Estimate(costs[i], dtype).basis for i in sorted(used)] or [Estimate(costs[0], dtype).basis]
     return Result(

@@ -13,7 +13,16 @@ from hwsim.report.estimate import Estimate
 from hwsim.report.result import Result
 from hwsim.version import __version__
 
-__all__ = ["estimate_document", "plain", "result_document", "run_document", "write_csv", "write_json", "write_text"]
+__all__ = [
+    "estimate_document",
+    "json_text",
+    "plain",
+    "result_document",
+    "run_document",
+    "write_csv",
+    "write_json",
+    "write_text",
+]
 
 _DIGITS = 9
 
@@ -120,10 +129,14 @@ def estimate_document(estimate: Estimate, *, per_op: bool = False) -> dict[str, 
     return shown
 
 
+def json_text(document: Any) -> str:
+    """A document as JSON text."""
+    return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
+
+
 def write_json(document: Any, path: Path) -> None:
     """Write a document; the file appears whole or not at all."""
-    text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    write_text(text, path)
+    write_text(json_text(document) + "\n", path)
 
 
 def write_csv(columns: Mapping[str, Sequence[Any]], path: Path) -> None:

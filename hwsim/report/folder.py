@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hwsim.errors import InputError
 from hwsim.report.document import result_document, write_csv, write_json, write_text
@@ -13,7 +13,10 @@ from hwsim.report.plots import panels, plot_energies, plot_roofline, plot_timeli
 from hwsim.report.result import Result
 from hwsim.trace.perfetto import write_perfetto
 
-__all__ = ["make_folder", "ops_columns", "write_folder"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["make_folder", "ops_columns", "write_folder", "write_page"]
 
 
 def make_folder(folder: Path) -> None:
@@ -46,13 +49,22 @@ def write_folder(results: Sequence[Result], folder: Path, *, title: str, seed: i
     make_folder(folder)
     write_json(result_document(results, seed), folder / "result.json")
     write_csv(ops_columns(results), folder / "ops.csv")
-    write_perfetto([result.trace for result in results], folder / "trace.json")
-    timeline = panels(results, plot_timeline, 11.0, 2.6)
-    roofline = panels(results, plot_roofline, 8.5, 5.0)
-    energy = plot_energies(results)
-    save(timeline, folder / "timeline.png")
-    save(roofline, folder / "roofline.png")
-    save(energy, folder / "energy.png")
-    figures = [(timeline, "What ran when"), (energy, "Where the energy goes"), (roofline, "Roofline")]
+    write_perfetto([result.trace for result in results], folder / "trace.json", limit=20000)
+    figures = _figures(results)
+    for (ax, _), name in zip(figures, ("timeline.png", "energy.png", "roofline.png"), strict=True):
+        save(ax, folder / name)
     write_text(page(title, results, figures), folder / "report.html")
     return folder
+
+
+def write_page(results: Sequence[Result], path: Path, *, title: str) -> None:
+    """Write report.html alone."""
+    write_text(page(title, results, _figures(results)), path)
+
+
+def _figures(results: Sequence[Result]) -> list[tuple[Axes, str]]:
+    return [
+        (panels(results, plot_timeline, 11.0, 2.6), "What ran when"),
+        (plot_energies(results), "Where the energy goes"),
+        (panels(results, plot_roofline, 8.5, 5.0), "Roofline"),
+    ]

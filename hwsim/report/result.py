@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,17 +16,20 @@ from hwsim.graph.graph import Graph
 from hwsim.report.basis import Basis
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import SystemSpec
+from hwsim.trace.build import trace_of
 from hwsim.trace.record import Record
+from hwsim.trace.trace import Trace
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 __all__ = ["Result"]
 
 _PLACED = ("op", "kind", "phase", "repeat", "repeats", "device", "start_s", "end_s")
 _SPAN_COLUMNS = (*_PLACED, "energy_j", "flop", "bytes", "bound", "utilization")
 
-_SPAN_LIMIT = 200_000
+_SPAN_LIMIT = 20_000
 """Rows of ``ops`` above which only the first of equal repeats is listed."""
 
 
@@ -207,6 +211,60 @@ class Result:
         import pandas as pd
 
         return pd.DataFrame(self.columns)
+
+    @cached_property
+    def trace(self) -> Trace:
+        """Spans and samples on one clock, integer picoseconds; repeats are stored once."""
+        return trace_of(
+            self.records,
+            devices=list(self.system.devices),
+            links=[name for name, _ in self.links],
+            memories=[name for name, _ in self.memories],
+            title=f"{self.graph.name} on {self.system.name} {self.variant}".strip(),
+        )
+
+    def to_json(self) -> str:
+        """The document of ``hwsim run --json`` with this one run."""
+        from hwsim.report.document import json_text, result_document
+
+        return json_text(result_document([self], self.seed))
+
+    def to_perfetto(self, path: str | Path) -> None:
+        """Write the trace for ui.perfetto.dev."""
+        from hwsim.trace.perfetto import write_perfetto
+
+        write_perfetto(self.trace, path)
+
+    def to_html(self, path: str | Path) -> None:
+        """Write the report as one self-contained page."""
+        from hwsim.report.folder import write_page
+
+        write_page([self], Path(path), title=self.scenario or self.trace.title)
+
+    def _repr_html_(self) -> str:
+        """A summary, for notebooks."""
+        from hwsim.report.html import table_html
+        from hwsim.report.tables import bottleneck_table, results_table
+
+        return table_html(results_table("", [self])) + table_html(bottleneck_table(self, most=5))
+
+    def plot_timeline(self, ax: Axes | None = None) -> Axes:
+        """What ran when, a lane a device."""
+        from hwsim.report.plots import plot_timeline
+
+        return plot_timeline(self, ax)
+
+    def plot_roofline(self, ax: Axes | None = None) -> Axes:
+        """Every operator under the roof of its device."""
+        from hwsim.report.plots import plot_roofline
+
+        return plot_roofline(self, ax)
+
+    def plot_energy(self, ax: Axes | None = None) -> Axes:
+        """Joules by cause."""
+        from hwsim.report.plots import plot_energy
+
+        return plot_energy(self, ax)
 
     def bottlenecks(self, most: int = 10) -> Sequence[tuple[str, float, float, str, int]]:
         """(operator kind and phase, seconds, share of all busy time, what bounds most of it, how many) by time."""

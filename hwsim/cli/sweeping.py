@@ -34,7 +34,7 @@ def sweep(
     spec = load_sweep(name)
     with progress(spec.title, spec.designs) as advance:
         found = swept(spec, advance)
-    show(designs.pareto_table(spec.title, found.pareto_columns()))
+    show(designs.pareto_table(spec, found.pareto_columns()))
     say(designs.summary(found.columns, found.pareto_columns()))
     if output is not None:
-        say(f"designs: {designs.write_folder(found.columns, found.pareto_columns(), found.objectives, output)}")
+        say(f"designs: {designs.write_folder(spec, found.columns, found.pareto_columns(), output)}")

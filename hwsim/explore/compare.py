@@ -39,8 +39,8 @@ class Comparison:
     @property
     def columns(self) -> dict[str, list[Any]]:
         """device, dtype, latency_s, throughput_per_s, energy_j, energy_per_item_j, utilization, bound, memory, fits."""
-        names = ("device", "dtype", "latency_s", "throughput_per_s", "energy_j", "energy_per_item_j", "average_power_w")
-        names += ("utilization", "bound", "peak_memory_bytes", "fits", "basis", "error_percent")
+        names = ["device", "dtype", "latency_s", "throughput_per_s", "energy_j", "energy_per_item_j", "average_power_w"]
+        names += ["utilization", "bound", "peak_memory_bytes", "fits", "basis", "error_percent"]
         table: dict[str, list[Any]] = {name: [] for name in names}
         for result in self.results:
             bounds = result.bottlenecks(most=1)

@@ -77,9 +77,12 @@ class Sweep:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """All designs in the plane of the first two objectives, the front drawn through."""
+        from hwsim.report.designs import design_labels
         from hwsim.report.plots import plot_pareto
 
-        return plot_pareto(self.columns, self.pareto_columns(), self.objectives, ax)
+        front = self.pareto_columns()
+        labels, note = design_labels(self.spec, front)
+        return plot_pareto(self.columns, front, self.objectives, ax, title=self.spec.title, labels=labels, note=note)
 
     def _repr_html_(self) -> str:
         """The front, for notebooks."""

@@ -12,7 +12,8 @@ import numpy as np
 
 from hwsim.devices.base import BOUNDS, KINDS
 from hwsim.report.result import Result
-from hwsim.units import format_quantity
+from hwsim.specs.scenario import METRICS
+from hwsim.units import base_unit, format_quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +31,9 @@ __all__ = [
 
 _COLORS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#66CCEE", "#AA3377", "#BBBBBB", "#994455", "#997700", "#004488")
 """Tol, "Colour schemes", 2021: the bright scheme, safe for colour-blind readers."""
+
+
+_SHARES = ("utilization", "memory_utilization", "busy", "miss_rate")
 
 
 def new_axes(width: float = 9.0, height: float = 4.5) -> Axes:
@@ -250,19 +254,95 @@ def plot_pareto(
     front: Mapping[str, Sequence[Any]],
     objectives: Sequence[tuple[str, str]],
     ax: Axes | None = None,
+    *,
+    title: str = "",
+    labels: Sequence[str] = (),
+    note: str = "",
 ) -> Axes:
-    """All designs in the plane of the first two objectives, and the front."""
-    ax = ax if ax is not None else new_axes(8.0, 5.0)
-    x, y = objectives[0][0], objectives[1 if len(objectives) > 1 else 0][0]
-    ax.scatter(columns[x], columns[y], s=8, color=_COLORS[6], label=f"{len(columns[x]):,} designs", linewidth=0)
-    ax.plot(front[x], front[y], color=_COLORS[1], marker="o", markersize=4, linewidth=1.0, label="Pareto front")
-    if len(columns[x]) and min(columns[x]) > 0 and min(columns[y]) > 0:
-        ax.set_xscale("log")
-        ax.set_yscale("log")
-    ways = dict(objectives)
-    ax.set_xlabel(f"{x} ({ways[x]})")
-    ax.set_ylabel(f"{y} ({ways[y]})")
-    ax.legend(frameon=False)
-    ax.grid(visible=True, which="both", alpha=0.2)
+    """All designs in the plane of the first two objectives, coloured by energy, and the front as a staircase.
+
+    Args:
+        columns: figures by metric, one entry a design.
+        front: the same of the designs on the front, in the order of the first objective.
+        objectives: (metric, min or max); energy, or latency, takes the place of a second one.
+        ax: where to draw.
+        title: stands above.
+        labels: what each design of the front is; three of them are written beside it.
+        note: stands under the title.
+    """
+    ax = ax if ax is not None else new_axes(8.5, 5.5)
+    other = ("latency_s" if objectives[0][0] == "energy_j" else "energy_j", "min")
+    (x, first), (y, second) = (*objectives, other)[:2]
+    style: dict[str, Any] = (
+        {} if "energy_j" in (x, y) else {"c": np.asarray(columns["energy_j"]), "cmap": "viridis", "norm": "log"}
+    )
+    dots = ax.scatter(columns[x], columns[y], s=9, linewidth=0, **(style or {"color": _COLORS[6]}))
+    if style and ax.figure is not None:
+        _energy_bar(ax, dots)
+    step = "steps-post" if first == "min" else "steps-pre"
+    ax.plot(front[x], front[y], color="black", linewidth=1.0, drawstyle=step)
+    ax.plot(front[x], front[y], "o", color=_COLORS[1], markeredgecolor="black", markersize=6, label="Pareto front")
+    ax.plot([], [], "o", color="0.5", markersize=3, label=f"{len(columns[x]):,} designs")
+    _scale_of_metric(ax, "x", columns[x], x, first)
+    _scale_of_metric(ax, "y", columns[y], y, second)
+    for place in sorted({0, len(labels) // 2, len(labels) - 1}) if labels else ():
+        _note_design(ax, labels[place], (front[x][place], front[y][place]))
+    ax.set_title(f"{title}\n" if note else title, loc="left", fontweight="bold")
+    ax.text(0.0, 1.012, note, transform=ax.transAxes, fontsize=9, color="0.35")
+    ax.legend(frameon=False, loc="best")
+    ax.grid(visible=True, alpha=0.2)
     _tidy(ax)
     return ax
+
+
+def _energy_bar(ax: Axes, dots: Any) -> None:
+    """The scale of the colours."""
+    from matplotlib.ticker import LogLocator
+
+    bar = ax.figure.colorbar(dots, ax=ax, pad=0.01)
+    bar.ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    bar.ax.yaxis.set_major_formatter(_engineering("energy_j"))
+    bar.ax.yaxis.set_minor_formatter("")
+    bar.set_label("energy")
+    bar.outline.set_visible(False)
+
+
+def _engineering(metric: str) -> Any:
+    """Numbers of a metric with its unit and a prefix; shares in per cent."""
+    from matplotlib.ticker import EngFormatter, FuncFormatter
+
+    if metric in _SHARES:
+        return FuncFormatter(lambda share, _: f"{100.0 * share:.3g} %")
+    dimension = METRICS.get(metric, "")
+    return EngFormatter(unit=base_unit(dimension) if dimension else "", places=None)
+
+
+def _scale_of_metric(ax: Axes, which: str, values: Sequence[float], metric: str, way: str) -> None:
+    """Label the x or the y axis; logarithmic where the values span more than a factor of three."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    if 0.0 < 3.0 * low < high:
+        ax.set(**{f"{which}scale": "log"})
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_minor_formatter(NullFormatter())
+    axis.set_major_formatter(_engineering(metric))
+    words = metric.rsplit("_", 1)[0] if METRICS.get(metric) else metric
+    axis.set_label_text(f"{words.replace('_', ' ')} ({'lower' if way == 'min' else 'higher'} is better)")
+
+
+def _note_design(ax: Axes, text: str, at: tuple[float, float]) -> None:
+    """A small note with a line to a design, towards the middle of the picture."""
+    x, y = ax.transAxes.inverted().transform(ax.transData.transform(at))
+    ax.annotate(
+        text,
+        at,
+        xytext=(20 if x < 0.6 else -20, -16 if y > 0.3 else 16),
+        textcoords="offset points",
+        ha="left" if x < 0.6 else "right",
+        va="center",
+        fontsize=8,
+        bbox={"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "0.6", "alpha": 0.9},
+        arrowprops={"arrowstyle": "-", "color": "0.3"},
+    )

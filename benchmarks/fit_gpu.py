@@ -139,10 +139,11 @@ def gemm(fmt: str, widths: tuple[float, float, float], copies: float) -> Predict
         m, n, k = (_row(frame, name) for name in "mnk")
         batch = np.nan_to_num(_row(frame, "batch"), nan=1.0)
         a, b, c = widths
+        read = min(a, BITS[fmt] / 8) if "quantize" in constants else a
         bias = np.where((frame["op"] == "linear_bias").to_numpy()[None], c * n, 0.0)
         problem = tiling.GemmProblem(
-            m=m, n=n, k=k, batch=batch, a_bytes=a * batch * m * k, b_bytes=b * batch * k * n, c_bytes=c * batch * m * n,
-            extra_bytes=bias, b_copies=copies,
+            m=m, n=n, k=k, batch=batch, a_bytes=read * batch * m * k, b_bytes=b * batch * k * n,
+            c_bytes=c * batch * m * n, extra_bytes=bias, b_copies=copies,
         )  # fmt: skip
         own = {name: value for name, value in constants.items() if name not in NARROWED}
         limits, known = chip.limits(fmt), tiling.GemmConstants(**_renamed(own))

@@ -1,8 +1,7 @@
 """SIMT GPU: streaming multiprocessors with tensor cores, a shared L2 and DRAM.
 
-Prices Work with the formulas of :mod:`hwsim.cost`: tiles, waves and split-K for products, query tiles and key
-splits for fused attention, streams for element-wise work, rows for softmax and norms. What a chip can do comes
-from ``simt_gpu:`` and ``memory:``, how close kernels come to it from ``software:``.
+Formulas of :mod:`hwsim.cost`: tiles, waves and split-K for products, query tiles and key splits for attention, streams
+and rows for the rest. What a chip can do comes from ``simt_gpu:`` and ``memory:``, the kernels' part from ``software:``.
 """
 
 from __future__ import annotations
@@ -159,12 +158,11 @@ class SimtGpu(DeviceKind[SimtParams]):
             better = (table.groups > 1) & (direct.time_s < tiled.time_s)
             fixed, kernel = np.where(better, direct.fixed_s, fixed), np.where(better, direct.kernel_s, kernel)
             compute, memory = np.where(better, direct.compute_s, compute), np.where(better, direct.memory_s, memory)
-        wide = (_width(table, "a_format") > _width(table, "compute_format")) & (table.b_is_weight > 0)
+        wide = np.where(_narrowed_first(table), 1.0, 0.0)
         if np.any(wide):
-            narrowing = _narrowing_time(table, params)
-            fixed = fixed + np.where(wide, narrowing.fixed_s, 0.0)
-            kernel = kernel + np.where(wide, narrowing.kernel_s, 0.0)
-            memory = memory + np.where(wide, narrowing.memory_s, 0.0)
+            first = _narrowing_time(table, params)
+            fixed, kernel = fixed + wide * first.fixed_s, kernel + wide * first.kernel_s
+            memory = memory + wide * first.memory_s
         return settle(
             table,
             params,
@@ -286,6 +284,16 @@ def _width(table: Table, name: str) -> Array:
     return width
 
 
+def _narrowed_first(table: Table) -> NDArray[np.bool_]:
+    """Which products have activations wider than the format they are multiplied in."""
+    return np.logical_and(_width(table, "a_format") > _width(table, "compute_format"), table.b_is_weight > 0)
+
+
+def _width_of_a(table: Table) -> Array:
+    """Bytes an element of A as the product reads it."""
+    return np.where(_narrowed_first(table), _width(table, "compute_format"), _width(table, "a_format"))
+
+
 def _vector_rate(table: Table, params: SimtParams) -> Array:
     """Vector operations per second; formats the vector units lack (fp8, integers) are widened to fp32 first."""
     own = params.vector_rate(table)
@@ -327,7 +335,7 @@ def _gemm_problem(table: Table, params: SimtParams) -> tiling.GemmProblem:
         n=table.n,
         k=table.k,
         batch=table.batch,
-        a_bytes=table.a_elements * _width(table, "a_format"),
+        a_bytes=table.a_elements * _width_of_a(table),
         b_bytes=table.b_elements * _width(table, "b_format"),
         c_bytes=table.bytes_out,
         extra_bytes=table.epilogue_bytes,

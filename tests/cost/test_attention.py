@@ -46,6 +46,24 @@ def test_a_partial_last_wave_of_query_tiles_costs_a_full_one():
     )
 
 
+def test_a_causal_prefill_walks_over_half_the_keys_and_half_a_tile():
+    """100 tiles of 128 queries in full waves: (12800 + 128) / 2 keys on average instead of 12800."""
+    full, masked = (
+        prefill_time(problem(seq_q=12800.0, seq_kv=12800.0, causal=causal), CHIP, AttentionConstants()).time_s
+        for causal in (0.0, 1.0)
+    )
+    assert masked / full == pytest.approx((12800 + 128) / 2 / 12800)
+
+
+def test_a_causal_prefill_writes_its_keys_into_the_cache():
+    plain, written = (
+        prefill_time(problem(causal=1.0), CHIP, AttentionConstants(key_write_s=t)).time_s for t in (0.0, 1e-6)
+    )
+    assert written - plain == pytest.approx(10 * 128 * 1e-6)
+    apart = prefill_time(problem(), CHIP, AttentionConstants(key_write_s=1.0)).time_s
+    assert apart == prefill_time(problem(), CHIP, AttentionConstants()).time_s, "nothing is cached without a mask"
+
+
 def test_packing_a_group_of_heads_fills_the_tile_that_short_queries_leave_empty():
     """Ten query heads of 12 queries share one tile of 120 rows instead of filling ten tiles."""
     few = problem(seq_q=12.0, kv_heads=1.0, batch=10.0)

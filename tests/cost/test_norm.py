@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwsim.cost.norm import RowConstants, RowProblem, extra_pass_bytes, row_time, rows_in_turn_s
+from hwsim.cost.norm import RowConstants, RowProblem, extra_pass_bytes, narrowing_time, row_time, rows_in_turn_s
 from hwsim.cost.streaming import StreamLimits
 
 CHIP = StreamLimits(sms=10.0, bandwidth_bytes_per_s=1e9, cache_bytes=0.0)
@@ -35,3 +35,8 @@ def test_few_long_rows_are_bound_by_the_walk_along_a_row():
 def test_arithmetic_sets_the_time_when_it_is_slowest():
     problem = RowProblem(rows=10.0, cols=10.0, read_bytes=1.0, moved_bytes=1.0)
     assert row_time(problem, 3.0, CHIP, RowConstants()).time_s == 3.0
+
+
+def test_narrowing_reads_the_wide_matrix_and_writes_the_narrow_one():
+    time = narrowing_time(1000.0, 4096.0, 2e6, 1e6, CHIP, RowConstants(extra_pass=1.0)).time_s
+    assert time == pytest.approx(3e6 / 1e9)

@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwsim.cost import tiling
-from hwsim.cost.tiling import SPLITS, TILES, GemmConstants, GemmProblem, SimtLimits, tile_residency, tiled_gemm_time
+from hwsim.cost.tiling import (
+    SPLITS,
+    TILES,
+    GemmConstants,
+    GemmProblem,
+    SimtLimits,
+    tile_residency,
+    tile_traffic_bytes,
+    tiled_gemm_time,
+)
 
 TOY = SimtLimits(sms=10.0, flop_per_s=10e12, bandwidth_bytes_per_s=np.inf, cache_bytes=0.0)
 H100 = SimtLimits(
@@ -150,3 +159,41 @@ def test_more_bandwidth_and_a_higher_rate_never_take_longer(m, n, k, factor):
 def test_every_candidate_is_a_tile_with_a_split():
     assert len(set(TILES)) == len(TILES)
     assert SPLITS[0] == 1
+
+
+def test_split_k_writes_and_reads_partial_sums_in_fp32():
+    chip = replace(TOY, bandwidth_bytes_per_s=1e12)
+    found = tiled_gemm_time(gemm(16, 64, 256), chip, GemmConstants())
+    split = int(found.split[0, 0])
+    moved = 2 * (16 * 256 + 256 * 64 + 16 * 64) + 8 * (split - 1) * 16 * 64
+    assert split > 1
+    assert found.memory_s == pytest.approx(moved / 1e12)
+
+
+def test_every_round_of_resident_blocks_pays_its_start():
+    """Ten 256x128 tiles, one a multiprocessor: one round; eleven: two."""
+    one = tiled_gemm_time(gemm(2560, 128, 32), TOY, GemmConstants(wave_s=1.0)).time_s
+    assert one == pytest.approx(1.0, rel=1e-3)
+    many = tiled_gemm_time(gemm(2560 * 100, 128, 32), TOY, GemmConstants(wave_s=1.0)).time_s
+    assert many >= 25.0
+
+
+def test_a_long_k_in_one_block_takes_its_steps_one_after_the_other():
+    constants = GemmConstants(k_step_s=1e-3, split_s=100.0)
+    assert tiled_gemm_time(gemm(16, 64, 1024), TOY, constants).time_s == pytest.approx(1.024)
+
+
+def test_an_exposed_store_adds_the_time_of_writing_c():
+    chip = replace(TOY, flop_per_s=np.inf, bandwidth_bytes_per_s=1e9)
+    hidden, exposed = (
+        tiled_gemm_time(gemm(1000, 1000, 32), chip, GemmConstants(overlap=1.0, store_exposed=share)).time_s
+        for share in (0.0, 0.5)
+    )
+    assert exposed - hidden == pytest.approx(0.5 * 2e6 / 1e9)
+
+
+def test_blocks_ask_the_cache_for_an_operand_once_for_each_row_or_column_of_tiles():
+    problem = gemm(512, 256, 100)
+    moved = tile_traffic_bytes(problem, np.array([[TILES.index((256, 128))]]))
+    assert moved == 2 * (2 * 512 * 100 + 2 * 256 * 100 + 512 * 256)
+    assert tile_traffic_bytes(problem, np.array([[-1]])) == 2 * (512 * 100 + 256 * 100 + 512 * 256)

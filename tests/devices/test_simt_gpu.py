@@ -150,6 +150,21 @@ def test_weights_in_a_narrower_format_are_read_faster():
     assert full > 3.5 * quarter
 
 
+def test_activations_wider_than_the_product_are_narrowed_first():
+    kernels = {**IDEAL, "gemm": {**IDEAL["gemm"], "quantize": 1e-3, "quantize_col": 0.0}}
+    work = product(640, 64, 64, fmt="int8")
+    narrow, wide = (time_of(w, toy(kernels=kernels)) for w in (work, replace(work, a_format="fp16")))
+    activations = 640 * 64
+    assert wide - narrow == pytest.approx(1e-3 + 3 * activations / 1e11)
+
+
+def test_only_weights_are_taken_to_be_cycled_through_the_cache():
+    kernels = {**IDEAL, "gemm": {**IDEAL["gemm"], "weight_copies": 1000.0, "cache_speedup": 4.0}}
+    chip = toy(kernels=kernels, l2=1e8)
+    weight, activation = (time_of(product(1, 2048, 2048, b_is_weight=cycled), chip) for cycled in (True, False))
+    assert weight == pytest.approx(4 * activation)
+
+
 def test_a_depthwise_convolution_does_not_pay_for_padding_to_tiles():
     """32 groups of 10,000 outputs of a 3x3 window: 5.76 MFLOP at 1 TFLOP/s, or 1.28 MB at 100 GB/s: 12.8 us."""
     work = product(10000, 1, 9, groups=32, batch=32, channels=1, kh=3, kw=3, a_elements=320000, b_elements=288)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,11 +29,12 @@ from hwsim.loading.models import (
     parsed_by,
     validate,
 )
+from hwsim.loading.placing import check_placement, placement_model, placement_options
 from hwsim.loading.system import first_line, load_system, spelled_out
 from hwsim.loading.workload import WORKLOAD_SCHEMA, read_workload
 from hwsim.placement.problem import POLICIES
 from hwsim.registry import known_names
-from hwsim.specs.fields import Choice, Count, Key, Names, Text
+from hwsim.specs.fields import Choice, Count, Key, Text
 from hwsim.specs.scenario import ArrivalsSpec, MeasuredSpec, ScenarioSpec, SystemUse, VariantSpec, WorkloadSpec
 from hwsim.specs.system import SystemSpec
 from hwsim.specs.variant import evolve_system
@@ -75,24 +76,14 @@ class VariantHead:
     name: Annotated[str, Text("name")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlacementHead:
-    """What the policy is told: a device for each kind of operator, an order of devices, or one device."""
-
-    providers: Annotated[tuple[str, ...], Names("providers")] = ()
-    device: Annotated[str, Text("device")] = ""
-
-
 @cache
 def scenario_model() -> type[SpecModel]:
     """The model of a scenario file."""
     workload = parsed_by(lambda raw: raw, WORKLOAD_SCHEMA)
     software = parsed_by(_software, {"anyOf": [{"type": "string"}, {"type": "object"}]})
-    rules: Any = (_ANY, Field(default={}, alias="rules"))
-    placement = extend(model_of(PlacementHead), PlacementHead, {"rules_": rules})
     shared: dict[str, Any] = {
         "software_": (software, Field(default=None, alias="software")),
-        "placement_": (placement, Field(default=None, alias="placement")),
+        "placement_": (placement_model(), Field(default=None, alias="placement")),
     }
     overrides = parsed_by(lambda raw: raw, {"type": ["string", "object"]})
     own: dict[str, Any] = {
@@ -264,7 +255,7 @@ def _use(number: int, model: Any, head: ScenarioHead, node: Node, path: Path, fa
     placement, placement_at = (
         (own.placement_, (*at, "placement")) if own.placement_ else (model.placement_, ("placement",))
     )
-    _check_placement(placement, system, placement_at, node, faults)
+    check_placement(placement, system, placement_at, node, faults)
     policy = build(SystemHead, own).policy or head.policy
     _check_policy(policy, (*at, "policy") if own.model_fields_set & {"policy_"} else ("policy",), node, faults)
     return SystemUse(
@@ -273,7 +264,7 @@ def _use(number: int, model: Any, head: ScenarioHead, node: Node, path: Path, fa
         workload=workload,
         software=software,
         policy=policy,
-        placement=types.MappingProxyType(_options(placement)),
+        placement=types.MappingProxyType(placement_options(placement)),
     )
 
 
@@ -310,25 +301,6 @@ def _check_software(software: Any, system: SystemSpec, at: Keys, node: Node, fau
             device = system.devices[role]
             known = known_names(stack, device.software)
             faults.add(*node.locate(keys), f"{device.name} has no software stack {shown(stack)}{known}")
-
-
-def _check_placement(placement: Any, system: SystemSpec, at: Keys, node: Node, faults: Faults) -> None:
-    options = _options(placement)
-    named: Iterable[tuple[Keys, Any]] = [((*at, "device"), options["device"])] if "device" in options else []
-    named = [*named, *(((*at, "providers", i), role) for i, role in enumerate(options.get("providers", ())))]
-    named = [*named, *(((*at, "rules", op), role) for op, role in options.get("rules", {}).items())]
-    for keys, role in named:
-        for one in role if isinstance(role, list) else [role]:
-            if one not in system.devices:
-                known = known_names(str(one), system.devices)
-                faults.add(*node.locate(keys), f"{system.name} has no device {shown(one)}{known}")
-
-
-def _options(placement: Any) -> dict[str, Any]:
-    if placement is None:
-        return {}
-    values = {"rules": placement.rules_, "providers": placement.providers_, "device": placement.device_}
-    return {key: value for key, value in values.items() if value}
 
 
 def _check_policy(policy: str, at: Keys, node: Node, faults: Faults) -> None:

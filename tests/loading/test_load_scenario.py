@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from hwsim.errors import FileFormatError, InputError, UnknownNameError
@@ -111,10 +113,11 @@ def test_a_chip_may_be_changed_where_it_is_used(demo) -> None:
     assert next(iter(use.system.devices.values())).core.rows == 512
 
 
-def test_placement_is_checked_against_the_devices(demo) -> None:
-    demo(PLAIN + "placement: {rules: {softmax: toy}, providers: [toy]}\n")
+@pytest.mark.parametrize("rules", [{"softmax": "toy"}, {"conv*": ["toy"]}, [{"match": {"tag": "a"}, "device": "toy"}]])
+def test_placement_reaches_the_policy_as_written(demo, rules: object) -> None:
+    demo(PLAIN + f"placement: {{rules: {json.dumps(rules)}, providers: [toy], default: toy}}\n")
     (use,) = load_scenario("demo").systems
-    assert dict(use.placement) == {"rules": {"softmax": "toy"}, "providers": ("toy",)}
+    assert dict(use.placement) == {"rules": rules, "providers": ("toy",), "default": "toy"}
 
 
 @pytest.mark.parametrize(
@@ -184,6 +187,18 @@ def test_a_fault_gets_one_message_with_its_place(demo, old: str, new: str, fault
         (HEAD + "workload: {}\nsystems: [toy]\n", "workload: write the name of a workload"),
         (HEAD + "workload: resnet50\nsystems: [toy, toy]\n", "systems.toy.name: two items are named 'toy'; rename one"),
         (PLAIN + "placement: {rules: {softmax: cpu}}\n", "placement.rules.softmax: toy has no device 'cpu'"),
+        (PLAIN + "placement: {rules: {softmax: [toy, cpu]}}\n", "placement.rules.softmax.1: toy has no device 'cpu'"),
+        (
+            PLAIN + "placement: {rules: [{match: {tag: a}, device: cpu}]}\n",
+            "demo.yaml:5:47: placement.rules.0.device: toy has no device 'cpu'; known: toy",
+        ),
+        (PLAIN + "placement: {default: cpu}\n", "placement.default: toy has no device 'cpu'"),
+        (PLAIN + "placement: {providers: [toy, cpu]}\n", "placement.providers.1: toy has no device 'cpu'"),
+        (
+            PLAIN + "placement: {rules: [{match: {op: a}, device: toy}]}\n",
+            "placement.rules: write '{conv*: npu}' or a list",
+        ),
+        (PLAIN + "placement: {rules: 5}\n", "placement.rules: write '{conv*: npu}' or"),
         (PLAIN + "software: {cpu: eager}\n", "software.cpu: no device 'cpu'; known: toy"),
     ],
 )

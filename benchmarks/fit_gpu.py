@@ -114,9 +114,10 @@ PREFILL: Space = {
 DECODE: Space = {
     **TIME, **CACHE, "memory": (0.3, 1.0, True), "block": (1e-8, 1e-5, True), "key": (1e-11, 3e-8, True),
     "rounding": (0.0, 1.0, False), "saturation": (0.05, 1.0, True), "split": (1e-8, 1.5e-5, True),
+    "group": (1e-8, 1e-5, True),
 }  # fmt: skip
 SECONDS = {"launch", "floor", "wave", "k_step", "split", "gemv", "gemv_k", "row", "col", "block", "key", "key_write"}
-SECONDS |= {"quantize", "quantize_col"}
+SECONDS |= {"quantize", "quantize_col", "group"}
 
 
 def _renamed(constants: Mapping[str, float]) -> dict[str, float]:
@@ -423,7 +424,7 @@ def _plain(value: float) -> str:
     >>> _plain(2803.0), _plain(0.01234)
     ('2803', '0.0123')
     """
-    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}" if value >= 1e-4 else f"{value:.7f}"
+    return f"{value:.0f}" if value >= 1000 else f"{value:.3g}" if value >= 1e-4 or value == 0 else f"{value:.7f}"
 
 
 def yaml_lines(found: Fit) -> list[str]:

@@ -71,6 +71,7 @@ class AttentionConstants:
     ``block_s``: a block's fixed time; ``key_s``: a decode block's time a key (of head dimension 128).
     ``query_tile``: queries of a prefill block; ``packed``: 1 where the queries of a group of heads share a block.
     ``key_write_s``: a causal prefill's time to write one key and value of one head into a paged cache.
+    ``group_s``: what a decode kernel for grouped queries takes to start beyond the launch of the plain one.
     ``split_s``: the reduction after a split; ``split_single``: 0 where the stack does not split keys unless
     several query heads share them. ``rounding``, ``saturation``, ``cache_speedup``, ``resident_all``,
     ``resident_none``, ``overlap``: as in :mod:`hwsim.cost.tiling`.
@@ -83,6 +84,7 @@ class AttentionConstants:
     block_s: Number = 0.0
     key_s: Number = 0.0
     key_write_s: Number = 0.0
+    group_s: Number = 0.0
     query_tile: Number = 128.0
     packed: Number = 0.0
     rounding: Number = 1.0
@@ -139,7 +141,9 @@ def decode_time(problem: AttentionProblem, limits: AttentionLimits, constants: A
     resident = resident_share(kv_bytes, limits.cache_bytes, constants.resident_all, constants.resident_none)
     per_byte = mean_s_per_byte(resident, constants.memory * limits.bandwidth_bytes_per_s, constants.cache_speedup)
     partial = 8.0 * problem.batch * problem.heads * problem.seq_q * problem.head_dim
-    may_split = np.greater(problem.heads / np.asarray(problem.kv_heads), 1.0) | np.greater(constants.split_single, 0.0)
+    grouped = np.greater(problem.heads, problem.kv_heads)
+    may_split = grouped | np.greater(constants.split_single, 0.0)
+    start = constants.launch_s + np.where(grouped, constants.group_s, 0.0)
     least = attention_flop(problem) / (constants.compute * limits.flop_per_s)
     best: KernelTime | None = None
     for split in SPLITS:
@@ -149,7 +153,7 @@ def decode_time(problem: AttentionProblem, limits: AttentionLimits, constants: A
         compute = np.maximum(wave_count(blocks, limits.sms, constants.rounding) * each, least)
         memory = (moved + (split * partial if split > 1 else 0.0)) * per_byte
         memory = memory / bandwidth_share(blocks, limits.sms, constants.saturation)
-        fixed = constants.launch_s + np.asarray(constants.split_s if split > 1 else 0.0)
+        fixed = start + np.asarray(constants.split_s if split > 1 else 0.0)
         here = _joined(compute, memory, fixed, constants)
         best = here if best is None else _faster(best, here, may_split)
     assert best is not None

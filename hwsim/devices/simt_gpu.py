@@ -1,7 +1,7 @@
 """SIMT GPU: streaming multiprocessors with tensor cores, a shared L2 and DRAM.
 
-Formulas of :mod:`hwsim.cost`: tiles, waves and split-K for products, query tiles and key splits for attention, streams
-and rows for the rest. What a chip can do comes from ``simt_gpu:`` and ``memory:``, the kernels' part from ``software:``.
+Formulas of :mod:`hwsim.cost`: tiles, waves, split-K for products, query tiles and key splits for attention, streams and
+rows for the rest. What a chip can do comes from ``simt_gpu:`` and ``memory:``, the kernels' part from ``software:``.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class SimtParams(Params):
 _SHARES = ("compute", "memory", "narrow", "strided", "direct")
 _SWITCHES = ("rounding", "store_exposed", "packed", "split_single")
 _TIMES: tuple[str, ...] = ("launch", "dispatch", "wave", "k_step", "split", "gemv", "gemv_k", "floor", "row", "col")
-_TIMES += ("block", "key", "key_write", "quantize", "quantize_col")
+_TIMES += ("block", "key", "key_write", "group", "quantize", "quantize_col")
 _FACTORS = ("cache_speedup", "overlap", "weight_copies", "query_tile")
 _NUMBERS = ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass")
 _CONSTANTS: Mapping[str, Ratio | Quantity] = MappingProxyType(
@@ -88,7 +88,7 @@ _GEMM = {"compute": 0.75, "starve": 45.0, "wave": 0.0, "rounding": 0.5, "saturat
 _GEMM |= {"split": 2e-6, "store_exposed": 0.0, "gemv": float("inf"), "gemv_k": 0.0, "weight_copies": 6.0}
 _GEMM |= {"direct": 0.25, "floor": 0.0, "quantize": 3e-6, "quantize_col": 2e-10}
 _ATTENTION = {"compute": 0.55, "narrow": 0.75, "block": 2e-6, "key": 0.0, "key_write": 0.0, "query_tile": 128.0}
-_ATTENTION |= {"packed": 0.0, "rounding": 0.5, "saturation": 0.3, "split": 2e-6, "split_single": 1.0}
+_ATTENTION |= {"packed": 0.0, "rounding": 0.5, "saturation": 0.3, "split": 2e-6, "split_single": 1.0, "group": 0.0}
 _STREAM = {"compute": 0.5, "floor": 1e-6, "saturation": 0.5, "strided": 0.5}
 _ROWS = {"knee": 1024.0, "extra_pass": 1.0, "row": 0.0, "col": 0.0}
 _DEFAULTS: Mapping[str, Mapping[str, float]] = MappingProxyType(

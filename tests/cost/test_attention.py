@@ -106,3 +106,12 @@ def test_a_longer_prefill_never_takes_less_time(seq, more, causal):
         for s in (seq, seq + more)
     )
     assert np.all(long >= short * (1 - 1e-9))
+
+
+def test_a_kernel_for_grouped_queries_may_start_later():
+    one = {"seq_q": 1.0, "seq_kv": 64.0}
+    plain, grouped = (
+        decode_time(problem(**one, kv_heads=kv_heads), DRAM, AttentionConstants(group_s=1.0)).fixed_s
+        for kv_heads in (10.0, 5.0)
+    )
+    assert (plain, grouped) == (0.0, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from hypothesis import given
@@ -45,13 +46,19 @@ class TestShares:
             assert share >= demand * (1 - 1e-9) or any(share >= most * (1 - 1e-9) for most in largest)
 
 
-def sharing(duration: list[int], traffic: list[float], devices: tuple[DevicePlan, ...], unit: list[int]) -> Plan:
+def sharing(
+    duration: list[int],
+    traffic: list[float],
+    devices: tuple[DevicePlan, ...],
+    unit: list[int],
+    edges: Sequence[tuple[int, int]] = (),
+) -> Plan:
     return Plan(
         names=[f"t{index}" for index in range(len(duration))],
         device=np.array(unit),
         duration_ps=np.array(duration),
         dram_bytes=np.array(traffic),
-        successors=Csr.empty(len(duration)),
+        successors=Csr.from_pairs(len(duration), [a for a, _ in edges], [b for _, b in edges]),
         devices=devices,
         memories=(MemoryPlan(name="dram", bandwidth_bytes_per_s=10 * B_PER_PS, shared=True),),
     )
@@ -103,6 +110,12 @@ class TestSharedMemory:
     def test_a_memory_with_one_reader_costs_one_event_a_task(self) -> None:
         outcome = run(sharing([10] * 20, [100.0] * 20, (self.npu,), [0] * 20))
         assert (outcome.makespan_ps, outcome.events) == (200, 20)
+
+    def test_a_task_that_finds_room_costs_one_event_beside_others(self) -> None:
+        """At 5 ps a task that draws nothing lets another one in; the end at 10 ps, long scheduled, is left alone."""
+        units = (self.npu, self.gpu, DevicePlan(name="dma"))
+        outcome = run(sharing([10, 100, 5], [10.0, 10.0, 0.0], units, [0, 1, 2], edges=[(2, 1)]))
+        assert (outcome.end_ps.tolist(), outcome.events) == ([10, 105, 5], 3)
 
     @given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 800)), min_size=2, max_size=8))
     def test_queues_behind_a_wide_port_are_as_so_many_units(self, rows: list[tuple[int, int]]) -> None:

@@ -116,6 +116,28 @@ class TestSpill:
         assert [(spill.written_bytes, spill.read_bytes) for spill in outcome.spills] == [(0, 60)]
         assert outcome.memory_peak_bytes.tolist() == [60]
 
+    def test_one_large_tensor_leaves_rather_than_several_small_ones(self) -> None:
+        """In 100 B, t1 needs 30 B beside 20 + 50 + 10 of t0, read by t3: only the 50 leave, and come back for t3."""
+        rows: list[Row] = [("s", 20, 0, 0, [3]), ("l", 50, 0, 0, [3]), ("m", 10, 0, 0, [3]), ("x", 30, 0, 1, [2])]
+        outcome = run(chain(rows, capacity=100, spill=True))
+        assert [(spill.written_bytes, spill.read_bytes) for spill in outcome.spills] == [(50, 0), (0, 50)]
+
+    def test_what_a_running_task_uses_stays(self) -> None:
+        """While t1 reads 60 B, t2 on another unit needs 50 of 100: the 30 idle B leave, the 60 stay, 10 are missing."""
+        rows: list[Row] = [("x", 60, 0, 0, [1]), ("idle", 30, 0, 0, [3]), ("y", 50, 0, 2, [3])]
+        plan = Plan(
+            names=["t0", "t1", "t2", "t3"],
+            device=np.array([0, 0, 1, 1]),
+            duration_ps=np.array([10, 90, 10, 10]),
+            successors=Csr.from_rows([[1, 2], [3], [], []]),
+            devices=(DevicePlan(name="npu"), DevicePlan(name="gpu")),
+            memories=(MemoryPlan(name="dram", capacity_bytes=100, allow_spill=True, spill_to=0),),
+            links=(LinkPlan(name="dma", bandwidth_bytes_per_s=B_PER_PS),),
+            buffers=BufferTable.from_rows(rows),
+        )
+        with pytest.raises(OutOfMemoryError, match=r"capacity 100 B, 60 B in use: t2 needs 50 B more for y"):
+            run(plan)
+
     def test_what_fits_does_not_spill(self) -> None:
         outcome = run(chain(SKIP, capacity=150, spill=True))
         assert (outcome.spills, outcome.makespan_ps) == ((), 40)

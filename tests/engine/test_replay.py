@@ -225,6 +225,12 @@ class TestCollectives:
         assert spans(outcome) == [(0, 10), (0, 4), (0, 6), (4, 7)]
 
 
+class TestBusyTime:
+    def test_overlapping_queues_are_busy_once_but_fill_two_slots(self) -> None:
+        outcome = run(plan_of([5, 3], queues=2))
+        assert (outcome.device_busy_ps.tolist(), outcome.device_slot_ps.tolist()) == ([5], [8])
+
+
 class TestLimits:
     def test_an_empty_plan_takes_no_time(self) -> None:
         outcome = run(plan_of([]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hwsim.trace import Columns, Record, Trace, critical_path, trace_of
@@ -69,6 +71,15 @@ def test_memory_and_power_become_counters() -> None:
         ("gpu dynamic power", "watts", 113, 2.0),
         ("gpu dynamic power", "watts", 118, 0.0),
     ]
+
+
+def test_power_returns_to_exactly_zero() -> None:
+    """Three tasks overlap on one device: 0.1 + 0.2 + 0.3 - 0.1 - 0.2 - 0.3 leaves 2.8e-17 in floats."""
+    base = record(repeats=1)
+    columns = replace(base.columns, compute_j=np.array([1e-12, 2.2e-12, 3.6e-12]), memory_j=np.zeros(3))
+    times = {"start_ps": np.array([0, 0, 0]), "end_ps": np.array([10, 11, 12]), "device": np.zeros(3, dtype=np.int64)}
+    busy = trace_of([replace(base, columns=columns, **times)], devices=["npu"], links=["l"], memories=["dram"])
+    assert [s.value for s in busy.samples() if s.counter == "npu dynamic power"][-1] == 0.0
 
 
 def test_the_edges_lead_through_the_transfer() -> None:

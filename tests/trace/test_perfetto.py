@@ -14,12 +14,12 @@ from hwsim.trace import Block, Counter, Segment, Trace, Track, perfetto_events, 
 
 
 def trace(repeat: int = 1, value: float = 8.0) -> Trace:
-    """Return a [0, 1.4999] ns and b [1.4999, 4] ns on npu, with c [1, 2] ns beside them."""
+    """Return a [0, 1.6] ns and b [1.6, 4] ns on npu, with c [1, 2] ns beside them."""
     part = Segment(
         phase="step",
         names=["a", 'quote " and \\', "c"],
-        start_ps=np.array([0, 1_499, 1_000]),
-        end_ps=np.array([1_499, 4_000, 2_000]),
+        start_ps=np.array([0, 1_600, 1_000]),
+        end_ps=np.array([1_600, 4_000, 2_000]),
         activity=np.array([0, 1, 2]),
         track=np.array([0, 0, 0]),
         makespan_ps=4_000,
@@ -39,8 +39,8 @@ def slices(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def test_times_are_microseconds_with_nanosecond_resolution() -> None:
     first, second, third = slices(list(perfetto_events(trace())))
-    assert (first["ts"], first["dur"]) == (0.0, 0.001)
-    assert (second["ts"], second["dur"]) == (0.001, 0.003)
+    assert (first["ts"], first["dur"]) == (0.0, 0.002)
+    assert (second["ts"], second["dur"]) == (0.002, 0.002)
     assert (third["ts"], third["dur"]) == (0.001, 0.001)
 
 
@@ -48,7 +48,7 @@ def test_exact_times_are_kept_beside() -> None:
     assert slices(list(perfetto_events(trace())))[1]["args"] == {
         "phase": "step",
         "repeat": 0,
-        "start_ps": 1499,
+        "start_ps": 1600,
         "end_ps": 4000,
     }
 

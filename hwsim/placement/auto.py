@@ -8,9 +8,17 @@ from typing import ClassVar
 
 import numpy as np
 
+from hwsim.placement.cpop import Cpop
+from hwsim.placement.greedy import Greedy
+from hwsim.placement.heft import Heft
+from hwsim.placement.heuristic import Heuristic
+from hwsim.placement.lookahead import Lookahead
 from hwsim.placement.options import check_options
+from hwsim.placement.peft import Peft
 from hwsim.placement.problem import POLICIES, Placement, Policy, Problem
+from hwsim.placement.providers import Providers
 from hwsim.placement.single import on_one
+from hwsim.placement.views import fold
 
 __all__ = ["Auto"]
 
@@ -56,16 +64,18 @@ def _plans(problem: Problem) -> Iterator[Placement]:
     total = problem.time_s.sum(axis=1)
     if np.isfinite(total).any():
         yield on_one(problem, int(total.argmin()), "single")
-    for name in _heuristics(problem):
-        yield POLICIES[name].place(problem)
+    folded = fold(problem)
+    for heuristic in _heuristics(problem):
+        yield heuristic.plan(problem, folded)
 
 
-def _heuristics(problem: Problem) -> Iterator[str]:
-    yield from ("providers", "greedy")
+def _heuristics(problem: Problem) -> list[Heuristic]:
+    chosen: list[Heuristic] = [Providers(), Greedy()]
     if len(problem) <= _LARGE_TASKS:
-        yield from ("heft", "cpop", "peft")
+        chosen += [Heft(), Cpop(), Peft()]
         if len(problem.edges) * len(problem.devices) ** 2 <= _LOOKAHEAD_TRIALS:
-            yield "lookahead"
+            chosen.append(Lookahead())
+    return chosen
 
 
 POLICIES.add(Auto.name, Auto())

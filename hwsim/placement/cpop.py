@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from hwsim.placement.options import check_options
-from hwsim.placement.problem import POLICIES, Placement, Policy, Problem
+from hwsim.placement.heuristic import Heuristic
+from hwsim.placement.problem import POLICIES, Placement, Problem
 from hwsim.placement.ranks import downward_rank, upward_rank
 from hwsim.placement.schedule import Schedule
 from hwsim.placement.views import Folded
@@ -28,7 +28,7 @@ def critical_tasks(folded: Folded, priority: Sequence[float]) -> list[int]:
     return [task for task in folded.order if priority[task] >= longest * (1.0 - _ROUNDING)]
 
 
-class Cpop(Policy):
+class Cpop(Heuristic):
     """Ready tasks by upward plus downward rank; those of the critical path on one device, others where they end first.
 
     A critical task that this device cannot run goes where it ends first.
@@ -38,17 +38,9 @@ class Cpop(Policy):
     title: ClassVar[str] = "the critical path on the device that runs it fastest, the rest where it ends earliest"
     source: ClassVar[str] = "Topcuoglu, Hariri, Wu, IEEE TPDS 13(3), 2002"
 
-    def place(self, problem: Problem) -> Placement:
-        """The placement.
-
-        Raises:
-            PlacementError: some task has no device.
-            InputError: options, of which it reads none.
-        """
-        check_options(problem, self)
-        problem.check()
-        schedule = Schedule(problem)
-        folded = schedule.folded
+    def plan(self, problem: Problem, folded: Folded) -> Placement:
+        """The placement."""
+        schedule = Schedule(problem, folded)
         up, down = upward_rank(problem, folded), downward_rank(problem, folded)
         priority = [u + d for u, d in zip(up, down, strict=True)]
         path = critical_tasks(folded, priority)

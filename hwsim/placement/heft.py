@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from hwsim.placement.options import check_options
-from hwsim.placement.problem import POLICIES, Placement, Policy, Problem
+from hwsim.placement.heuristic import Heuristic
+from hwsim.placement.problem import POLICIES, Placement, Problem
 from hwsim.placement.ranks import upward_rank
 from hwsim.placement.schedule import Schedule
 from hwsim.placement.views import Folded
@@ -19,24 +19,17 @@ def by_upward_rank(problem: Problem, folded: Folded) -> list[int]:
     return sorted(folded.order, key=lambda task: (-rank[task], folded.rank[task]))
 
 
-class Heft(Policy):
+class Heft(Heuristic):
     """Tasks by upward rank, each on the device where it ends earliest, gaps between other tasks included."""
 
     name: ClassVar[str] = "heft"
     title: ClassVar[str] = "the longest way to the end first, where it ends earliest"
     source: ClassVar[str] = "Topcuoglu, Hariri, Wu, IEEE TPDS 13(3), 2002"
 
-    def place(self, problem: Problem) -> Placement:
-        """The placement.
-
-        Raises:
-            PlacementError: some task has no device.
-            InputError: options, of which it reads none.
-        """
-        check_options(problem, self)
-        problem.check()
-        schedule = Schedule(problem)
-        for task in by_upward_rank(problem, schedule.folded):
+    def plan(self, problem: Problem, folded: Folded) -> Placement:
+        """The placement."""
+        schedule = Schedule(problem, folded)
+        for task in by_upward_rank(problem, folded):
             schedule.place(task, schedule.best(task))
         return schedule.placement(self.name)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import ClassVar
 
 from hwsim.placement.heft import by_upward_rank
-from hwsim.placement.options import check_options
-from hwsim.placement.problem import POLICIES, Placement, Policy, Problem
+from hwsim.placement.heuristic import Heuristic
+from hwsim.placement.problem import POLICIES, Placement, Problem
 from hwsim.placement.schedule import Offer, Schedule
+from hwsim.placement.views import Folded
 
 __all__ = ["Lookahead"]
 
 
-class Lookahead(Policy):
+class Lookahead(Heuristic):
     """Tasks by upward rank; each tried on every device, its readers behind it, kept where the last reader ends first.
 
     Readers are tried in the order of their ranks; producers of theirs that are not placed yet are left out of account.
@@ -23,20 +24,13 @@ class Lookahead(Policy):
     title: ClassVar[str] = "as heft, but where the tasks that read the result end earliest"
     source: ClassVar[str] = "Bittencourt, Sakellariou, Madeira, PDP 2010"
 
-    def place(self, problem: Problem) -> Placement:
-        """The placement.
-
-        Raises:
-            PlacementError: some task has no device.
-            InputError: options, of which it reads none.
-        """
-        check_options(problem, self)
-        problem.check()
-        schedule = Schedule(problem)
-        order = by_upward_rank(problem, schedule.folded)
+    def plan(self, problem: Problem, folded: Folded) -> Placement:
+        """The placement."""
+        schedule = Schedule(problem, folded)
+        order = by_upward_rank(problem, folded)
         turn = {task: i for i, task in enumerate(order)}
         for task in order:
-            readers = sorted((reader for reader, _ in schedule.folded.outgoing[task]), key=turn.__getitem__)
+            readers = sorted((reader for reader, _ in folded.outgoing[task]), key=turn.__getitem__)
             offers = schedule.offers(task)
             chosen = min(offers, key=lambda offer: (_last_end(schedule, task, offer, readers), offer.end_s))
             schedule.place(task, chosen)

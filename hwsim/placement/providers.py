@@ -7,14 +7,16 @@ from typing import ClassVar
 import numpy as np
 
 from hwsim.errors import PlacementError
-from hwsim.placement.options import check_options, role_list
-from hwsim.placement.problem import POLICIES, Placement, Policy, Problem
+from hwsim.placement.heuristic import Heuristic
+from hwsim.placement.options import role_list
+from hwsim.placement.problem import POLICIES, Placement, Problem
 from hwsim.placement.schedule import in_order
+from hwsim.placement.views import Folded
 
 __all__ = ["Providers"]
 
 
-class Providers(Policy):
+class Providers(Heuristic):
     """As execution providers of ONNX Runtime: by support alone, whatever it costs.
 
     ``options["providers"]`` lists roles, the preferred first; without it, the order of the system with processors
@@ -26,20 +28,12 @@ class Providers(Policy):
     source: ClassVar[str] = "ONNX Runtime documentation, Execution Providers"
     options: ClassVar[tuple[str, ...]] = ("providers",)
 
-    def place(self, problem: Problem) -> Placement:
-        """The placement.
-
-        Raises:
-            PlacementError: some task has no device, or none in the list.
-            InputError: a list that cannot be read, or unknown options.
-            UnknownNameError: the list names a role that the system lacks.
-        """
-        check_options(problem, self)
+    def plan(self, problem: Problem, folded: Folded) -> Placement:
+        """The placement."""
         order = _order(problem)
-        problem.check()
         able = np.isfinite(problem.time_s[order])
         _refuse(problem, order, np.flatnonzero(~able.any(axis=0)).tolist())
-        return in_order(problem, np.array(order)[able.argmax(axis=0)].tolist(), self.name)
+        return in_order(problem, folded, np.array(order)[able.argmax(axis=0)].tolist(), self.name)
 
 
 def _order(problem: Problem) -> list[int]:

@@ -31,12 +31,17 @@ def mean_transfer(problem: Problem) -> tuple[float, float]:
 def upward_rank(problem: Problem, folded: Folded) -> list[float]:
     """Length of the longest path from each task to the end, itself included, at mean costs.
 
-    rank_u(i) = w_i + max over successors j of (c_ij + rank_u(j)): Topcuoglu, Hariri, Wu, TPDS 13(3), 2002, equation 7.
+    rank_u(i) = w_i + max over successors j of (c_ij + rank_u(j)): Topcuoglu, Hariri, Wu, TPDS 13(3), 2002, section 4.1.
     """
     rank = mean_time(problem)
     latency, pace = mean_transfer(problem)
+    onward = [0.0] * len(rank)
     for task in reversed(folded.order):
-        rank[task] += max((latency + size * pace + rank[reader] for reader, size in folded.outgoing[task]), default=0.0)
+        rank[task] += onward[task]
+        for source, size in folded.incoming[task]:
+            onward[source] = max(onward[source], latency + size * pace + rank[task])
+        for source in folded.after[task]:
+            onward[source] = max(onward[source], rank[task])
     return rank
 
 
@@ -44,16 +49,15 @@ def downward_rank(problem: Problem, folded: Folded) -> list[float]:
     """Length of the longest path from the beginning to each task, itself excluded, at mean costs.
 
     rank_d(i) = max over predecessors j of (rank_d(j) + w_j + c_ji): Topcuoglu, Hariri, Wu, TPDS 13(3), 2002,
-    equation 9.
+    section 4.1.
     """
     time = mean_time(problem)
     latency, pace = mean_transfer(problem)
     rank = [0.0] * len(time)
     for task in folded.order:
-        rank[task] = max(
-            (rank[source] + time[source] + (latency + size * pace) for source, size in folded.incoming[task]),
-            default=0.0,
-        )
+        moved = (rank[source] + time[source] + (latency + size * pace) for source, size in folded.incoming[task])
+        waited = (rank[source] + time[source] for source in folded.after[task])
+        rank[task] = max((*moved, *waited), default=0.0)
     return rank
 
 
@@ -61,17 +65,17 @@ def optimistic_costs(problem: Problem, folded: Folded) -> NDArray[np.float64]:
     """Longest of the shortest ways to the end after each task, were all devices free, (tasks, devices).
 
     OCT(i, p) = max over successors j of min over devices q of (OCT(j, q) + w(j, q) + c_ij if p differs from q):
-    Arabnejad and Barbosa, TPDS 25(3), 2014, equation 4.
+    Arabnejad and Barbosa, TPDS 25(3), 2014, optimistic cost table.
     """
     time = np.ascontiguousarray(problem.time_s.T)
     latency, pace = mean_transfer(problem)
     table = np.zeros_like(time)
-    onward = np.zeros_like(time)
-    shortest = [0.0] * len(time)
     for task in reversed(folded.order):
-        row = table[task]
-        for reader, size in folded.outgoing[task]:
-            np.maximum(row, np.minimum(onward[reader], shortest[reader] + (latency + size * pace)), out=row)
-        onward[task] = row + time[task]
-        shortest[task] = float(onward[task].min())
+        onward = table[task] + time[task]
+        shortest = float(onward.min())
+        for source, size in folded.incoming[task]:
+            row = table[source]
+            np.maximum(row, np.minimum(onward, shortest + (latency + size * pace)), out=row)
+        for source in folded.after[task]:
+            np.maximum(table[source], shortest, out=table[source])
     return table

@@ -10,9 +10,11 @@ from typing import ClassVar
 import numpy as np
 
 from hwsim.errors import InputError
-from hwsim.placement.options import check_options, role_index, role_list
-from hwsim.placement.problem import POLICIES, Placement, Policy, Problem
+from hwsim.placement.heuristic import Heuristic
+from hwsim.placement.options import role_index, role_list
+from hwsim.placement.problem import POLICIES, Placement, Problem
 from hwsim.placement.schedule import in_order
+from hwsim.placement.views import Folded
 from hwsim.registry import known_names
 from hwsim.units import shown
 
@@ -35,7 +37,7 @@ class _Rule:
         return all(any(fnmatchcase(text, glob) for text in texts[key]) for key, glob in self.patterns.items())
 
 
-class Rules(Policy):
+class Rules(Heuristic):
     """``options["rules"]``: a list of ``{match: {operator|name|tag: glob}, device: role}``; the first match decides.
 
     Several keys in one ``match`` must all hold; a list of roles means the first that can run the task. The short form
@@ -47,19 +49,11 @@ class Rules(Policy):
     title: ClassVar[str] = "by operator, name or tag, as the scenario says; the rest where it runs fastest"
     options: ClassVar[tuple[str, ...]] = ("rules", "default")
 
-    def place(self, problem: Problem) -> Placement:
-        """The placement.
-
-        Raises:
-            PlacementError: some task has no device.
-            InputError: rules that cannot be read, or unknown options.
-            UnknownNameError: a rule names a role that the system lacks.
-        """
-        check_options(problem, self)
+    def plan(self, problem: Problem, folded: Folded) -> Placement:
+        """The placement."""
         rules = _read(problem)
         default = problem.options.get("default")
         fallback = [] if default is None else [role_index(problem, default, "default")]
-        problem.check()
         able = np.isfinite(problem.time_s).T.tolist()
         fastest = problem.time_s.argmin(axis=0).tolist()
         tags: Sequence[tuple[str, ...]] = problem.tags or [()] * len(problem)
@@ -67,7 +61,7 @@ class Rules(Policy):
         for task, key in enumerate(zip(problem.operators, problem.names, tags, strict=True)):
             wanted = next((rule.devices for rule in rules if rule.matches(*key)), ())
             device.append(next((d for d in [*wanted, *fallback] if able[task][d]), fastest[task]))
-        return in_order(problem, device, self.name)
+        return in_order(problem, folded, device, self.name)
 
 
 def _read(problem: Problem) -> list[_Rule]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.placement.problem import Placement, Problem
-from hwsim.placement.views import Folded, fold
+from hwsim.placement.views import Folded
 
 __all__ = ["Offer", "Schedule", "in_order"]
 
@@ -46,8 +46,8 @@ class Schedule:
     section 4.2); without, behind all others on its device, which is linear in the number of tasks.
     """
 
-    def __init__(self, problem: Problem, *, insertion: bool = True, folded: Folded | None = None) -> None:
-        self.folded = folded or fold(problem)
+    def __init__(self, problem: Problem, folded: Folded, *, insertion: bool = True) -> None:
+        self.folded = folded
         self.finish_s = [0.0] * len(problem)
         self.start_s = [0.0] * len(problem)
         self.device = [_NOWHERE] * len(problem)
@@ -190,16 +190,16 @@ def _interchangeable(links: Sequence[NDArray[np.float64]], a: int, b: int) -> bo
     return all(np.array_equal(link, link[np.ix_(swap, swap)]) for link in links)
 
 
-def in_order(problem: Problem, device: Sequence[int], policy: str, folded: Folded | None = None) -> Placement:
+def in_order(problem: Problem, folded: Folded, device: Sequence[int], policy: str) -> Placement:
     """Devices already chosen: each task as soon as its data is there and its device has done the tasks before it.
 
     Args:
         problem: what is placed.
+        folded: the same without views.
         device: of each task; those of views are not looked at.
         policy: name of who chose.
-        folded: the problem without views, if it is known.
     """
-    schedule = Schedule(problem, insertion=False, folded=folded)
-    for task in schedule.folded.order:
+    schedule = Schedule(problem, folded, insertion=False)
+    for task in folded.order:
         schedule.place(task, schedule.offer(task, device[task]))
     return schedule.placement(policy)

@@ -75,19 +75,22 @@ def fold(problem: Problem) -> Folded:
     for place, task in enumerate(order):
         rank[task] = place
         data: dict[int, float] = {}
-        extra: dict[int, None] = {}
+        extra: list[int] = []
         for edge in problem.incoming[task]:
             source = sources[edge]
-            data[root[source]] = max(data.get(root[source], 0.0), size_bytes[edge])
-            extra.update(dict.fromkeys(waits.get(source, ())))
+            origin = root[source]
+            data[origin] = max(data.get(origin, 0.0), size_bytes[edge])
+            if source in waits:
+                extra += waits[source]
         if view[task]:
-            waits[task] = list(dict.fromkeys([*(r for r in data if not view[r]), *extra]))
+            waits[task] = list(dict.fromkeys([*(origin for origin in data if not view[origin]), *extra]))
             root[task] = next(iter(data), task)
             continue
         incoming[task] = list(data.items())
-        after[task] = [source for source in extra if source not in data]
-        for source, size in incoming[task]:
-            outgoing[source].append((task, size))
+        if extra:
+            after[task] = [source for source in dict.fromkeys(extra) if source not in data]
+        for origin, size in incoming[task]:
+            outgoing[origin].append((task, size))
     timed = [task for task in order if not view[task]]
     return Folded(order=timed, rank=rank, root=root, incoming=incoming, outgoing=outgoing, after=after, waits=waits)
 

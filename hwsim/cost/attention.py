@@ -25,6 +25,7 @@ __all__ = [
     "AttentionProblem",
     "attention_bytes",
     "attention_flop",
+    "attention_time",
     "decode_time",
     "prefill_time",
 ]
@@ -118,6 +119,15 @@ def attention_flop(problem: AttentionProblem) -> Floats:
     return np.asarray(4.0 * problem.batch * problem.heads * problem.seq_q * keys * problem.head_dim, dtype=np.float64)
 
 
+def attention_time(problem: AttentionProblem, limits: AttentionLimits, constants: AttentionConstants) -> KernelTime:
+    """Time of attention: a single query takes the decode kernel, more take tiles of queries."""
+    single = np.equal(problem.seq_q, 1.0)
+    if np.all(single):
+        return decode_time(problem, limits, constants)
+    prefill = prefill_time(problem, limits, constants)
+    return _picked(decode_time(problem, limits, constants), prefill, single) if np.any(single) else prefill
+
+
 def prefill_time(problem: AttentionProblem, limits: AttentionLimits, constants: AttentionConstants) -> KernelTime:
     """Time of attention over many queries: tiles of queries in waves, each walking over the keys it may see."""
     packed = np.asarray(constants.packed) * (problem.heads / np.asarray(problem.kv_heads) - 1.0) + 1.0
@@ -168,10 +178,14 @@ def _joined(compute: Floats, memory: Floats, fixed_s: Number, constants: Attenti
 
 
 def _faster(best: KernelTime, other: KernelTime, allowed: NDArray[np.bool_]) -> KernelTime:
-    better = allowed & (other.time_s < best.time_s)
+    return _picked(other, best, allowed & (other.time_s < best.time_s))
+
+
+def _picked(first: KernelTime, second: KernelTime, where: NDArray[np.bool_]) -> KernelTime:
+    """The first where the mask holds, else the second."""
     return KernelTime(
-        fixed_s=np.where(better, other.fixed_s, best.fixed_s),
-        compute_s=np.where(better, other.compute_s, best.compute_s),
-        memory_s=np.where(better, other.memory_s, best.memory_s),
-        kernel_s=np.where(better, other.kernel_s, best.kernel_s),
+        fixed_s=np.where(where, first.fixed_s, second.fixed_s),
+        compute_s=np.where(where, first.compute_s, second.compute_s),
+        memory_s=np.where(where, first.memory_s, second.memory_s),
+        kernel_s=np.where(where, first.kernel_s, second.kernel_s),
     )

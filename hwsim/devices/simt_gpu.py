@@ -178,21 +178,14 @@ class SimtGpu(DeviceKind[SimtParams]):
         """A single query takes the decode kernel, which splits the keys; more take tiles of queries."""
         problem, limits = _attention_problem(table), _attention_limits(table, params)
         constants = _constants(attention.AttentionConstants, table, params)
-        prefill = attention.prefill_time(problem, limits, constants)
-        decode = attention.decode_time(problem, limits, constants)
-        single = table.seq_q == 1
-
-        def chosen(name: str) -> Array:
-            picked: Array = np.where(single, getattr(decode, name), getattr(prefill, name))
-            return picked
-
+        kernel = attention.attention_time(problem, limits, constants)
         return settle(
             table,
             params,
-            busy_s=chosen("kernel_s"),
-            compute_s=chosen("compute_s"),
-            memory_s=chosen("memory_s"),
-            launch_s=chosen("fixed_s"),
+            busy_s=kernel.kernel_s,
+            compute_s=kernel.compute_s,
+            memory_s=kernel.memory_s,
+            launch_s=kernel.fixed_s,
             dram_bytes=attention.attention_bytes(problem),
             executed_flop=attention.attention_flop(problem) * (table.flop / np.maximum(2.0 * table.macs, 1.0)),
         )

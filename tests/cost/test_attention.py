@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from hwsim.cost.attention import (
     AttentionProblem,
     attention_bytes,
     attention_flop,
+    attention_time,
     decode_time,
     prefill_time,
 )
@@ -19,7 +22,7 @@ CHIP = AttentionLimits(sms=10.0, flop_per_s=1e12, bandwidth_bytes_per_s=np.inf, 
 DRAM = AttentionLimits(sms=10.0, flop_per_s=np.inf, bandwidth_bytes_per_s=1e9, cache_bytes=0.0)
 
 
-def problem(**changes: float) -> AttentionProblem:
+def problem(**changes: Any) -> AttentionProblem:
     sizes = {"batch": 1.0, "heads": 10.0, "kv_heads": 10.0, "seq_q": 128.0, "seq_kv": 128.0, "head_dim": 128.0}
     return AttentionProblem(**{**sizes, "causal": 0.0, **changes})
 
@@ -115,3 +118,13 @@ def test_a_kernel_for_grouped_queries_may_start_later():
         for kv_heads in (10.0, 5.0)
     )
     assert (plain, grouped) == (0.0, 1.0)
+
+
+def test_a_single_query_takes_the_decode_kernel_and_more_take_the_prefill_kernel():
+    constants = AttentionConstants(block_s=1e-6, key_s=1e-9)
+    both = problem(seq_q=np.array([[1.0, 128.0]]), seq_kv=4096.0)
+    alone = [decode_time(problem(seq_q=1.0, seq_kv=4096.0), CHIP, constants).time_s]
+    alone.append(prefill_time(problem(seq_kv=4096.0), CHIP, constants).time_s)
+    assert attention_time(both, CHIP, constants).time_s[0].tolist() == alone
+    assert attention_time(problem(seq_q=1.0, seq_kv=4096.0), CHIP, constants).time_s == alone[0]
+    assert attention_time(problem(seq_kv=4096.0), CHIP, constants).time_s == alone[1]

@@ -328,8 +328,8 @@ def _residents(
         total = int(size[weights & (memory == index)].sum())
         if total:
             totals.append(("weights", total, index, -1, ()))
-    for t in np.flatnonzero(stays & ~weights).tolist():
-        totals.append((topo.names[t], int(size[t]), int(memory[t]), -1, ()))
+    others = np.flatnonzero(stays & ~weights).tolist()
+    totals.extend((topo.names[t], int(size[t]), int(memory[t]), -1, ()) for t in others)
     return totals
 
 

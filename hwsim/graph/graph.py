@@ -89,8 +89,9 @@ class Graph:
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes of all weights; raises ShapeError while formats are 'auto'."""
-        return sum(t.type.size_bytes for t in self.tensors.values() if t.role == "weight")
+        """Bytes of all weights; those whose format is still 'auto' count as 16-bit ones."""
+        resolved = self.with_scheme("fp16") if self.is_auto else self
+        return sum(t.type.size_bytes for t in resolved.tensors.values() if t.role == "weight")
 
     @property
     def macs(self) -> int:
@@ -371,4 +372,3 @@ class GraphBuilder:
             dict(info or {}),
         )
         return graph if dtype == AUTO else graph.with_scheme(dtype)
-

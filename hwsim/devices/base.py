@@ -7,7 +7,7 @@ A kind is a set of pure functions over tables: problem columns have shape (1, ro
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Generic
 
@@ -48,6 +48,7 @@ __all__ = [
     "Params",
     "by_format",
     "common_params",
+    "gathered",
     "part_of",
     "price",
     "price_tables",
@@ -228,18 +229,16 @@ KINDS: Registry[DeviceKind[Any]] = Registry("kind of device")
 """Every kind of device by name."""
 
 
-def supported(kind: DeviceKind[P], spec: DeviceSpec, works: Sequence[Work], params: P) -> NDArray[np.bool_]:
-    """Which works a device can run, its YAML's ``unsupported`` list included; shape (works,)."""
-    mask = np.zeros(len(works), dtype=np.bool_)
-    for form, table in tables_of(works).items():
-        if form is not Form.COLLECTIVE:
-            mask[table.index] = kind.supports(table, params)
-    refused = set(spec.unsupported)
-    if refused or spec.supports:
-        allowed = set(spec.supports)
-        for i, work in enumerate(works):
-            names = {work.kernel, str(work.form)}
-            mask[i] &= not (names & refused) and (not allowed or bool(names & allowed))
+def supported(kind: DeviceKind[P], spec: DeviceSpec, tables: Mapping[Form, Table], params: P) -> NDArray[np.bool_]:
+    """Which rows a device can run, its YAML's ``unsupported`` list included; no collective. Shape (rows,)."""
+    mask = np.zeros(sum(len(table) for table in tables.values()), dtype=np.bool_)
+    refused, allowed = set(spec.unsupported), set(spec.supports)
+    for form, table in tables.items():
+        if form is Form.COLLECTIVE:
+            continue
+        named = [{kernel, str(form)} for kernel, _ in table.keys]
+        welcome = np.array([not (names & refused) and (not allowed or bool(names & allowed)) for names in named])
+        mask[table.index] = kind.supports(table, params) & welcome[table.key]
     return mask
 
 
@@ -254,18 +253,30 @@ def price(kind: DeviceKind[P], works: Sequence[Work], params: P, name: str = "th
 
 def price_tables(kind: DeviceKind[P], tables: Mapping[Form, Table], params: P, name: str = "the device") -> Costs:
     """Costs of the rows of some tables, columns in the order of their ``index``; see :func:`price`."""
-    shape = (params.peak.shape[0], sum(len(table) for table in tables.values()))
-    columns: dict[str, Any] = {
-        f.name: np.empty(shape, dtype=np.int8 if f.name == "bound" else np.float64) for f in fields(Costs)
-    }
     for table in tables.values():
         if table.form is not Form.COLLECTIVE:
             mask = kind.supports(table, params)
             if not mask.all():
                 raise UnsupportedError(_refusal(table, mask, params, name))
-        costs = kind.price_form(table, params)
-        for key, column in columns.items():
-            column[:, table.index] = getattr(costs, key)
+    rows = sum(len(table) for table in tables.values())
+    return gathered(rows, ((table, kind.price_form(table, params)) for table in tables.values()))
+
+
+def gathered(rows: int, parts: Iterable[tuple[Table, Costs]]) -> Costs:
+    """The costs of some tables as columns of all rows; rows in no table take infinite time and nothing else."""
+    columns: dict[str, Any] = {}
+    for table, costs in parts:
+        for item in fields(Costs):
+            part = getattr(costs, item.name)
+            if item.name not in columns:
+                fill = np.inf if item.name == "time_s" else 0
+                columns[item.name] = np.full((len(part), rows), fill, dtype=part.dtype)
+            columns[item.name][:, table.index] = part
+    if not columns:
+        columns = {
+            f.name: np.zeros((1, rows), dtype=np.int8 if f.name == "bound" else np.float64) for f in fields(Costs)
+        }
+        columns["time_s"] += np.inf
     return Costs(**columns)
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.cost.power import capped_blend, voltage
-from hwsim.devices.base import KINDS, Array, Costs, DeviceKind, OperatingPoint, Params, price, stack_params, supported
+from hwsim.cost.power import average_power_w, capped_blend, voltage
+from hwsim.devices.base import KINDS, Array, Costs, DeviceKind, OperatingPoint, Params, gathered, supported
 from hwsim.devices.interconnect import price_collectives
 from hwsim.graph.graph import Phase
-from hwsim.graph.lowering import Lowered, tables_of
-from hwsim.graph.work import Form, Work
+from hwsim.graph.lowering import Lowered, Table, tables_of
+from hwsim.graph.work import Form
 from hwsim.specs.device import DeviceSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import InterconnectSpec
@@ -54,7 +54,11 @@ class NodeCosts:
 
 @dataclass(frozen=True, eq=False)
 class GraphCosts:
-    """The rows of a lowered graph priced on one device at its operating points, fastest first."""
+    """The rows of a lowered graph priced on one device.
+
+    ``rows`` are their costs at the nominal clock, (1, rows); other operating points, ``clocks`` relative to nominal,
+    and later repeats of rows that grow are priced when somebody asks for them.
+    """
 
     lowered: Lowered
     spec: DeviceSpec
@@ -64,6 +68,7 @@ class GraphCosts:
     mask: NDArray[np.bool_]
     interconnect: InterconnectSpec | None
     participants: int
+    _later: dict[tuple[int, int], Costs] = field(default_factory=dict, repr=False)
 
     @cached_property
     def node_supported(self) -> NDArray[np.bool_]:
@@ -83,25 +88,40 @@ class GraphCosts:
 
     def row_costs(self, phase: Phase, repeat: int, point: int = 0) -> Costs:
         """Costs of all rows at one repeat and operating point, shape (1, rows)."""
-        base = self.rows.chip(point)
+        base = self._at(point)
         grown = self.growing(phase)
         if not grown or repeat == 0:
             return base
-        later = self._grown(phase)
+        later = self._grown(phase, point)
         columns: dict[str, Any] = {}
         for item in fields(Costs):
             column = getattr(base, item.name).copy()
-            column[0, list(grown)] = getattr(later, item.name)[point].reshape(len(grown), phase.repeat)[:, repeat]
+            column[0, list(grown)] = getattr(later, item.name).reshape(len(grown), phase.repeat)[:, repeat]
             columns[item.name] = column
         return Costs(**columns)
 
-    def _grown(self, phase: Phase) -> Costs:
-        """Growing rows x repeats, priced in one call per phase."""
-        cache: dict[str, Costs] = self.__dict__.setdefault("_grown_costs", {})
-        if phase.name not in cache:
+    def _at(self, point: int) -> Costs:
+        """All rows at an operating point, (1, rows)."""
+        if point == 0:
+            return self.rows
+        key = (-1, point)
+        if key not in self._later:
+            self._later[key] = self._priced(self.lowered.tables, point)
+        return self._later[key]
+
+    def _grown(self, phase: Phase, point: int) -> Costs:
+        """Growing rows x repeats at an operating point, priced in one call per phase; shape (1, rows x repeats)."""
+        key = (phase.first, point)
+        if key not in self._later:
             works = [self.lowered.at(row, i) for row in self.growing(phase) for i in range(phase.repeat)]
-            cache[phase.name] = _price_rows(self, works)
-        return cache[phase.name]
+            self._later[key] = self._priced(tables_of(works), point)
+        return self._later[key]
+
+    def _priced(self, tables: Mapping[Form, Table], point: int) -> Costs:
+        kind: DeviceKind[Any] = KINDS[self.spec.kind]
+        params = _params(kind, self.spec, self.stack, self.clocks[point])
+        mask = supported(kind, self.spec, tables, params)
+        return _price_supported(kind, tables, params, mask, self.interconnect, self.participants)
 
     def nodes(self, phase: Phase, repeat: int = 0, blend: tuple[int, int, float] = (0, 0, 0.0)) -> NodeCosts:
         """Costs of the phase's nodes; ``blend`` mixes two operating points (fast, slow, share of the slow)."""
@@ -137,83 +157,77 @@ class GraphCosts:
         columns["utilization"] = np.divide(weighted, total, out=np.zeros(count), where=total > 0)
         return NodeCosts(bound=bound, **columns)
 
-    def phase_energy_and_time(self, phase: Phase, nodes: NDArray[np.bool_] | None = None) -> tuple[Array, Array]:
-        """Dynamic energy and serial time of all repeats at every operating point, for the chosen nodes.
+    def phase_energy_and_time(
+        self, phase: Phase, nodes: NDArray[np.bool_] | None = None, point: int = 0
+    ) -> tuple[float, float]:
+        """Dynamic energy and serial time of all repeats at an operating point, for the chosen nodes.
 
-        The time is the device's or, where the host issues more slowly than the device works, the host's.
+        The time is the device's or, where the host issues more slowly than the device works, the host's. What the
+        active floor costs while the host issues is left out, as nothing runs then.
         """
         start, stop = self.lowered.row_start[phase.first], self.lowered.row_start[phase.last]
         ids = self.lowered.row_ids[start:stop]
         if nodes is not None:
             ids = ids[nodes[self.lowered.node_of[start:stop] - phase.first]]
         times = np.bincount(ids, minlength=self.rows.time_s.shape[1]).astype(np.float64)
-        grown = self.growing(phase)
+        grown = list(self.growing(phase))
         repeats = times * phase.repeat
-        repeats[list(grown)] = 0.0
-        used = repeats > 0
-        energy = self.rows.energy_j[:, used] @ repeats[used]
-        host = self.rows.dispatch_s[:, used] @ repeats[used]
-        time = self.rows.time_s[:, used] @ repeats[used] - host
+        repeats[grown] = 0.0
+        parts = [(self._at(point), repeats)]
         if grown:
-            later = self._grown(phase)
-            weight = np.repeat(times[list(grown)], phase.repeat)
-            energy = energy + later.energy_j @ weight
-            host = host + later.dispatch_s @ weight
-            time = time + (later.time_s - later.dispatch_s) @ weight
-        return energy, np.maximum(time, host)
+            parts.append((self._grown(phase, point), np.repeat(times[grown], phase.repeat)))
+        energy = busy = host = 0.0
+        for costs, weight in parts:
+            used = weight > 0
+            time, issued = costs.time_s[0, used], costs.dispatch_s[0, used]
+            dynamic = costs.compute_j[0, used] + costs.memory_j[0, used]
+            running = np.divide(time - issued, time, out=np.zeros_like(time), where=time > 0)
+            energy += float((dynamic + costs.active_j[0, used] * running) @ weight[used])
+            busy += float((time - issued) @ weight[used])
+            host += float(issued @ weight[used])
+        return energy, max(busy, host)
 
     def cap(self, phase: Phase, nodes: NDArray[np.bool_] | None = None) -> tuple[int, int, float]:
         """How far the clock falls so that the phase's average power stays within the TDP.
 
-        Runs shorter than the power controller's window are bursts and are not capped.
+        Slower points are priced one after another until one meets it. Runs shorter than the power controller's window
+        are bursts and are not capped.
         """
-        energy, time = self.phase_energy_and_time(phase, nodes)
         power = self.spec.power
-        if not np.isfinite(time[0]) or time[0] <= power.window_s:
+        tried = [self.phase_energy_and_time(phase, nodes)]
+        if not np.isfinite(tried[0][1]) or tried[0][1] <= power.window_s:
             return 0, 0, 0.0
+        while average_power_w(*tried[-1], power.idle_w) > power.tdp_w and len(tried) < len(self.clocks):
+            tried.append(self.phase_energy_and_time(phase, nodes, len(tried)))
+        energy, time = (np.array(column) for column in zip(*tried, strict=True))
         return capped_blend(energy, time, power.idle_w, power.tdp_w)
 
 
-def _price_rows(costs: GraphCosts, works: Sequence[Work]) -> Costs:
-    kind: DeviceKind[Any] = KINDS[costs.spec.kind]
-    params = _points(kind, costs.spec, costs.stack, costs.clocks)
-    return _priced(kind, costs.spec, works, params, costs.interconnect, costs.participants)[0]
+def _params(kind: DeviceKind[Any], spec: DeviceSpec, stack: SoftwareSpec, clock: float) -> Params:
+    at = OperatingPoint(clock, float(voltage(clock, spec.power.voltage_floor)))
+    params: Params = kind.params(spec, stack, at)
+    return params
 
 
-def _points(kind: DeviceKind[Any], spec: DeviceSpec, stack: SoftwareSpec, clocks: Sequence[float]) -> Params:
-    floor = spec.power.voltage_floor
-    points: Params = stack_params(
-        [kind.params(spec, stack, OperatingPoint(c, float(voltage(c, floor)))) for c in clocks]
-    )
-    return points
-
-
-def _priced(
+def _price_supported(
     kind: DeviceKind[Any],
-    spec: DeviceSpec,
-    works: Sequence[Work],
+    tables: Mapping[Form, Table],
     params: Params,
+    mask: NDArray[np.bool_],
     interconnect: InterconnectSpec | None,
     participants: int,
-) -> tuple[Costs, NDArray[np.bool_]]:
-    """Costs (points, rows) with infinite time where the device cannot run a row, and the mask of what it can."""
-    mask = supported(kind, spec, works, params)
-    able = np.flatnonzero(mask)
-    points = params.peak.shape[0]
-    part = price(kind, [works[i] for i in able.tolist()], params, spec.name)
-    columns: dict[str, Any] = {}
-    for item in fields(Costs):
-        fill = np.inf if item.name == "time_s" else 0
-        column = np.full((points, len(works)), fill, dtype=getattr(part, item.name).dtype)
-        column[:, able] = getattr(part, item.name)
-        columns[item.name] = column
-    table = tables_of(works).get(Form.COLLECTIVE)
-    if table is not None and interconnect is not None:
-        shared = price_collectives(table, interconnect, participants)
-        for item in fields(Costs):
-            columns[item.name][:, table.index] = getattr(shared, item.name)
-        mask[table.index] = True
-    return Costs(**columns), mask
+) -> Costs:
+    """Costs (1, rows), of infinite time where the device cannot run a row and no interconnect prices it."""
+    parts: list[tuple[Table, Costs]] = []
+    for form, table in tables.items():
+        if form is Form.COLLECTIVE:
+            if interconnect is not None:
+                parts.append((table, price_collectives(table, interconnect, participants)))
+            continue
+        able = table.only(mask[table.index])
+        if len(able):
+            parts.append((able, kind.price_form(able, params)))
+    return gathered(len(mask), parts)
 
 
 def price_graph(
@@ -225,9 +239,13 @@ def price_graph(
     interconnect: InterconnectSpec | None = None,
     participants: int = 1,
 ) -> GraphCosts:
-    """Price every row of a lowered graph; with ``capped`` at a ladder of clocks, so that a cap can choose."""
+    """Price every row of a lowered graph at the nominal clock; with ``capped`` also at lower ones, when a cap asks."""
     kind: DeviceKind[Any] = KINDS[spec.kind]
+    params = _params(kind, spec, stack, 1.0)
+    tables = lowered.tables
+    mask = supported(kind, spec, tables, params)
+    rows = _price_supported(kind, tables, params, mask, interconnect, participants)
+    if interconnect is not None and Form.COLLECTIVE in tables:
+        mask[tables[Form.COLLECTIVE].index] = True
     clocks = _CLOCKS if capped else (1.0,)
-    params = _points(kind, spec, stack, clocks)
-    rows, mask = _priced(kind, spec, lowered.works, params, interconnect, participants)
     return GraphCosts(lowered, spec, stack, clocks, rows, mask, interconnect, participants)

@@ -39,6 +39,13 @@ class Table:
     def __len__(self) -> int:
         return len(self.works)
 
+    def only(self, rows: NDArray[np.bool_]) -> Table:
+        """The rows that a mask of shape (rows,) chooses; the table itself if that is all of them."""
+        if rows.all():
+            return self
+        chosen = np.flatnonzero(rows)
+        return Table(self.form, tuple(self.works[i] for i in chosen.tolist()), self.index[chosen])
+
     def __getattr__(self, name: str) -> NDArray[Any]:
         if name.startswith("__"):
             raise AttributeError(name)

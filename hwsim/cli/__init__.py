@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import typer
 
@@ -36,7 +37,7 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
         raise typer.Exit
 
 
-_UsageError = typer.BadParameter.mro()[2]
+_UsageError: Any = typer.BadParameter.mro()[2]
 """Base of the errors of the argument parser, which typer does not export by name."""
 
 
@@ -59,6 +60,6 @@ def _guarded() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except _UsageError as error:
-        error.show()  # type: ignore[attr-defined]
+        error.show()
         return 2
     return code if isinstance(code, int) else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,9 +26,14 @@ def setup(quiet: bool, verbose: bool) -> None:
     _level.update(quiet=quiet, verbose=verbose)
 
 
+_PIPED_WIDTH = 140
+"""Columns of tables that are piped, unless COLUMNS says otherwise."""
+
+
 def out() -> Console:
-    """Console for results; wide enough for tables when piped."""
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 140, highlight=False, soft_wrap=False)
+    """Console for results."""
+    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit() else _PIPED_WIDTH
+    return Console(file=sys.stdout, width=width, highlight=False, soft_wrap=False)
 
 
 def _err() -> Console:
@@ -35,10 +41,18 @@ def _err() -> Console:
 
 
 def show(*things: Any) -> None:
-    """Print results: texts or rich renderables."""
+    """Print results: texts or rich renderables, those apart by an empty line; piped lines have no trailing spaces."""
     console = out()
+    parts: list[str] = []
     for thing in things:
-        console.print(thing, markup=False) if isinstance(thing, str) else console.print(thing)
+        with console.capture() as captured:
+            console.print(thing, markup=False, soft_wrap=isinstance(thing, str))
+        text = captured.get()
+        if not console.is_terminal:
+            text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+        apart = parts and not isinstance(thing, str) and not parts[-1].endswith("\n\n")
+        parts.append(f"\n{text}" if apart else text)
+    sys.stdout.write("".join(parts))
 
 
 def say(text: str, *, verbose: bool = False) -> None:

@@ -38,12 +38,16 @@ def explain(
     from hwsim.explore.explain import explain as explained
     from hwsim.loading.device import load_device
     from hwsim.report import tables
+    from hwsim.report.figures import shortened
 
     found = explained(graph_of(what, set_ or []), load_device(device), op, software)
-    show(tables.key_values(f"{found.op} ({found.kind}) on {found.device}, stack {found.software}", found.about))
+    page = [tables.key_values(f"{found.op} ({found.kind}) on {found.device}, stack {found.software}", found.about)]
     for title, terms in found.parts:
-        show(tables.plain_table(title, ("term", "value"), [(name, value) for name, value in terms], ("value",)))
-    show(tables.key_values("sources", found.sources))
+        page.append(tables.plain_table(title, ("term", "value"), terms, ("value",)))
+    heads = ("parameter", "value", "from")
+    page.append(tables.plain_table("Parameters used", heads, found.parameters, ("value",)))
+    cut = [(name, text if verbose else shortened(text, 300)) for name, text in found.sources]
+    show(*page, tables.key_values("Sources", cut))
 
 
 def fit(
@@ -61,6 +65,7 @@ def fit(
     from hwsim.explore.fit import fit as fitted
     from hwsim.loading.device import load_device
     from hwsim.report import tables
+    from hwsim.report.figures import size
 
     name, params = named_workload(what, set_ or [])
     found = fitted(name, load_device(device), params, software)
@@ -69,16 +74,18 @@ def fit(
         print_json(_document(found))
         return 0
     pairs = [
-        ("weights", tables.size(need.weights_bytes)),
-        ("states (KV cache)", tables.size(need.states_bytes)),
-        ("activations", tables.size(need.activations_bytes)),
-        ("total", f"{tables.size(need.total_bytes)} of {tables.size(found.capacity_bytes)} ({found.dtype})"),
+        ("weights", size(need.weights_bytes)),
+        ("states (KV cache)", size(need.states_bytes)),
+        ("activations", size(need.activations_bytes)),
+        ("total", f"{size(need.total_bytes)} of {size(found.capacity_bytes)} ({found.dtype})"),
         ("fits", "yes" if found.fits else "NO"),
     ]
     if found.largest_batch is not None:
         pairs.append(("largest batch", f"{found.largest_batch:,}"))
     if found.largest_length is not None:
         pairs.append((f"largest {found.length_name}", f"{found.largest_length:,} tokens"))
+    elif found.fits:
+        pairs.append(("largest length", "none: no length parameter changes the footprint"))
     show(tables.key_values(f"{name} on {found.device}", pairs))
     return 0
 

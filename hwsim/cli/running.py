@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -43,9 +42,8 @@ def estimate(
     """Price a workload alone on a device; no scenario file needed."""
     setup(quiet, verbose)
     from hwsim import api
-    from hwsim.report import tables
+    from hwsim.report import summary, tables
     from hwsim.report.document import estimate_document
-    from hwsim.units import format_quantity
     from hwsim.workloads.registry import WORKLOADS
 
     entry = WORKLOADS[workload]
@@ -56,23 +54,7 @@ def estimate(
         return
     if per_op:
         show(tables.operators_table(found))
-    item = graph.item
-    joules = partial(format_quantity, unit="J")
-    pairs = [
-        ("time", f"{tables.seconds(found.time_s)}   ({tables.seconds(found.time_s / graph.items)} per {item})"),
-        (
-            "energy",
-            f"{joules(found.energy_j)}   ({joules(found.energy_j / graph.items)} per {item})",
-        ),
-        (
-            "work",
-            f"{format_quantity(2.0 * graph.macs, 'FLOP')} of matrix work, {graph.parameters:,} parameters",
-        ),
-        ("precision", f"{found.dtype}, stack {found.software}"),
-        ("basis", f"{found.basis.name}, expected error {found.basis.error_percent:.0f} % ({found.basis.says})"),
-        ("fidelity", found.basis.fidelity),
-    ]
-    show(tables.key_values(f"{graph.name} on {found.device}", pairs))
+    show(tables.key_values(f"{graph.name} on {found.device}", summary.estimate_pairs(found, whole=verbose)))
 
 
 def compare(
@@ -126,7 +108,7 @@ def run(
     """Run scenarios; a table each, and a folder of files with -o."""
     setup(quiet, verbose)
     from hwsim import api
-    from hwsim.report import folder, tables
+    from hwsim.report import folder, summary, tables
     from hwsim.report.document import result_document
 
     loaded = [api.load_scenario(name, set_ or []) for name in scenarios]
@@ -139,12 +121,10 @@ def run(
             say(f"{name}: left out: {reason}")
         if not as_json:
             show(tables.results_table(scenario.title, results))
-            show(*tables.verdict_tables(results))
-            if not quiet:
-                for result in results:
-                    show("\n".join(tables.summary_lines(result)))
-            if verbose:
-                show(*[tables.bottleneck_table(result) for result in results])
+            show(*summary.verdict_tables(results))
+            show(tables.bottleneck_table(results, 8 if verbose else 3))
+            for result in results:
+                show(*summary.summary_lines(result, whole=verbose))
         if output is not None:
             place = output if len(loaded) == 1 else output / scenario.name
             written = folder.write_folder(results, place, title=scenario.title, seed=scenario.seed)

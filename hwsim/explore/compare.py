@@ -53,7 +53,7 @@ class Comparison:
                 result.energy_j / result.items,
                 result.average_power_w,
                 max(use["compute"] for use in result.utilization.values()),
-                bounds[0][3] if bounds else "",
+                bounds[0].bound if bounds else "",
                 result.peak_memory_bytes,
                 result.fits,
                 result.basis.name,

@@ -12,12 +12,12 @@ from hwsim.graph.graph import Graph, Phase
 from hwsim.graph.lowering import lower
 from hwsim.graph.topology import ROLES, Topology, topology
 from hwsim.specs.device import DeviceSpec
-from hwsim.workloads.registry import WORKLOADS
+from hwsim.workloads.registry import WORKLOADS, Workload
 
 __all__ = ["Fit", "Footprint", "fit", "footprint"]
 
-_LENGTHS = ("context", "prompt", "seq")
-"""Parameters that a KV cache grows with, in the order they are tried."""
+_LENGTHS = ("context", "prompt", "seq", "tokens")
+"""Parameters that a KV cache may grow with, in the order they are tried; which does depends on the phase."""
 
 _LIMIT = 1 << 24
 
@@ -113,7 +113,11 @@ def fit(name: str, device: DeviceSpec, params: Mapping[str, object], software: s
         return footprint(graph)
 
     ready, dtype = prepare(entry.build(**params), [device], [stack])
-    length = next((n for n in _LENGTHS if n in entry.parameters), "")
+    now = footprint(ready).total_bytes
+    grows = (
+        n for n in _LENGTHS if n in entry.parameters and needs(**{n: 2 * _value(entry, params, n)}).total_bytes > now
+    )
+    length = next(grows, "")
     batch = _largest(lambda n: needs(batch=n).total_bytes <= capacity) if "batch" in entry.parameters else None
     longest = None
     if length:
@@ -129,6 +133,10 @@ def fit(name: str, device: DeviceSpec, params: Mapping[str, object], software: s
         largest_length=longest,
         length_name=length,
     )
+
+
+def _value(entry: Workload, params: Mapping[str, object], name: str) -> int:
+    return int(str(params.get(name, entry.parameters[name].default)))
 
 
 def _largest(fits: Callable[[int], bool], top: int = _LIMIT) -> int:

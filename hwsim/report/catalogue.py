@@ -12,6 +12,7 @@ from rich.table import Table
 
 from hwsim.devices.base import KINDS
 from hwsim.graph.operator import Operator
+from hwsim.graph.tensor import scheme
 from hwsim.placement.problem import Policy
 from hwsim.report.tables import key_values, plain_table
 from hwsim.specs.device import DeviceSpec
@@ -48,14 +49,15 @@ def devices_table(devices: Sequence[DeviceSpec]) -> Table:
     """One row a chip."""
     rows = []
     for device in devices:
-        peak = _peaks(device).get(device.preferred_dtype, 0.0)
+        matrix = scheme(device.preferred_dtype).matrix
+        peak = _peaks(device).get(matrix, 0.0)
         main = device.main_memory
         rows.append(
             (
                 device.name,
                 device.title,
                 device.kind,
-                f"{_rate(peak)} {device.preferred_dtype}",
+                f"{_rate(peak)} {matrix}",
                 format_quantity(main.bandwidth_bytes_per_s, "B/s", 3) if main.bandwidth_bytes_per_s else "infinite",
                 format_quantity(main.capacity_bytes, "B", 3) if main.capacity_bytes else "unlimited",
                 format_quantity(device.power.tdp_w, "W", 3),
@@ -63,7 +65,8 @@ def devices_table(devices: Sequence[DeviceSpec]) -> Table:
             )
         )
     heads = ("name", "title", "kind", "peak", "bandwidth", "memory", "TDP", "software stacks")
-    return plain_table("Devices", heads, rows, ("peak", "bandwidth", "memory", "TDP"))
+    spare = ("software stacks", "title", "kind")
+    return plain_table("Devices", heads, rows, ("peak", "bandwidth", "memory", "TDP"), optional=spare)
 
 
 def systems_table(systems: Sequence[SystemSpec]) -> Table:
@@ -80,62 +83,79 @@ def device_page(device: DeviceSpec) -> list[Table]:
         ("preferred precision", device.preferred_dtype),
         ("known in data as", ", ".join(device.aliases) or "nothing else"),
         ("file", device.path),
-        (f"{device.kind} from", _origin(device.core)),
     ]
     if device.note:
         head.append(("note", device.note))
+    sources = [(device.kind, _origin(device.core))]
+    sources += [(f"memory.{level.name}", _origin(level)) for level in device.memory]
+    sources.append(("power", _origin(device.power)))
+    if device.datasheet.peak_op_per_s:
+        sources.append(("datasheet", _origin(device.datasheet)))
+    for name, stack in device.software.items():
+        fitted = stack.fitted_to and f"fitted to {stack.fitted_to}"
+        sources.append((f"software.{name}", fitted or f"assumption: {stack.assumption}"))
+    return [
+        key_values(f"{device.name}: {device.title}", head),
+        _peaks_table(device),
+        _memories_table(device),
+        key_values("Power", _watts(device)),
+        _stacks_table(device),
+        key_values("Sources", sources),
+    ]
+
+
+def _peaks_table(device: DeviceSpec) -> Table:
+    """Units x operations per clock x clock by format, against the datasheet."""
     bandwidth = device.main_memory.bandwidth_bytes_per_s
-    peaks = []
+    rows = []
     for name, peak in _peaks(device).items():
         sheet = device.datasheet.peak_op_per_s.get(name)
-        against = f"{_rate(sheet)} ({100 * (peak / sheet - 1):+.1f} %)" if sheet else ""
-        ridge = f"{peak / bandwidth:.4g}" if bandwidth and math.isfinite(peak) else ""
-        peaks.append((name, _rate(peak), against, ridge))
-    memories = [
+        against = (_rate(sheet), f"{100 * (peak / sheet - 1):+.1f} %") if sheet else ("", "")
+        ridge = f"{peak / bandwidth:.4g} FLOP/B" if bandwidth and math.isfinite(peak) else ""
+        rows.append((name, _rate(peak), *against, ridge))
+    heads = ("format", "peak", "datasheet", "off by", "ridge point")
+    return plain_table("Derived peaks", heads, rows, heads[1:])
+
+
+def _memories_table(device: DeviceSpec) -> Table:
+    rows = [
         (
-            m.name,
-            format_quantity(m.capacity_bytes, "B") if m.capacity_bytes else "",
-            format_quantity(m.bandwidth_bytes_per_s, "B/s") if m.bandwidth_bytes_per_s else "",
-            format_quantity(m.energy_j_per_byte / 8, "J/bit", 3) if m.energy_j_per_byte else "",
-            m.boundary,
-            _origin(m),
+            level.name,
+            format_quantity(level.capacity_bytes, "B") if level.capacity_bytes else "",
+            format_quantity(level.bandwidth_bytes_per_s, "B/s") if level.bandwidth_bytes_per_s else "",
+            format_quantity(level.energy_j_per_byte / 8, "J/bit", 3) if level.energy_j_per_byte else "",
+            level.boundary,
         )
-        for m in device.memory
+        for level in device.memory
     ]
+    heads = ("name", "capacity", "bandwidth", "energy", "energy counts the")
+    return plain_table("Memories", heads, rows, heads[1:4])
+
+
+def _watts(device: DeviceSpec) -> list[tuple[str, str]]:
     power = device.power
-    watts = [
+    return [
         ("TDP", format_quantity(power.tdp_w, "W")),
         ("idle", format_quantity(power.idle_w, "W")),
         ("active floor", format_quantity(power.active_w, "W")),
         ("energy an operation", _energies(power.energy_per_op_j)),
-        ("from", _origin(power)),
     ]
-    stacks = [
+
+
+def _stacks_table(device: DeviceSpec) -> Table:
+    rows = [
         (
             name,
             stack.basis,
             format_quantity(stack.launch_s, "s"),
             format_quantity(stack.dispatch_s, "s"),
-            ", ".join(stack.passes),
-            ", ".join(f"{family} {error:g} %" for family, error in stack.validated.items()),
-            stack.fitted_to or f"assumption: {stack.assumption}",
+            ", ".join(stack.passes) or "none",
+            ", ".join(f"{family} {error:g} %" for family, error in stack.validated.items()) or "not measured",
         )
         for name, stack in device.software.items()
     ]
-    return [
-        key_values(f"{device.name}: {device.title}", head),
-        plain_table(
-            "Derived peaks",
-            ("format", "peak", "datasheet", "ridge (FLOP/B)"),
-            peaks,
-            ("peak", "datasheet", "ridge (FLOP/B)"),
-        ),
-        plain_table("Memories", ("name", "capacity", "bandwidth", "energy", "boundary", "from"), memories),
-        key_values("Power", watts),
-        plain_table(
-            "Software stacks", ("name", "basis", "launch", "dispatch", "passes", "held-out error", "from"), stacks
-        ),
-    ]
+    heads = ("name", "basis", "launch", "dispatch", "passes", "held-out error")
+    return plain_table("Software stacks", heads, rows, heads[2:4], optional=("passes", "dispatch"))
 
 
 def _energies(values: Mapping[str, float]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from hwsim.report import tables
+from hwsim.report import summary, tables
 from hwsim.report.result import Result
 from hwsim.version import __version__
 
@@ -75,10 +75,12 @@ def page(title: str, results: Sequence[Result], figures: Sequence[tuple[Axes, st
         f'<p class="dim">hwsim {__version__}; {html.escape(results[0].basis.fidelity if results else "")}</p>',
         table_html(tables.results_table("", results)),
     ]
-    parts += [table_html(table) for table in tables.verdict_tables(results)]
+    parts += [table_html(table) for table in summary.verdict_tables(results)]
     parts += [f"<h2>{html.escape(text)}</h2>{figure_html(ax, text)}" for ax, text in figures]
     for result in results:
-        parts.append(table_html(tables.bottleneck_table(result)))
-        parts += [f'<p class="dim">{html.escape(line.strip())}</p>' for line in tables.summary_lines(result)]
+        parts.append(table_html(tables.bottleneck_table([result])))
+        parts += [
+            f'<p class="dim">{html.escape(line.strip())}</p>' for line in summary.summary_lines(result, whole=True)
+        ]
     parts.append("</body></html>\n")
     return "\n".join(parts)

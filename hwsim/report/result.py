@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 from hwsim.devices.base import BOUNDS
 from hwsim.graph.graph import Graph
 from hwsim.report.basis import Basis
+from hwsim.report.bottlenecks import Bottleneck, bottlenecks
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import SystemSpec
 from hwsim.trace.build import trace_of
@@ -77,6 +78,13 @@ class Result:
         """Names of the software stacks, by device where they differ."""
         names = [stack.name for stack in self.stacks]
         return ", ".join(dict.fromkeys(names))
+
+    @cached_property
+    def used_specs(self) -> tuple[str, ...]:
+        """Names of the chips that ran something."""
+        used = {index for record in self.records for index in np.unique(record.device).tolist() if index >= 0}
+        specs = [spec.name for index, spec in enumerate(self.system.devices.values()) if index in used]
+        return tuple(dict.fromkeys(specs))
 
     @property
     def items(self) -> int:
@@ -186,12 +194,13 @@ class Result:
         full = sum(len(r.names) * r.repeats for r in self.records) <= _SPAN_LIMIT
         for record in self.records:
             shown = np.flatnonzero(record.device >= 0)
+            numbers = shown.tolist()
             c = record.columns
             energy = c.compute_j + c.memory_j + c.active_j * record.stretch
             for turn in range(record.repeats if full else 1):
                 offset = record.offset_ps + turn * record.period_ps
-                table["op"] += [record.names[i] for i in shown]
-                table["kind"] += [record.kinds[i] for i in shown]
+                table["op"] += [record.names[i] for i in numbers]
+                table["kind"] += [record.kinds[i] for i in numbers]
                 table["phase"] += [record.phase] * len(shown)
                 table["repeat"] += [record.index + turn] * len(shown)
                 table["repeats"] += [1 if full else record.repeats] * len(shown)
@@ -246,7 +255,7 @@ class Result:
         from hwsim.report.html import table_html
         from hwsim.report.tables import bottleneck_table, results_table
 
-        return table_html(results_table("", [self])) + table_html(bottleneck_table(self, most=5))
+        return table_html(results_table("", [self])) + table_html(bottleneck_table([self], most=5))
 
     def plot_timeline(self, ax: Axes | None = None) -> Axes:
         """What ran when, a lane a device."""
@@ -266,28 +275,6 @@ class Result:
 
         return plot_energy(self, ax)
 
-    def bottlenecks(self, most: int = 10) -> Sequence[tuple[str, float, float, str, int]]:
-        """(operator kind and phase, seconds, share of all busy time, what bounds most of it, how many) by time."""
-        seconds: dict[tuple[str, str], float] = {}
-        bounds: dict[tuple[str, str], np.ndarray[Any, Any]] = {}
-        counts: dict[tuple[str, str], int] = {}
-        for record in self.records:
-            took = (record.end_ps - record.start_ps) * 1e-12 * record.repeats
-            for i in np.flatnonzero(record.device >= 0).tolist():
-                key = (record.kinds[i], record.phase)
-                seconds[key] = seconds.get(key, 0.0) + float(took[i])
-                counts[key] = counts.get(key, 0) + record.repeats
-                weights = bounds.setdefault(key, np.zeros(len(BOUNDS)))
-                weights[record.columns.bound[i]] += took[i]
-        total = math.fsum(seconds.values())
-        ranked = sorted(seconds, key=lambda k: -seconds[k])[:most]
-        return [
-            (
-                f"{k[0]} ({k[1]})",
-                seconds[k],
-                seconds[k] / total if total else 0.0,
-                BOUNDS[int(bounds[k].argmax())],
-                counts[k],
-            )
-            for k in ranked
-        ]
+    def bottlenecks(self, most: int = 10) -> list[Bottleneck]:
+        """The kinds of operators that take most time, and what bounds them, the longest first."""
+        return bottlenecks(self.records, most)

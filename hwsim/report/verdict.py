@@ -10,7 +10,7 @@ from hwsim.errors import InputError
 from hwsim.registry import unknown_name
 from hwsim.report.metrics import metric
 from hwsim.report.result import Result
-from hwsim.specs.scenario import ClaimSpec, MeasuredSpec, RequirementSpec
+from hwsim.specs.scenario import METRICS, ClaimSpec, MeasuredSpec, RequirementSpec
 
 __all__ = ["Runs", "compared", "judged", "required"]
 
@@ -58,7 +58,10 @@ def judged(
     """The run a claim belongs to, and {says, claimed, simulated, measured, verdict}."""
     key, _ = _find(runs, claim.system, claim.variant)
     found = next((m.value for m in measured if m.value is not None and m.unit == claim.unit), None)
+    ratio = bool(claim.over or claim.over_variant)
+    unit = (claim.unit or "x") if ratio else "" if METRICS.get(claim.metric) else claim.unit
     entry: dict[str, object] = {"says": claim.says, "claimed": claim.value, "simulated": None, "measured": found}
+    entry |= {"metric": claim.metric, "unit": unit, "source": claim.source}
     if claim.value is None or not claim.metric:
         return key, entry | {"verdict": "a statement without a figure; read the runs"}
     value = _figure(runs, claim.metric, claim.system, claim.variant, claim.over, claim.over_variant)
@@ -70,12 +73,13 @@ def required(need: RequirementSpec, runs: Runs) -> list[tuple[tuple[str, str], d
     keys = [k for k in runs if (not need.system or k[1] == need.system) and (not need.variant or k[0] == need.variant)]
     if not keys:
         _find(runs, need.system, need.variant)
+    over = f"{need.over or need.system} {need.over_variant}".strip() if need.over or need.over_variant else ""
     entries = []
     for variant, system in keys:
         value = _figure(runs, need.metric, system, variant, need.over, need.over_variant, need.device)
         holds = _COMPARE[need.op](value, need.limit)
         entry: dict[str, object] = {"name": need.name, "holds": holds, "value": value, "limit": need.limit}
-        entries.append(((variant, system), entry | {"metric": need.metric, "op": need.op}))
+        entries.append(((variant, system), entry | {"metric": need.metric, "op": need.op, "over": over}))
     return entries
 
 

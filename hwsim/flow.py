@@ -13,6 +13,7 @@ from hwsim.errors import UnsupportedError
 from hwsim.graph.graph import Graph
 from hwsim.graph.lowering import Lowered, lower
 from hwsim.graph.topology import topology
+from hwsim.graph.work import Collective
 from hwsim.passes import PASSES
 from hwsim.report.basis import weakest
 from hwsim.report.estimate import Estimate
@@ -129,6 +130,11 @@ def _link_energies(system: SystemSpec, links: int, names: Sequence[str]) -> tupl
 def _refuse_unsupported(costs: GraphCosts) -> None:
     works = costs.lowered.works
     bad = [w for w, ok in zip(works, costs.mask.tolist(), strict=True) if not ok]
+    if any(isinstance(work, Collective) for work in bad):
+        kernels = ", ".join(sorted({w.kernel for w in bad if isinstance(w, Collective)}))
+        raise UnsupportedError(
+            f"{kernels}: needs a system with an interconnect, e.g. h100_x4, not {costs.spec.name} alone"
+        )
     if bad:
         missing = ", ".join(sorted({f"{w.kernel} in {w.format}" for w in bad})[:6])
         has = ", ".join(name for name, peak in KINDS[costs.spec.kind].peaks(costs.spec).items() if peak > 0)

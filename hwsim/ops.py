@@ -66,14 +66,18 @@ __all__ = [
 
 
 def matmul(m: int, n: int, k: int, batch: int = 1, dtype: str = AUTO) -> Graph:
-    """C (batch, m, n) = A (batch, m, k) B (batch, k, n), both activations.
+    """C (batch, m, n) = A (batch, m, k) B (batch, k, n).
+
+    Without a batch B is a constant, as in a layer of a network: it comes from memory, and quantized schemes
+    multiply it in their narrow format. In a batch both operands are activations, as in attention.
 
     >>> matmul(m=2, n=3, k=4, batch=5).macs
     120
     """
     b = GraphBuilder("matmul")
-    lead = (batch,) if batch > 1 else ()
-    return _one(b, Matmul(), (b.input("x", (*lead, m, k)), b.input("y", (*lead, k, n))), dtype)
+    if batch == 1:
+        return _one(b, Matmul(), (b.input("x", (m, k)), b.weight("y", (k, n))), dtype)
+    return _one(b, Matmul(), (b.input("x", (batch, m, k)), b.input("y", (batch, k, n))), dtype)
 
 
 def linear(m: int, n: int, k: int, bias: bool = True, dtype: str = AUTO) -> Graph:

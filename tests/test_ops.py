@@ -85,10 +85,12 @@ def test_a_graph_of_one_operator_runs_on_numpy(name: str) -> None:
     assert np.isfinite(value).all()
 
 
-def test_the_second_operand_of_a_matmul_is_an_activation_and_of_a_linear_a_weight() -> None:
-    (free,) = lower(ops.matmul(2, 3, 4, dtype="w8a16")).works
+def test_the_second_operand_is_a_weight_in_a_layer_and_an_activation_in_a_batch() -> None:
+    (free,) = lower(ops.matmul(2, 3, 4, batch=5, dtype="w8a16")).works
+    (layer,) = lower(ops.matmul(2, 3, 4, dtype="w8a16")).works
     (fixed,) = lower(ops.linear(2, 3, 4, bias=False, dtype="w8a16")).works
     assert (free.b_format, free.b_is_weight) == ("fp16", False)
+    assert (layer.b_format, layer.b_is_weight) == ("int8", True)
     assert (fixed.b_format, fixed.b_is_weight, fixed.epilogue_flop) == ("int8", True, 0)
 
 

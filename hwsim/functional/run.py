@@ -14,7 +14,7 @@ from hwsim.errors import InputError, ShapeError
 from hwsim.graph.graph import Graph
 from hwsim.graph.operator import Array
 from hwsim.graph.tensor import AUTO, Tensor
-from hwsim.registry import suggest
+from hwsim.registry import known_names
 
 __all__ = ["run_reference"]
 
@@ -78,7 +78,7 @@ class _Given:
         outside = {name for name in graph.tensors if name not in graph.producer}
         for name in inputs:
             if name not in outside:
-                raise InputError(f"graph '{graph.name}' takes no tensor '{name}'{suggest(name, outside)}")
+                raise InputError(f"graph '{graph.name}' takes no tensor '{name}'{known_names(name, outside)}")
         self._graph = graph.name
         self._arrays = {name: np.asarray(array) for name, array in inputs.items()}
         self._seed = seed

@@ -30,7 +30,7 @@ class Lookahead(Heuristic):
         order = by_upward_rank(problem, folded)
         turn = {task: i for i, task in enumerate(order)}
         for task in order:
-            readers = sorted((reader for reader, _ in folded.outgoing[task]), key=turn.__getitem__)
+            readers = sorted(folded.readers[task], key=turn.__getitem__)
             offers = schedule.offers(task)
             chosen = min(offers, key=lambda offer: (_last_end(schedule, task, offer, readers), offer.end_s))
             schedule.place(task, chosen)

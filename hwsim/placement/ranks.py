@@ -28,6 +28,14 @@ def mean_transfer(problem: Problem) -> tuple[float, float]:
     return float(problem.latency_s.sum()) / pairs, float(problem.seconds_per_byte.sum()) / pairs
 
 
+def _edges(folded: Folded, task: int) -> list[tuple[int, float]]:
+    """(producer, bytes) of what a task reads or waits for."""
+    joined = folded.joined[task]
+    if not joined:
+        return folded.incoming[task]
+    return [*folded.incoming[task], *((source, size) for _, size, waits in joined for source in waits)]
+
+
 def upward_rank(problem: Problem, folded: Folded) -> list[float]:
     """Length of the longest path from each task to the end, itself included, at mean costs.
 
@@ -38,10 +46,8 @@ def upward_rank(problem: Problem, folded: Folded) -> list[float]:
     onward = [0.0] * len(rank)
     for task in reversed(folded.order):
         rank[task] += onward[task]
-        for source, size in folded.incoming[task]:
+        for source, size in _edges(folded, task):
             onward[source] = max(onward[source], latency + size * pace + rank[task])
-        for source in folded.after[task]:
-            onward[source] = max(onward[source], rank[task])
     return rank
 
 
@@ -55,9 +61,8 @@ def downward_rank(problem: Problem, folded: Folded) -> list[float]:
     latency, pace = mean_transfer(problem)
     rank = [0.0] * len(time)
     for task in folded.order:
-        moved = (rank[source] + time[source] + (latency + size * pace) for source, size in folded.incoming[task])
-        waited = (rank[source] + time[source] for source in folded.after[task])
-        rank[task] = max((*moved, *waited), default=0.0)
+        for source, size in _edges(folded, task):
+            rank[task] = max(rank[task], rank[source] + time[source] + (latency + size * pace))
     return rank
 
 
@@ -73,9 +78,7 @@ def optimistic_costs(problem: Problem, folded: Folded) -> NDArray[np.float64]:
     for task in reversed(folded.order):
         onward = table[task] + time[task]
         shortest = float(onward.min())
-        for source, size in folded.incoming[task]:
+        for source, size in _edges(folded, task):
             row = table[source]
             np.maximum(row, np.minimum(onward, shortest + (latency + size * pace)), out=row)
-        for source in folded.after[task]:
-            np.maximum(table[source], shortest, out=table[source])
     return table

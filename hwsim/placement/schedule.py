@@ -81,8 +81,11 @@ class Schedule:
             if home not in {device, _NOWHERE}:
                 time += self._latency[home][device] + size * self._pace[home][device]
             ready = max(ready, time)
-        for source in self.folded.after[task]:
-            ready = max(ready, finish[source])
+        for root, size, waits in self.folded.joined[task]:
+            time = max(finish[source] for source in waits)
+            if where[root] not in {device, _NOWHERE}:
+                time += self._latency[where[root]][device] + size * self._pace[where[root]][device]
+            ready = max(ready, time)
         duration = self._time[task][device]
         start = self._slot(device, ready, duration)
         return Offer(device, start, start + duration)
@@ -105,11 +108,9 @@ class Schedule:
             pieces = pieces[-1:]
         begins[gap : gap + 1] = [a for a, _ in pieces]
         ends[gap : gap + 1] = [b for _, b in pieces]
-        pinned = [
-            source
-            for source, _ in self.folded.incoming[task]
-            if self.device[source] == _NOWHERE and source in self.folded.waits
-        ]
+        read = [source for source, _ in self.folded.incoming[task]]
+        read += [root for root, _, _ in self.folded.joined[task]]
+        pinned = [source for source in read if self.device[source] == _NOWHERE and source in self.folded.waits]
         for source in pinned:
             self.device[source] = device
         self._tasks_on[device] += 1

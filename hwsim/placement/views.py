@@ -25,8 +25,9 @@ class Folded:
         rank: Place of every task, views included, in the topological order.
         root: Of each task: itself, or the task or the input view whose data the view shows.
         incoming: (root, bytes) of the data each task reads, one entry a root, the largest if there are several.
-        outgoing: (reader, bytes), the same edges from the other end.
-        after: Tasks that must end before a task starts, without any data crossing.
+        joined: (root, bytes, tasks) of the data each task reads through a view of several tasks: it lies where the
+            root lies and crosses when all those tasks have ended.
+        readers: Tasks that read the data of each task.
         waits: Of each view: the tasks that end before it is there.
     """
 
@@ -34,13 +35,14 @@ class Folded:
     rank: list[int]
     root: list[int]
     incoming: list[list[tuple[int, float]]]
-    outgoing: list[list[tuple[int, float]]]
-    after: list[list[int]]
+    joined: list[list[tuple[int, float, list[int]]]]
+    readers: list[list[int]]
     waits: dict[int, list[int]]
 
     def before(self, task: int) -> list[int]:
         """Tasks, not views, that must end before a task starts."""
-        return [source for source, _ in self.incoming[task] if source not in self.waits] + self.after[task]
+        sources = [source for source, _ in self.incoming[task] if source not in self.waits]
+        return list(dict.fromkeys([*sources, *(source for _, _, waits in self.joined[task] for source in waits)]))
 
     def ready_first(self, priority: Sequence[float]) -> Iterator[int]:
         """All tasks, producers first, of those that could be next the one with the highest priority; ties by rank."""
@@ -68,31 +70,30 @@ def fold(problem: Problem) -> Folded:
     order = _topological(problem)
     root, rank = list(range(tasks)), [0] * tasks
     incoming: list[list[tuple[int, float]]] = [[] for _ in range(tasks)]
-    outgoing: list[list[tuple[int, float]]] = [[] for _ in range(tasks)]
-    after: list[list[int]] = [[] for _ in range(tasks)]
+    joined: list[list[tuple[int, float, list[int]]]] = [[] for _ in range(tasks)]
+    readers: list[list[int]] = [[] for _ in range(tasks)]
     waits: dict[int, list[int]] = {}
     sources, size_bytes = problem.edges[:, 0].tolist(), problem.edge_bytes.tolist()
     for place, task in enumerate(order):
         rank[task] = place
         data: dict[int, float] = {}
-        extra: list[int] = []
         for edge in problem.incoming[task]:
-            source = sources[edge]
+            source, size = sources[edge], size_bytes[edge]
             origin = root[source]
-            data[origin] = max(data.get(origin, 0.0), size_bytes[edge])
-            if source in waits:
-                extra += waits[source]
+            if source in waits and waits[source] not in ([origin], []):
+                joined[task].append((origin, size, waits[source]))
+            else:
+                data[origin] = max(data.get(origin, 0.0), size)
         if view[task]:
-            waits[task] = list(dict.fromkeys([*(origin for origin in data if not view[origin]), *extra]))
-            root[task] = next(iter(data), task)
+            ends = [origin for origin in data if not view[origin]]
+            waits[task] = list(dict.fromkeys([*ends, *(end for *_, several in joined[task] for end in several)]))
+            root[task] = next((root[sources[edge]] for edge in problem.incoming[task]), task)
             continue
         incoming[task] = list(data.items())
-        if extra:
-            after[task] = [source for source in dict.fromkeys(extra) if source not in data]
-        for origin, size in incoming[task]:
-            outgoing[origin].append((task, size))
+        for origin in dict.fromkeys([*data, *(origin for origin, *_ in joined[task])]):
+            readers[origin].append(task)
     timed = [task for task in order if not view[task]]
-    return Folded(order=timed, rank=rank, root=root, incoming=incoming, outgoing=outgoing, after=after, waits=waits)
+    return Folded(order=timed, rank=rank, root=root, incoming=incoming, joined=joined, readers=readers, waits=waits)
 
 
 def _topological(problem: Problem) -> list[int]:

@@ -73,6 +73,23 @@ def test_ranks_are_those_printed_by_topcuoglu_2002(topcuoglu: Problem) -> None:
     assert np.round(downward_rank(topcuoglu, folded), 2).tolist() == down
 
 
+def test_ranks_count_the_mean_latency_and_pace_of_all_links(make_problem: Make) -> None:
+    """Task 1: (3 + 5) / 2 = 4 s; 2 bytes at (1 + 3) / 2 = 2 s and a latency of 7 s: 11 s; task 0: 1 s."""
+    problem = make_problem([[1, 3], [1, 5]], [(0, 1, 2)], link=[[0, 1], [3, 0]], latency=7)
+    assert upward_rank(problem, fold(problem)) == [16, 4]
+    assert downward_rank(problem, fold(problem)) == [0, 12]
+
+
+def test_ranks_leave_out_devices_that_cannot_run_a_task(make_problem: Make) -> None:
+    problem = make_problem([[4], [INF]])
+    assert upward_rank(problem, fold(problem)) == [4]
+
+
+def test_of_two_tensors_between_two_tasks_the_larger_counts(make_problem: Make, replayed: Replay) -> None:
+    problem = make_problem([[1, INF], [INF, 1]], [(0, 1, 9), (0, 1, 2)])
+    assert place("heft", problem).planned_s == replayed(problem, place("heft", problem)) == 11
+
+
 def test_mean_optimistic_costs_are_those_printed_by_arabnejad_2014(arabnejad: Problem) -> None:
     """To one digit behind the point."""
     mean = optimistic_costs(arabnejad, fold(arabnejad)).mean(axis=1)
@@ -174,6 +191,14 @@ def test_what_reads_a_view_of_two_tasks_waits_for_both(make_problem: Make, repla
     placement = place("heft", problem)
     assert placement.device.tolist() == [0, 1, 0, 0]
     assert placement.planned_s == replayed(problem, placement) == 8
+
+
+def test_data_behind_a_view_of_two_tasks_crosses_when_both_have_ended(make_problem: Make, replayed: Replay) -> None:
+    """As before, but d1 reads the view: its 5 bytes leave d0 at 7, when task 1 has ended, and arrive at 12."""
+    problem = make_problem([[1, INF, 0, INF], [INF, 7, 0, 1]], [(0, 2, 5), (1, 2, 5), (2, 3, 5)])
+    for policy in HEURISTICS:
+        placement = place(policy, problem)
+        assert placement.planned_s == replayed(problem, placement) == 13, policy
 
 
 def test_tasks_need_not_be_numbered_in_topological_order(make_problem: Make, replayed: Replay) -> None:

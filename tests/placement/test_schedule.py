@@ -35,6 +35,16 @@ def test_a_gap_is_used_from_when_the_data_is_there(make_problem: Make) -> None:
     assert schedule.offer(3, 0) == Offer(0, 7, 10)
 
 
+def test_a_task_may_begin_where_one_of_no_length_is(make_problem: Make) -> None:
+    """Task 0 takes no time on d0, at 3; tasks of 2 s then 3 s fit behind and before it."""
+    schedule = schedule_of(make_problem([[0, 2, 3], [1, 1, 1]]))
+    schedule.place(0, Offer(0, 3, 3))
+    schedule.place(1, Offer(0, 3, 5))
+    assert schedule.offer(2, 0) == Offer(0, 0, 3)
+    schedule.place(2, schedule.offer(2, 0))
+    assert schedule.offer(2, 0).start_s == 5
+
+
 def test_without_insertion_gaps_stay_empty(make_problem: Make) -> None:
     schedule = schedule_of(make_problem([[2, 1]]), insertion=False)
     schedule.place(0, Offer(0, 5, 7))

@@ -6,7 +6,9 @@ pieces of work. Each is priced once; ``row_ids`` says which rows a node consists
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -15,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.errors import GraphError
-from hwsim.graph.graph import Graph
+from hwsim.graph.graph import Graph, Node
 from hwsim.graph.operator import Operator
-from hwsim.graph.tensor import FORMAT_CODE, TensorType
+from hwsim.graph.tensor import FORMAT_CODE, Tensor, TensorType
 from hwsim.graph.work import PATTERNS, Form, Gemm, Work
 
 __all__ = ["Lowered", "Table", "lower", "tables_of"]
@@ -161,44 +163,75 @@ def _difference(now: Work, later: Work) -> dict[str, int]:
     return steps
 
 
+class _Rows:
+    """The distinct rows found so far, and which ones each operator consists of.
+
+    Operators are known by the identity of their tensors' types, which a graph shares; where equal types are not the
+    same object, their rows still are.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._matrix = graph.scheme.matrix if graph.scheme else ""
+        self._rows: dict[Any, int] = {}
+        self.works: list[Work] = []
+        self.growth: dict[int, dict[str, int]] = {}
+
+    def of(self, node: Node, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> tuple[int, ...]:
+        """Places of a node's rows, new ones appended; raises GraphError if repeats ask for other numbers of rows."""
+        now = _lower_node(node.op, [t.type for t in ins], [t.type for t in outs], self._matrix)
+        if not any(t.step for t in (*ins, *outs)):
+            return tuple([self._place(work, ()) for work in now])
+        later = _lower_node(node.op, [t.at(1) for t in ins], [t.at(1) for t in outs], self._matrix)
+        if len(later) != len(now):
+            raise GraphError(
+                f"node '{node.name}' asks for {len(now)} pieces of work at the first repeat of its phase and "
+                f"{len(later)} at the next; give the first repeat a phase of its own"
+            )
+        return tuple([self._place(a, tuple(_difference(a, b).items())) for a, b in zip(now, later, strict=True)])
+
+    def _place(self, work: Work, step: tuple[tuple[str, int], ...]) -> int:
+        place = self._rows.setdefault((work, step), len(self.works))
+        if place == len(self.works):
+            self.works.append(work)
+            if step:
+                self.growth[place] = dict(step)
+        return place
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No garbage collection meanwhile: it would scan the whole graph again and again for cycles that cannot be."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def lower(graph: Graph) -> Lowered:
-    """Lower every node of a graph whose formats are resolved."""
-    matrix = graph.scheme.matrix if graph.scheme else ""
+    """Lower every node of a graph whose formats are resolved.
+
+    Raises:
+        GraphError: some operator asks for other numbers of rows at other repeats.
+    """
     tensors = graph.tensors
+    found = _Rows(graph)
     memo: dict[Any, tuple[int, ...]] = {}
-    rows: dict[Any, int] = {}
-    works: list[Work] = []
-    growth: dict[int, dict[str, int]] = {}
     starts: list[int] = [0]
     ids: list[int] = []
-    for node in graph.nodes:
-        ins = [tensors[n] for n in node.inputs]
-        outs = [tensors[n] for n in node.outputs]
-        grows = any(t.step for t in ins) or any(t.step for t in outs)
-        steps = tuple(t.step for t in (*ins, *outs)) if grows else ()
-        key = (node.op, tuple(t.type for t in ins), tuple(t.type for t in outs), steps)
-        found = memo.get(key)
-        if found is None:
-            now = _lower_node(node.op, key[1], key[2], matrix)
-            later = now
-            if grows:
-                later = _lower_node(node.op, [t.at(1) for t in ins], [t.at(1) for t in outs], matrix)
-            if len(later) != len(now):
-                raise GraphError(
-                    f"node '{node.name}' asks for {len(now)} pieces of work at the first repeat of its phase and "
-                    f"{len(later)} at the next; give the first repeat a phase of its own"
-                )
-            places = []
-            for work, next_work in zip(now, later, strict=True):
-                step = _difference(work, next_work) if grows else {}
-                row_key = (work, tuple(step.items()))
-                place = rows.setdefault(row_key, len(works))
-                if place == len(works):
-                    works.append(work)
-                    if step:
-                        growth[place] = step
-                places.append(place)
-            found = memo[key] = tuple(places)
-        ids.extend(found)
-        starts.append(len(ids))
-    return Lowered(graph, tuple(works), np.array(starts, dtype=np.int64), np.array(ids, dtype=np.int64), growth)
+    with _collector_paused():
+        for node in graph.nodes:
+            ins = [tensors[name] for name in node.inputs]
+            outs = [tensors[name] for name in node.outputs]
+            key = (node.op, len(ins), *[id(t.type) for t in ins], *[id(t.type) for t in outs])
+            if any([t.step for t in ins]) or any([t.step for t in outs]):  # noqa: C419 (a list is twice as fast)
+                key = (*key, *[t.step for t in ins], *[t.step for t in outs])
+            places = memo.get(key)
+            if places is None:
+                places = memo[key] = found.of(node, ins, outs)
+            ids.extend(places)
+            starts.append(len(ids))
+    start, rows = np.array(starts, dtype=np.int64), np.array(ids, dtype=np.int64)
+    return Lowered(graph, tuple(found.works), start, rows, found.growth)

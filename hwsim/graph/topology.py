@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.graph.graph import Graph
 from hwsim.graph.lowering import Lowered
+from hwsim.graph.tensor import Tensor
 
 __all__ = ["Topology", "topology"]
 
@@ -53,35 +56,51 @@ def topology(lowered: Lowered) -> Topology:
     """The arrays of a lowered graph."""
     graph = lowered.graph
     names = tuple(graph.tensors)
-    place = {name: i for i, name in enumerate(names)}
     tensors = list(graph.tensors.values())
-    producer = np.full(len(names), -1, dtype=np.int64)
-    root = np.arange(len(names), dtype=np.int64)
+    place = dict(zip(names, range(len(names)), strict=True))
     view = np.diff(lowered.row_start) == 0
-    edge_tensor: list[int] = []
-    edge_node: list[int] = []
-    for index, node in enumerate(graph.nodes):
-        shares = view[index] or getattr(node.op, "in_place", False)
-        ids = [place[name] for name in node.inputs]
-        edge_tensor.extend(ids)
-        edge_node.extend([index] * len(ids))
-        for name in node.outputs:
-            out = place[name]
-            producer[out] = index
-            if shares and ids:
-                root[out] = root[ids[0]]
-    sizes = [t.type.size_bytes for t in tensors]
-    steps = [t.at(1).size_bytes - s if t.step else 0 for t, s in zip(tensors, sizes, strict=True)]
+    edge_tensor = np.array([place[name] for node in graph.nodes for name in node.inputs], dtype=np.int64)
+    fan_in = np.array([len(node.inputs) for node in graph.nodes], dtype=np.int64)
+    made = np.array([place[name] for node in graph.nodes for name in node.outputs], dtype=np.int64)
+    fan_out = np.array([len(node.outputs) for node in graph.nodes], dtype=np.int64)
+    producer = np.full(len(names), -1, dtype=np.int64)
+    producer[made] = np.repeat(np.arange(len(fan_out)), fan_out)
     wanted = set(graph.outputs)
     return Topology(
         names=names,
         producer=producer,
-        root=root,
-        size_bytes=np.array(sizes, dtype=np.int64),
-        step_bytes=np.array(steps, dtype=np.int64),
-        role=np.array([ROLES.index(t.role) for t in tensors], dtype=np.int64),
+        root=_roots(graph, view, place),
+        size_bytes=_sizes(tensors),
+        step_bytes=np.array([t.at(1).size_bytes - t.type.size_bytes if t.step else 0 for t in tensors], dtype=np.int64),
+        role=np.array([_ROLE[t.role] for t in tensors], dtype=np.int64),
         is_output=np.array([name in wanted for name in names], dtype=np.bool_),
-        edge_tensor=np.array(edge_tensor, dtype=np.int64),
-        edge_node=np.array(edge_node, dtype=np.int64),
+        edge_tensor=edge_tensor,
+        edge_node=np.repeat(np.arange(len(fan_in)), fan_in),
         view=np.asarray(view),
     )
+
+
+_ROLE = {role: code for code, role in enumerate(ROLES)}
+
+
+def _sizes(tensors: Sequence[Tensor]) -> IntArray:
+    """Bytes of each tensor; each type is asked once."""
+    known: dict[int, int] = {}
+    sizes = []
+    for tensor in tensors:
+        key = id(tensor.type)
+        if key not in known:
+            known[key] = tensor.type.size_bytes
+        sizes.append(known[key])
+    return np.array(sizes, dtype=np.int64)
+
+
+def _roots(graph: Graph, view: NDArray[np.bool_], place: Mapping[str, int]) -> IntArray:
+    """Who owns the storage of each tensor: outputs of views and in-place updates lie in their first input."""
+    root = np.arange(len(place), dtype=np.int64)
+    in_place = np.array([getattr(node.op, "in_place", False) for node in graph.nodes], dtype=np.bool_)
+    for index in np.flatnonzero(view | in_place).tolist():
+        node = graph.nodes[index]
+        for name in node.outputs if node.inputs else ():
+            root[place[name]] = root[place[node.inputs[0]]]
+    return root

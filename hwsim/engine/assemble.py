@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hwsim.devices.pricing import NodeCosts
 from hwsim.engine.plan import BufferTable, Csr, DevicePlan, LinkPlan, MemoryPlan, Plan, TransferTable
+from hwsim.errors import InputError
 from hwsim.graph.graph import Graph, Phase
 from hwsim.graph.topology import ROLES, Topology
 from hwsim.placement.problem import Placement
@@ -136,7 +137,17 @@ def _links(system: SystemSpec, roles: Sequence[str]) -> tuple[list[LinkPlan], In
                     bandwidth_bytes_per_s=link.bandwidth_bytes_per_s,
                 )
             )
+    if system.memory is None:
+        _check_linked(system.name, roles, link_of)
     return links, link_of, copies
+
+
+def _check_linked(name: str, roles: Sequence[str], link_of: IntArray) -> None:
+    """Raise InputError where two devices with memories of their own have no link."""
+    for a, b in zip(*np.nonzero(link_of < 0), strict=True):
+        if a < b:
+            pair = f"[{roles[a]}, {roles[b]}]"
+            raise InputError(f"system {name}: links: nothing joins {pair}; add 'between: {pair}' with its bandwidth")
 
 
 def assemble(

@@ -127,7 +127,9 @@ def run(
                 show(*summary.summary_lines(result, whole=verbose))
         if output is not None:
             place = output if len(loaded) == 1 else output / scenario.name
-            written = folder.write_folder(results, place, title=scenario.title, seed=scenario.seed)
+            written = folder.write_folder(
+                results, place, title=scenario.title, seed=scenario.seed, note=scenario.spec.note
+            )
             say(f"report: {written}")
     if as_json:
         print_json(result_document(everything, seed=loaded[0].seed))

@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.table import Table
 
-from hwsim.report.document import write_csv
+from hwsim.report.document import write_bytes, write_csv
 from hwsim.report.folder import make_folder
-from hwsim.report.plots import plot_pareto, save
+from hwsim.report.plots import picture, plot_pareto
 from hwsim.report.tables import plain_table
 from hwsim.specs.scenario import METRICS
 from hwsim.specs.sweep import SweepSpec, VarySpec
@@ -89,6 +89,6 @@ def write_folder(spec: SweepSpec, columns: Columns, front: Columns, folder: Path
     write_csv(columns, folder / "designs.csv")
     write_csv(front, folder / "pareto.csv")
     labels, note = design_labels(spec, front)
-    picture = plot_pareto(columns, front, spec.objectives, title=spec.title, labels=labels, note=note)
-    save(picture, folder / "pareto.png")
+    front_ax = plot_pareto(columns, front, spec.objectives, title=spec.title, labels=labels, note=note)
+    write_bytes(picture(front_ax), folder / "pareto.png")
     return folder

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ __all__ = [
     "plain",
     "result_document",
     "run_document",
+    "whole_file",
+    "write_bytes",
     "write_csv",
     "write_json",
     "write_text",
@@ -153,6 +156,21 @@ def write_csv(columns: Mapping[str, Sequence[Any]], path: Path) -> None:
 
 def write_text(text: str, path: Path) -> None:
     """Write a text file; it appears whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    write_bytes(text.encode("utf-8"), path)
+
+
+def write_bytes(data: bytes, path: Path) -> None:
+    """Write a file; it appears whole or not at all."""
+    with whole_file(path) as part:
+        part.write_bytes(data)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A file to write beside ``path``, which takes its place at the end, or vanishes if something fails."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hwsim.errors import InputError
-from hwsim.report.document import result_document, write_csv, write_json, write_text
-from hwsim.report.html import page
-from hwsim.report.plots import panels, plot_energies, plot_roofline, plot_timeline, save
+from hwsim.report.document import result_document, whole_file, write_bytes, write_csv, write_json, write_text
+from hwsim.report.energies import plot_energies
+from hwsim.report.html import Figure, page
+from hwsim.report.plots import picture
 from hwsim.report.result import Result
+from hwsim.report.roofline import plot_rooflines
+from hwsim.report.timeline import plot_timelines
 from hwsim.trace.perfetto import write_perfetto
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+__all__ = ["make_folder", "ops_columns", "write_folder", "write_page", "write_trace"]
 
-__all__ = ["make_folder", "ops_columns", "write_folder", "write_page"]
+_SPANS = 60_000
+"""Slices of a trace file, over all its runs; the rest is summed up."""
+_LEAST_SPANS = 5_000
+
+_TIMELINE = (
+    "Left the whole run, right a closer view. The height of a colour is the share of the time in which operators of "
+    "that kind hold the device."
+)
 
 
 def make_folder(folder: Path) -> None:
@@ -24,7 +33,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written to: {error.strerror}; give another folder") from None
+        raise _unwritable(folder, error) from None
 
 
 def ops_columns(results: Sequence[Result]) -> dict[str, list[Any]]:
@@ -40,31 +49,48 @@ def ops_columns(results: Sequence[Result]) -> dict[str, list[Any]]:
     return merged
 
 
-def write_folder(results: Sequence[Result], folder: Path, *, title: str, seed: int = 0) -> Path:
+def write_folder(results: Sequence[Result], folder: Path, *, title: str, seed: int = 0, note: str = "") -> Path:
     """Write result.json, ops.csv, trace.json, timeline.png, roofline.png, energy.png and report.html.
 
     Raises:
-        InputError: the folder cannot be made.
+        InputError: the folder or a file in it cannot be written.
     """
     make_folder(folder)
-    write_json(result_document(results, seed), folder / "result.json")
-    write_csv(ops_columns(results), folder / "ops.csv")
-    write_perfetto([result.trace for result in results], folder / "trace.json", limit=20000)
     figures = _figures(results)
-    for (ax, _), name in zip(figures, ("timeline.png", "energy.png", "roofline.png"), strict=True):
-        save(ax, folder / name)
-    write_text(page(title, results, figures), folder / "report.html")
+    try:
+        write_json(result_document(results, seed), folder / "result.json")
+        write_csv(ops_columns(results), folder / "ops.csv")
+        write_trace(results, folder / "trace.json")
+        for name, figure in zip(("timeline.png", "energy.png", "roofline.png"), figures, strict=True):
+            write_bytes(figure.png, folder / name)
+        write_text(page(title, results, figures, note), folder / "report.html")
+    except OSError as error:
+        raise _unwritable(folder, error) from None
     return folder
 
 
 def write_page(results: Sequence[Result], path: Path, *, title: str) -> None:
-    """Write report.html alone."""
-    write_text(page(title, results, _figures(results)), path)
+    """Write report.html alone; raises InputError where that is impossible."""
+    try:
+        write_text(page(title, results, _figures(results)), path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
 
 
-def _figures(results: Sequence[Result]) -> list[tuple[Axes, str]]:
+def write_trace(results: Sequence[Result], path: Path) -> None:
+    """Write the traces for ui.perfetto.dev; the file appears whole or not at all."""
+    limit = max(_LEAST_SPANS, _SPANS // max(1, len(results)))
+    with whole_file(path) as part:
+        write_perfetto([result.trace for result in results], part, limit=limit)
+
+
+def _figures(results: Sequence[Result]) -> list[Figure]:
     return [
-        (panels(results, plot_timeline, 11.0, 2.6), "What ran when"),
-        (plot_energies(results), "Where the energy goes"),
-        (panels(results, plot_roofline, 8.5, 5.0), "Roofline"),
+        Figure(title="What ran when", png=picture(plot_timelines(results)), note=_TIMELINE),
+        Figure(title="Where the energy goes", png=picture(plot_energies(results))),
+        Figure(title="Roofline", png=picture(plot_rooflines(results))),
     ]
+
+
+def _unwritable(place: Path, error: OSError) -> InputError:
+    return InputError(f"{place}: cannot be written to: {error.strerror or error}; give another place")

@@ -259,19 +259,19 @@ class Result:
 
     def plot_timeline(self, ax: Axes | None = None) -> Axes:
         """What ran when, a lane a device."""
-        from hwsim.report.plots import plot_timeline
+        from hwsim.report.timeline import plot_timeline
 
         return plot_timeline(self, ax)
 
     def plot_roofline(self, ax: Axes | None = None) -> Axes:
         """Every operator under the roof of its device."""
-        from hwsim.report.plots import plot_roofline
+        from hwsim.report.roofline import plot_roofline
 
         return plot_roofline(self, ax)
 
     def plot_energy(self, ax: Axes | None = None) -> Axes:
         """Joules by cause."""
-        from hwsim.report.plots import plot_energy
+        from hwsim.report.energies import plot_energy
 
         return plot_energy(self, ax)
 

@@ -22,7 +22,7 @@ from hwsim.specs.device import DeviceSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import SystemSpec
 
-__all__ = ["estimate", "prepare", "simulate"]
+__all__ = ["chosen_stack", "estimate", "prepare", "simulate"]
 
 
 def prepare(graph: Graph, specs: Sequence[DeviceSpec], stacks: Sequence[SoftwareSpec]) -> tuple[Graph, str]:
@@ -37,9 +37,17 @@ def prepare(graph: Graph, specs: Sequence[DeviceSpec], stacks: Sequence[Software
     return reduce(lambda g, name: PASSES[name](g), common, graph), dtype
 
 
+def chosen_stack(graph: Graph, spec: DeviceSpec, name: str | None) -> SoftwareSpec:
+    """The named stack, or the one that suits the graph's weights; raises UnknownNameError."""
+    if name is not None or not spec.default_software.beyond:
+        return spec.stack(name)
+    resolved = graph.with_scheme(spec.preferred_dtype) if graph.is_auto else graph
+    return spec.stack_for(resolved.weight_bytes)
+
+
 def estimate(graph: Graph, device: DeviceSpec, software: str | None = None) -> Estimate:
     """Price a graph alone on one device; raises UnsupportedError for work or formats the device lacks."""
-    stack = device.stack(software)
+    stack = chosen_stack(graph, device, software)
     ready, dtype = prepare(graph, [device], [stack])
     costs = price_graph(lower(ready), device, stack)
     _refuse_unsupported(costs)
@@ -75,7 +83,7 @@ def simulate(
         OutOfMemoryError: a memory overflows.
     """
     specs = list(system.devices.values())
-    stacks = [spec.stack(_stack_name(software, role)) for role, spec in system.devices.items()]
+    stacks = [chosen_stack(graph, spec, _stack_name(software, role)) for role, spec in system.devices.items()]
     ready, dtype = prepare(graph, specs, stacks)
     lowered = lower(ready)
     costs = _price(lowered, system, stacks)

@@ -8,7 +8,7 @@ from typing import Any
 
 from hwsim.devices.base import BOUNDS, KINDS, DeviceKind
 from hwsim.devices.pricing import NodeCosts, price_graph
-from hwsim.flow import prepare
+from hwsim.flow import chosen_stack, prepare
 from hwsim.graph.graph import Graph
 from hwsim.graph.lowering import lower, tables_of
 from hwsim.graph.work import Collective, Work
@@ -66,7 +66,7 @@ def explain(graph: Graph, device: DeviceSpec, op: str, software: str | None = No
         UnknownNameError: the graph has no operator of that name.
         UnsupportedError: the device cannot run it.
     """
-    stack = device.stack(software)
+    stack = chosen_stack(graph, device, software)
     ready, dtype = prepare(graph, [device], [stack])
     hits = _find(ready, op)
     index = hits[0]

@@ -33,6 +33,8 @@ class StackHead:
     launch_s: Annotated[float, Quantity("launch", "s", zero=True)] = 0.0
     dispatch_s: Annotated[float, Quantity("dispatch", "s", zero=True)] = 0.0
     passes: Annotated[tuple[str, ...], Names("passes")] = ()
+    weights_limit_bytes: Annotated[float, Quantity("weights_limit", "bytes")] = 0.0
+    beyond: Annotated[str, Text("beyond")] = ""
     basis: Annotated[str, Choice("basis", ("calibrated", "family", "uncalibrated"))] = "uncalibrated"
     validated: Annotated[Mapping[str, float], Formats("validated", Ratio("", 0.0))] = field(default_factory=dict)
     fitted_to: Annotated[str, Text("fitted_to")] = ""
@@ -70,6 +72,8 @@ def build_stack(name: str, model: SpecModel) -> SoftwareSpec:
         kernels=types.MappingProxyType(kernels),
         passes=head.passes,
         timing=head.timing,
+        weights_limit_bytes=head.weights_limit_bytes,
+        beyond=head.beyond,
         basis=head.basis,
         validated=head.validated,
         fitted_to=head.fitted_to,

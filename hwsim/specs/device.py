@@ -121,6 +121,13 @@ class DeviceSpec:
             raise unknown_name(f"software stack of {self.name}", name, self.software)
         return self.software[name]
 
+    def stack_for(self, weight_bytes: int) -> SoftwareSpec:
+        """The stack that runs a graph with that many bytes of weights when none is asked for by name."""
+        stack = self.default_software
+        if stack.beyond and weight_bytes > stack.weights_limit_bytes:
+            return self.stack(stack.beyond)
+        return stack
+
     def memory_level(self, name: str) -> MemorySpec:
         """The memory of that name; raises UnknownNameError."""
         for level in self.memory:

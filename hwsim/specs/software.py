@@ -22,6 +22,8 @@ class SoftwareSpec:
     ``timing`` lists the timing modes of measured rows it stands for. ``validated`` maps families to the
     held-out mean absolute percentage error reached, in per cent. ``basis`` says what predictions rest on:
     ``calibrated`` (fitted to this chip), ``family`` (constants of a relative) or ``uncalibrated``.
+    A graph with more than ``weights_limit_bytes`` of weights runs on the stack named ``beyond`` instead, where
+    nobody asked for this one by name: chips that keep small networks on chip stream large ones.
     """
 
     name: str
@@ -30,6 +32,8 @@ class SoftwareSpec:
     kernels: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     passes: tuple[str, ...] = ()
     timing: tuple[str, ...] = ()
+    weights_limit_bytes: Annotated[float, Quantity("weights_limit", "bytes")] = 0.0
+    beyond: Annotated[str, Text("beyond")] = ""
     basis: str = "uncalibrated"
     validated: Mapping[str, float] = field(default_factory=dict)
     fitted_to: Annotated[str, Text("fitted_to")] = ""

@@ -45,7 +45,7 @@ notebooks: $(DEV_STAMP)
 	$(BIN)/python -m pytest -q -m notebook
 
 bench: $(DEV_STAMP)
-	@for script in benchmarks/[!_]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
 	rm -rf .venv build dist results .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

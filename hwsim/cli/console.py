@@ -52,7 +52,16 @@ def show(*things: Any) -> None:
             text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
         apart = parts and not isinstance(thing, str) and not parts[-1].endswith("\n\n")
         parts.append(f"\n{text}" if apart else text)
-    sys.stdout.write("".join(parts))
+    _write("".join(parts))
+
+
+def _write(text: str) -> None:
+    """Write to stdout now; once its reader has gone (``| head``), go on without it."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(text: str, *, verbose: bool = False) -> None:
@@ -69,7 +78,7 @@ def complain(text: str) -> None:
 
 def print_json(document: Any) -> None:
     """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    _write(json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 @contextmanager

@@ -36,7 +36,8 @@ def plot_energies(results: Sequence[Result]) -> Axes:
     axes = grid(1, 2, 12.0, [1.5 + 0.45 * len(results)], (3.0, 2.0))
     joules, shares = axes[0]
     _bars(results, joules)
-    joules.set_title("Energy by cause", loc="left", fontsize=10)
+    item = f" per {results[0].graph.item}" if _per_item(results) else ""
+    joules.set_title(f"Energy{item} by cause", loc="left", fontsize=10)
     _shares(results, shares)
     shares.set_title("Shares", loc="left", fontsize=10)
     legend_below(joules, _entries(results))
@@ -49,10 +50,16 @@ def _entries(results: Sequence[Result]) -> list[object]:
     return [key(color, cause) for cause, color in _CAUSES.items() if cause in met]
 
 
+def _per_item(results: Sequence[Result]) -> bool:
+    """Runs that make different numbers of items are compared item by item."""
+    return len({result.items for result in results}) > 1
+
+
 def _bars(results: Sequence[Result], ax: Axes) -> None:
     left = np.zeros(len(results))
+    items = [result.items if _per_item(results) else 1 for result in results]
     for cause, color in _CAUSES.items():
-        values = np.array([result.energy_breakdown_j[cause] for result in results])
+        values = np.array([result.energy_breakdown_j[cause] / n for result, n in zip(results, items, strict=True)])
         ax.barh(range(len(results)), values, left=left, color=color, height=0.62)
         left += values
     for place, total in enumerate(left.tolist()):

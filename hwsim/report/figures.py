@@ -10,6 +10,7 @@ from hwsim.units import base_unit, format_quantity
 __all__ = ["counted", "figure", "joules", "number", "percent", "seconds", "shortened", "size", "words"]
 
 _SHARES = ("utilization", "memory_utilization", "busy")
+_RATES = {"throughput_per_s": ("throughput", "/s"), "tokens_per_s": ("token rate", "tokens/s")}
 
 
 def seconds(value: float) -> str:
@@ -39,11 +40,13 @@ def percent(value: float) -> str:
 def number(value: float, digits: int = 4) -> str:
     """A plain number: no prefix; powers of ten only where it is very large or very small.
 
-    >>> number(32.0), number(0.8213), number(16777216.0), number(5.05e-05)
-    ('32', '0.8213', '16,777,216', '5.05e-05')
+    >>> number(32.0), number(0.8213), number(16777216.0), number(14513.4), number(5.05e-05)
+    ('32', '0.8213', '16,777,216', '14,510', '5.05e-05')
     """
     if math.isfinite(value) and value == int(value) and abs(value) < 1e9:
         return f"{int(value):,}"
+    if 10.0**digits <= abs(value) < 1e9:
+        return f"{float(f'{value:.{digits}g}'):,.0f}"
     return f"{value:,.{digits}g}" if 1e-3 <= abs(value) < 10.0**digits else f"{value:.{digits}g}"
 
 
@@ -59,13 +62,12 @@ def counted(count: float, item: str) -> str:
 def words(metric: str) -> str:
     """The name of a metric as people say it, without its unit.
 
-    >>> words("average_power_w"), words("throughput_per_s")
-    ('average power', 'throughput')
+    >>> words("average_power_w"), words("throughput_per_s"), words("tokens_per_s")
+    ('average power', 'throughput', 'token rate')
     """
-    bare = metric.removesuffix("_per_s") if metric == "throughput_per_s" else metric
-    if METRICS.get(metric):
-        bare = metric.rsplit("_", 1)[0]
-    return bare.replace("_", " ")
+    if metric in _RATES:
+        return _RATES[metric][0]
+    return (metric.rsplit("_", 1)[0] if METRICS.get(metric) else metric).replace("_", " ")
 
 
 def figure(metric: str, value: float | None, unit: str = "") -> str:
@@ -87,7 +89,7 @@ def figure(metric: str, value: float | None, unit: str = "") -> str:
         return seconds(value)
     if dimension:
         return format_quantity(value, base_unit(dimension))
-    return f"{number(value)} /s" if metric.endswith("_per_s") else number(value)
+    return f"{number(value)} {_RATES[metric][1]}" if metric in _RATES else number(value)
 
 
 def shortened(text: str, limit: int = 120) -> str:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwsim.devices.base import BOUNDS
 from hwsim.graph.graph import Graph
 from hwsim.report.basis import Basis
 from hwsim.report.bottlenecks import Bottleneck, bottlenecks
+from hwsim.report.spans import span_columns
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import SystemSpec
 from hwsim.trace.build import trace_of
@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["Result"]
-
-_PLACED = ("op", "kind", "phase", "repeat", "repeats", "device", "start_s", "end_s")
-_SPAN_COLUMNS = (*_PLACED, "energy_j", "flop", "bytes", "bound", "utilization")
-
-_SPAN_LIMIT = 20_000
-"""Rows of ``ops`` above which only the first of equal repeats is listed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,35 +182,12 @@ class Result:
 
     @cached_property
     def columns(self) -> dict[str, list[Any]]:
-        """Spans as columns, in the order of ``_SPAN_COLUMNS``."""
-        table: dict[str, list[Any]] = {name: [] for name in _SPAN_COLUMNS}
-        roles = list(self.system.devices)
-        full = sum(len(r.names) * r.repeats for r in self.records) <= _SPAN_LIMIT
-        for record in self.records:
-            shown = np.flatnonzero(record.device >= 0)
-            numbers = shown.tolist()
-            c = record.columns
-            energy = c.compute_j + c.memory_j + c.active_j * record.stretch
-            for turn in range(record.repeats if full else 1):
-                offset = record.offset_ps + turn * record.period_ps
-                table["op"] += [record.names[i] for i in numbers]
-                table["kind"] += [record.kinds[i] for i in numbers]
-                table["phase"] += [record.phase] * len(shown)
-                table["repeat"] += [record.index + turn] * len(shown)
-                table["repeats"] += [1 if full else record.repeats] * len(shown)
-                table["device"] += [roles[i] for i in record.device[shown].tolist()]
-                table["start_s"] += ((record.start_ps[shown] + offset) * 1e-12).tolist()
-                table["end_s"] += ((record.end_ps[shown] + offset) * 1e-12).tolist()
-                table["energy_j"] += energy[shown].tolist()
-                table["flop"] += c.flop[shown].tolist()
-                table["bytes"] += c.dram_bytes[shown].tolist()
-                table["bound"] += [BOUNDS[i] for i in c.bound[shown].tolist()]
-                table["utilization"] += c.utilization[shown].tolist()
-        return table
+        """Spans as columns: op, kind, phase, repeat, repeats, device, start_s, end_s, energy_j, flop, bytes, ..."""
+        return span_columns(self.records, list(self.system.devices))
 
     @property
     def ops(self) -> pd.DataFrame:
-        """One row a span; equal repeats of very long runs are listed once, with their count in ``repeats``."""
+        """One row a span; of very long runs, one row an operator of each phase, with its ``repeats``."""
         import pandas as pd
 
         return pd.DataFrame(self.columns)

@@ -118,15 +118,19 @@ def _draw_close(result: Result, ax: Axes, colors: Colors, shown: Sequence[Lane])
     """About sixty operators in the middle of the phase that takes longest, named where there is room."""
     record = typical(result)
     start, end = _window(record)
-    begin = record.offset_ps * 1e-12
-    edges = np.linspace(begin + start, begin + end, _BINS + 1)
+    begin = record.offset_ps * 1e-12 + start
+    edges = np.linspace(0.0, end - start, _BINS + 1)
     for place, lane in enumerate(shown):
-        _fill(ax, place, occupied([record], lane, edges), colors, edges)
+        _fill(ax, place, occupied([record], lane, edges + begin), colors, edges)
         if not lane.is_link:
-            _name_spans(ax, place, record, lane, (start, end), begin)
-    _frame(ax, shown, float(edges[0]), float(edges[-1]))
+            _part_spans(ax, place, record, lane, (start, end))
+    _frame(ax, shown, 0.0, end - start)
     ax.set_yticks([])
-    ax.set_title(f"{seconds(end - start)} in the middle of {record.phase}", loc="left", fontsize=10)
+    whole = len(result.records) == 1 and end - start > 0.99 * result.latency_s
+    where = (
+        "operator by operator" if whole else f"closer: {seconds(end - start)} of {record.phase}, from {seconds(begin)}"
+    )
+    ax.set_title(where, loc="left", fontsize=10)
 
 
 def _window(record: Record) -> tuple[float, float]:
@@ -140,12 +144,20 @@ def _window(record: Record) -> tuple[float, float]:
     return float(record.start_ps[chosen].min()) * 1e-12, float(record.end_ps[chosen].max()) * 1e-12
 
 
-def _name_spans(ax: Axes, place: int, record: Record, lane: Lane, window: tuple[float, float], begin: float) -> None:
-    for i in np.flatnonzero(record.device == lane.index).tolist():
-        start, end = max(record.start_ps[i] * 1e-12, window[0]), min(record.end_ps[i] * 1e-12, window[1])
-        if (end - start) / (window[1] - window[0]) * 4.2 > 0.075 * len(record.kinds[i]):
-            middle = begin + (start + end) / 2
-            ax.text(middle, place, record.kinds[i], fontsize=7.5, color="white", ha="center", va="center", zorder=4)
+def _part_spans(ax: Axes, place: int, record: Record, lane: Lane, window: tuple[float, float]) -> None:
+    """Thin lines between equal operators that follow each other, and kinds where there is room."""
+    length = window[1] - window[0]
+    before = ""
+    mine = np.flatnonzero((record.device == lane.index) & (record.end_ps > record.start_ps))
+    for i in mine[np.argsort(record.start_ps[mine], kind="stable")].tolist():
+        start = max(record.start_ps[i] * 1e-12, window[0]) - window[0]
+        end = min(record.end_ps[i] * 1e-12, window[1]) - window[0]
+        if record.kinds[i] == before and end - start > 0.01 * length:
+            ax.vlines(start, place - 0.38, place + 0.38, color="white", linewidth=0.6, zorder=3)
+        before = record.kinds[i]
+        if (end - start) / length * 4.2 > 0.075 * len(record.kinds[i]):
+            style: dict[str, Any] = {"fontsize": 7.5, "color": "white", "ha": "center", "va": "center", "zorder": 4}
+            ax.text((start + end) / 2, place, record.kinds[i], **style)
 
 
 def _frame(ax: Axes, shown: Sequence[Lane], start: float, end: float) -> None:

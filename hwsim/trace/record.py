@@ -92,3 +92,10 @@ class Record:
         took = (self.end_ps - self.start_ps).astype(np.float64)
         ratio = np.divide(took, alone, out=np.ones_like(alone), where=alone > 0)
         return np.maximum(ratio, 1.0)
+
+    @property
+    def energy_j(self) -> FloatArray:
+        """Dynamic energy and active floor of each task in one repeat, waiting for shared memory included, (tasks,)."""
+        columns = self.columns
+        found: FloatArray = columns.compute_j + columns.memory_j + columns.active_j * self.stretch
+        return found

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hwsim import flow
 from hwsim.cost.systolic import systolic_cycles
+from hwsim.errors import InputError
 from hwsim.explore.compare import Comparison
 from hwsim.explore.compare import compare as _compare
 from hwsim.explore.scenario import Scenario
@@ -25,6 +26,7 @@ from hwsim.report.estimate import Estimate
 from hwsim.report.result import Result
 from hwsim.specs.device import DeviceSpec
 from hwsim.specs.system import SystemSpec, single
+from hwsim.units import shown
 from hwsim.workloads import workload
 
 __all__ = [
@@ -41,6 +43,12 @@ __all__ = [
 ]
 
 Hardware = DeviceSpec | SystemSpec | str
+
+
+def _checked(graph: Graph) -> Graph:
+    if not isinstance(graph, Graph):
+        raise InputError(f"write a graph, e.g. hwsim.workload('resnet50'), not {shown(graph)}")
+    return graph
 
 
 def _system(hardware: Hardware) -> SystemSpec:
@@ -60,7 +68,7 @@ def estimate(graph: Graph, device: DeviceSpec | str, software: str | None = None
     Raises:
         UnsupportedError: the device cannot run some operator, or lacks the number format.
     """
-    return flow.estimate(graph, load_device(device) if isinstance(device, str) else device, software)
+    return flow.estimate(_checked(graph), load_device(device) if isinstance(device, str) else device, software)
 
 
 def simulate(
@@ -87,9 +95,11 @@ def simulate(
         PlacementError, UnsupportedError: work that no device can run.
         OutOfMemoryError: a memory overflows.
     """
+    if governor is not None:
+        raise InputError(f"governor: write None, the only one so far, not {shown(governor)}")
     spill = bool(options.pop("allow_spill", False))
     return flow.simulate(
-        graph,
+        _checked(graph),
         _system(device_or_system),
         policy=policy,
         software=software,
@@ -101,7 +111,9 @@ def simulate(
 
 def compare(graph: Graph, devices: Sequence[Hardware], software: str | None = None) -> Comparison:
     """The same graph on several devices or systems, one row each."""
-    return _compare(graph, [_system(device) for device in devices], software=software)
+    if isinstance(devices, str):
+        raise InputError(f"write a list of devices, e.g. ['h100_sxm', 't4'], not {shown(devices)}")
+    return _compare(_checked(graph), [_system(device) for device in devices], software=software)
 
 
 def load_scenario(name: str | Path, overrides: Sequence[str] = ()) -> Scenario:

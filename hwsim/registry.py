@@ -12,17 +12,32 @@ __all__ = ["Registry", "known_names", "suggest", "unknown_name"]
 
 T = TypeVar("T")
 _LISTED = 40
+_OFFERED = 5  # names that begin with an unknown one
 _LONGEST = 80  # of an unknown name, so that a message stays one line
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the nearest known name, or an empty string.
+    """Return ``"; did you mean 'x'?"`` for the names that begin so, else the nearest, or an empty string.
+
+    Upper and lower case, spaces, dashes and underscores make no difference to a beginning.
 
     >>> suggest("resnet5O", ["resnet50", "gpt2"])
     "; did you mean 'resnet50'?"
+    >>> suggest("H100", ["mi100", "h100_sxm", "h100_x2"])
+    "; did you mean 'h100_sxm' or 'h100_x2'?"
     """
-    close = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    names = list(known)
+    start = _folded(name)
+    begin = [other for other in names if len(start) > 1 and _folded(other).startswith(start)][:_OFFERED]
+    close = begin or difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+    if not close:
+        return ""
+    *first, last = (f"'{other}'" for other in close)
+    return f"; did you mean {', '.join(first)} or {last}?" if first else f"; did you mean {last}?"
+
+
+def _folded(name: str) -> str:
+    return "".join(c for c in name.casefold() if c not in " -_.")
 
 
 def known_names(name: str, known: Iterable[str]) -> str:

@@ -36,6 +36,10 @@ class Comparison:
     results: tuple[Result, ...]
     refused: Mapping[str, str]
 
+    def __repr__(self) -> str:
+        """One line; ``frame`` has the rows."""
+        return f"Comparison({self.graph.name} on {', '.join(result.system.name for result in self.results)})"
+
     @property
     def columns(self) -> dict[str, list[Any]]:
         """device, dtype, latency_s, throughput_per_s, energy_j, energy_per_item_j, utilization, bound, memory, fits."""

@@ -45,6 +45,10 @@ class Sweep:
     columns: Mapping[str, Sequence[Any]]
     allowed: NDArray[np.bool_]
 
+    def __repr__(self) -> str:
+        """One line; ``frame`` has the designs."""
+        return f"Sweep({self.spec.name}: {self.spec.designs} designs, {len(self.front)} on the Pareto front)"
+
     @property
     def objectives(self) -> tuple[tuple[str, str], ...]:
         """(metric, min or max)."""

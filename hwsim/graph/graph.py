@@ -60,6 +60,11 @@ class Graph:
     scheme: Scheme | None = None
     info: Mapping[str, float] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """One line; the fields have it whole."""
+        scheme = self.scheme.name if self.scheme else "auto"
+        return f"Graph({self.name}: {len(self.nodes)} operators, {self.parameters} parameters, {scheme})"
+
     @cached_property
     def producer(self) -> dict[str, int]:
         """Index of the node that makes each tensor."""

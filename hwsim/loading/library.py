@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hwsim.errors import InputError
+from hwsim.errors import InputError, UnknownNameError
 from hwsim.loading.document import read_file
 from hwsim.loading.faults import Faults
 from hwsim.registry import unknown_name
@@ -22,6 +22,7 @@ __all__ = [
     "SYSTEM",
     "Kind",
     "cached",
+    "file_beside",
     "find",
     "find_by_alias",
     "find_reference",
@@ -115,9 +116,7 @@ def find(kind: Kind, name: str) -> Path:
     if is_path(name):
         path = Path(name)
         if not _is_file(path):
-            raise InputError(
-                f"{shown(name, _LONGEST)}: {'is a folder; name a file in it' if _is_folder(path) else 'no such file'}"
-            )
+            raise InputError(f"{shown(name, _LONGEST)}: {_why_no_file(kind, path)}")
         return path
     if not _is_plain(name):
         raise InputError(f"{shown(name)}: a name has no '/' or '..'; write a plain name, or a path that ends in .yaml")
@@ -129,7 +128,21 @@ def find(kind: Kind, name: str) -> Path:
     files = kind.files()
     if name in files:
         return files[name]
+    if own := file_beside(name):
+        raise UnknownNameError(f"no {kind.what} named '{name}' in the library; for the file here write '{own}'")
     raise unknown_name(kind.what, name, files)
+
+
+def file_beside(name: str) -> str:
+    """The file of the working directory that somebody means who leaves out '.yaml', or nothing."""
+    return next((f"{name}{suffix}" for suffix in _SUFFIXES if _is_file(Path(f"{name}{suffix}"))), "")
+
+
+def _why_no_file(kind: Kind, path: Path) -> str:
+    if _is_folder(path):
+        return "is a folder; name a file in it"
+    shipped = path.stem in kind.files()
+    return f"no such file; for the {kind.what} of the library write '{path.stem}'" if shipped else "no such file"
 
 
 def find_reference(kind: Kind, name: str, beside: Path) -> Path:

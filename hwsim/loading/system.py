@@ -107,6 +107,8 @@ def load_system(name: str | Path) -> SystemSpec:
     try:
         return single(load_device(name))
     except UnknownNameError as error:
+        if library.file_beside(str(name)):
+            raise
         hint = suggest(str(name)[:60], (*library.list_systems(), *library.list_devices()))
         raise UnknownNameError(f"no system or device named '{name}'{hint}" if hint else str(error)) from None
 

@@ -12,6 +12,7 @@ import numpy as np
 from hwsim.devices.base import BOUNDS
 from hwsim.devices.pricing import GraphCosts
 from hwsim.report.basis import Basis, basis_of
+from hwsim.units import format_quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +30,11 @@ class Estimate:
 
     costs: GraphCosts
     dtype: str
+
+    def __repr__(self) -> str:
+        """One line; ``frame`` has the operators."""
+        figures = f"{format_quantity(self.time_s, 's')}, {format_quantity(self.energy_j, 'J')}"
+        return f"Estimate({self.costs.lowered.graph.name} on {self.device}: {figures})"
 
     @cached_property
     def columns(self) -> dict[str, list[Any]]:

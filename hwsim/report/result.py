@@ -20,6 +20,7 @@ from hwsim.specs.system import SystemSpec
 from hwsim.trace.build import trace_of
 from hwsim.trace.record import Record
 from hwsim.trace.trace import Trace
+from hwsim.units import format_quantity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +52,11 @@ class Result:
     requirements: tuple[Mapping[str, object], ...] = ()
     claims: tuple[Mapping[str, object], ...] = ()
     measured: tuple[Mapping[str, object], ...] = ()
+
+    def __repr__(self) -> str:
+        """One line; the properties and ``ops`` have the rest."""
+        figures = f"{format_quantity(self.latency_s, 's')}, {format_quantity(self.energy_j, 'J')}"
+        return f"Result({self.graph.name} on {self.system.name}: {figures})"
 
     @cached_property
     def makespan_ps(self) -> int:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from hwsim.errors import InputError
 from hwsim.graph.tensor import FORMATS
-from hwsim.registry import unknown_name
+from hwsim.registry import known_names, unknown_name
 from hwsim.specs import fields as _fields
 from hwsim.specs.fields import Choice, Count, Formats, Key, Quantity, Ratio, Text
 from hwsim.specs.software import SoftwareSpec
@@ -103,6 +103,10 @@ class DeviceSpec:
     path: str = ""
     note: str = ""
 
+    def __repr__(self) -> str:
+        """One line; the fields have it whole."""
+        return f"DeviceSpec({self.name}: {self.title}, {self.kind})"
+
     @property
     def main_memory(self) -> MemorySpec:
         """The memory that holds tensors: the first in the file."""
@@ -154,8 +158,13 @@ class DeviceSpec:
                 except InputError as error:
                     raise InputError(f"{head}.{error}") from None
                 view = _DeviceView(kind=view.kind, core=core, memory=view.memory, power=view.power, queues=view.queues)
-            else:
+            elif head in _fields.spec_fields(_DeviceView):
                 view = _fields.evolve(view, {path: value})
+            elif head in _fields.spec_fields(type(self.core)):
+                raise InputError(f"{path}: a field of the chip's {self.kind}; write '{self.kind}.{path}'")
+            else:
+                known = known_names(head, (self.kind, *_fields.spec_fields(_DeviceView)))
+                raise InputError(f"{path}: no field '{head}'{known}")
         return self._with(view, name)
 
     def _with(self, view: _DeviceView, name: str | None) -> DeviceSpec:

@@ -9,7 +9,7 @@ from hwsim.devices.base import KINDS
 from hwsim.devices.pricing import GraphCosts, price_graph
 from hwsim.engine.assemble import machine_of
 from hwsim.engine.phases import replay_phases
-from hwsim.errors import UnsupportedError
+from hwsim.errors import InputError, UnsupportedError
 from hwsim.graph.graph import Graph
 from hwsim.graph.lowering import Lowered, lower
 from hwsim.graph.topology import topology
@@ -23,6 +23,9 @@ from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import SystemSpec
 
 __all__ = ["chosen_stack", "estimate", "prepare", "simulate"]
+
+_LONGEST = 100_000
+"""Most repeats of a phase whose work grows from one to the next; each is priced and replayed on its own."""
 
 
 def prepare(graph: Graph, specs: Sequence[DeviceSpec], stacks: Sequence[SoftwareSpec]) -> tuple[Graph, str]:
@@ -49,7 +52,7 @@ def estimate(graph: Graph, device: DeviceSpec, software: str | None = None) -> E
     """Price a graph alone on one device; raises UnsupportedError for work or formats the device lacks."""
     stack = chosen_stack(graph, device, software)
     ready, dtype = prepare(graph, [device], [stack])
-    costs = price_graph(lower(ready), device, stack)
+    costs = price_graph(_lowered(ready), device, stack)
     _refuse_unsupported(costs)
     return Estimate(costs, dtype)
 
@@ -85,7 +88,7 @@ def simulate(
     specs = list(system.devices.values())
     stacks = [chosen_stack(graph, spec, _stack_name(software, role)) for role, spec in system.devices.items()]
     ready, dtype = prepare(graph, specs, stacks)
-    lowered = lower(ready)
+    lowered = _lowered(ready)
     costs = _price(lowered, system, stacks)
     if len(specs) == 1:
         _refuse_unsupported(costs[0])
@@ -104,6 +107,18 @@ def simulate(
         basis=weakest(bases),
         seed=seed,
     )
+
+
+def _lowered(graph: Graph) -> Lowered:
+    """The graph's rows of Work; raises InputError where so many repeats would be priced that nobody could wait."""
+    lowered = lower(graph)
+    for phase in graph.phases:
+        if lowered.growth and phase.repeat > _LONGEST:
+            raise InputError(
+                f"{graph.name}: phase {phase.name} repeats {phase.repeat:,} times and its work grows; "
+                f"at most {_LONGEST:,} such repeats are simulated, so write a smaller number, e.g. of tokens"
+            )
+    return lowered
 
 
 def _stack_name(software: str | Mapping[str, str] | None, role: str) -> str | None:

@@ -6,7 +6,6 @@ Exit codes: 0 fine; 1 the simulation ran and a requirement does not hold, or it 
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
@@ -41,6 +40,10 @@ _UsageError: Any = typer.BadParameter.mro()[2]
 """Base of the errors of the argument parser, which typer does not export by name."""
 
 
+_INTERRUPTED = 130
+_KEPT = "interrupted; what was finished is kept"
+
+
 def main() -> None:
     """Entry point of ``hwsim`` and ``python -m hwsim``."""
     sys.exit(_guarded())
@@ -49,17 +52,15 @@ def main() -> None:
 def _guarded() -> int:
     try:
         code = app(standalone_mode=False)
-        sys.stdout.flush()
     except HwsimError as error:
         console.complain(str(error))
         return 1 if isinstance(error, SimulationError) else 2
     except (KeyboardInterrupt, typer.Abort):
-        console.complain("interrupted; what was finished is kept")
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        console.complain(_KEPT)
+        return _INTERRUPTED
     except _UsageError as error:
         error.show()
         return 2
+    if code == _INTERRUPTED:
+        console.complain(_KEPT)
     return code if isinstance(code, int) else 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from hwsim.errors import InputError
 from hwsim.graph.graph import Graph
 from hwsim.loading.library import is_path
 from hwsim.loading.scenario import load_scenario
@@ -18,6 +20,10 @@ def named_workload(what: str, assignments: Sequence[str]) -> tuple[str, dict[str
     Raises:
         InputError, UnknownNameError: no such workload, scenario or parameter.
     """
+    if Path(what).suffix == ".onnx":
+        raise InputError(
+            f"{what}: ONNX files are not read by this version; name a workload (hwsim workloads lists them)"
+        )
     name, params = what, {}
     if is_path(what):
         spec = load_scenario(what).workload

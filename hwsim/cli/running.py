@@ -42,13 +42,12 @@ def estimate(
     """Price a workload alone on a device; no scenario file needed."""
     setup(quiet, verbose)
     from hwsim import api
+    from hwsim.cli.choosing import graph_of
     from hwsim.report import summary, tables
     from hwsim.report.document import estimate_document
-    from hwsim.workloads.registry import WORKLOADS
 
-    entry = WORKLOADS[workload]
-    graph = entry.build(**entry.parse_parameters(set_ or []))
-    found = api.estimate(graph, device, software)
+    found = api.estimate(graph_of(workload, set_ or []), device, software)
+    graph = found.costs.lowered.graph
     if as_json:
         print_json(estimate_document(found, per_op=per_op))
         return
@@ -76,6 +75,8 @@ def compare(
 
     graph = graph_of(what, set_ or [])
     systems = [load_system(name) for name in devices]
+    if output is not None:
+        folder.make_folder(output)
     with progress("comparing", len(systems)) as advance:
         found = compare_each(graph, systems, advance)
     for name, reason in found.refused.items():
@@ -112,6 +113,8 @@ def run(
     from hwsim.report.document import result_document
 
     loaded = [api.load_scenario(name, set_ or []) for name in scenarios]
+    if output is not None:
+        folder.make_folder(output)
     everything = []
     for scenario in loaded:
         with progress(scenario.title, scenario.count) as advance:

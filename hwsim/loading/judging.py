@@ -17,8 +17,6 @@ from hwsim.units import parse_quantity, shown
 
 __all__ = ["amount", "claim_models", "read_claims", "read_requirements", "requirement_models"]
 
-_SCALE = {"area_mm2": 1e6}
-
 
 def amount(raw: Any, metric: str, *, relative: bool = False) -> float:
     """A limit or a claimed value in the unit of the metric's name; a ratio is a plain number.
@@ -33,7 +31,7 @@ def amount(raw: Any, metric: str, *, relative: bool = False) -> float:
     """
     dimension = METRICS.get(metric, "")
     if dimension and not relative:
-        return parse_quantity(raw, dimension) * _SCALE.get(metric, 1.0)
+        return parse_quantity(raw, dimension)
     if metric == "fits" and isinstance(raw, bool):
         return float(raw)
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):

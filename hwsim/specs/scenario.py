@@ -26,9 +26,6 @@ __all__ = [
 METRICS: Mapping[str, str] = MappingProxyType(
     {
         "latency_s": "s",
-        "latency_p50_s": "s",
-        "latency_p90_s": "s",
-        "latency_p99_s": "s",
         "time_to_first_token_s": "s",
         "time_per_token_s": "s",
         "time_per_item_s": "s",
@@ -37,15 +34,12 @@ METRICS: Mapping[str, str] = MappingProxyType(
         "energy_per_token_j": "J",
         "average_power_w": "W",
         "peak_memory_bytes": "bytes",
-        "peak_temperature_c": "degC",
-        "area_mm2": "m2",
         "throughput_per_s": "",
         "tokens_per_s": "",
         "items": "",
         "utilization": "",
         "memory_utilization": "",
         "busy": "",
-        "miss_rate": "",
         "fits": "",
     }
 )

@@ -257,8 +257,6 @@ def test_an_unknown_scenario_gets_the_nearest_name(demo) -> None:
         ("200 ms", "latency_s", 0.2),
         ("1 kJ", "energy_j", 1000.0),
         ("8 GB", "peak_memory_bytes", 8e9),
-        ("100 mm2", "area_mm2", 100.0),
-        ("85 degC", "peak_temperature_c", 85.0),
         (30, "throughput_per_s", 30.0),
         (True, "fits", 1.0),
     ],

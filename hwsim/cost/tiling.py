@@ -55,7 +55,10 @@ SMALL = 1 << 15  # candidates x elements up to which all candidates are priced i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GemmProblem:
-    """Columns of products, each (1, rows) or broadcastable: sizes, and bytes behind each operand."""
+    """Columns of products, each (1, rows) or broadcastable: sizes, and bytes behind each operand.
+
+    Before B is used again, ``b_copies`` of it or ``cycled_bytes`` of other weights pass, whichever is more.
+    """
 
     m: Number
     n: Number
@@ -66,6 +69,7 @@ class GemmProblem:
     c_bytes: Number
     extra_bytes: Number = 0.0
     b_copies: Number = 1.0
+    cycled_bytes: Number = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,13 +141,17 @@ def gemm_bytes(problem: GemmProblem) -> Floats:
 
 
 def gemm_resident_share(problem: GemmProblem, limits: SimtLimits, constants: GemmConstants) -> Floats:
-    """Share of the traffic that hits the cache; all cycled copies of B count in the working set."""
-    return resident_share(
-        gemm_bytes(problem) + (problem.b_copies - 1.0) * problem.b_bytes,
-        limits.cache_bytes,
-        constants.resident_all,
-        constants.resident_none,
-    )
+    """Share of the traffic that hits the cache; all cycled copies of B count in the working set.
+
+    B itself is also cold where the weights of a network, all read before it comes round again, push it out.
+    """
+    moved, ramp = gemm_bytes(problem), (limits.cache_bytes, constants.resident_all, constants.resident_none)
+    copies = problem.b_copies * problem.b_bytes
+    near = resident_share(moved - problem.b_bytes + copies, *ramp)
+    if not np.any(np.greater(problem.cycled_bytes, copies)):
+        return near
+    weights = resident_share(moved - problem.b_bytes + np.maximum(copies, problem.cycled_bytes), *ramp)
+    return np.asarray(near + (weights - near) * problem.b_bytes / moved)
 
 
 def tile_traffic_bytes(problem: GemmProblem, tile: NDArray[np.int64]) -> Floats:

@@ -83,9 +83,10 @@ _CONSTANTS: Mapping[str, Ratio | Quantity] = MappingProxyType(
 
 # assumption: what a stack leaves out. Ceilings are those common to the four GPUs of benchmarks/fit_gpu.py; terms that
 # differ from stack to stack (split-K's second kernel, exposed stores, serial rows) are absent.
+_AS_LAUNCH = -1.0  # a matrix-vector kernel nobody fitted starts like the stack's other products
 _COMMON = {"memory": 0.8, "cache_speedup": 1.5, "resident_all": 0.5, "resident_none": 1.2, "overlap": 3.0}
 _GEMM = {"compute": 0.75, "starve": 45.0, "wave": 0.0, "rounding": 0.5, "saturation": 0.15, "k_step": 0.0}
-_GEMM |= {"split": 2e-6, "store_exposed": 0.0, "gemv": float("inf"), "gemv_k": 0.0, "weight_copies": 6.0}
+_GEMM |= {"split": 2e-6, "store_exposed": 0.0, "gemv": _AS_LAUNCH, "gemv_k": 0.0, "weight_copies": 6.0}
 _GEMM |= {"direct": 0.25, "floor": 0.0, "quantize": 3e-6, "quantize_col": 2e-10}
 _ATTENTION = {"compute": 0.55, "narrow": 0.75, "block": 2e-6, "key": 0.0, "key_write": 0.0, "query_tile": 128.0}
 _ATTENTION |= {"packed": 0.0, "rounding": 0.5, "saturation": 0.3, "split": 2e-6, "split_single": 1.0, "group": 0.0}
@@ -149,7 +150,7 @@ class SimtGpu(DeviceKind[SimtParams]):
         Activations wider than the format of the product are narrowed by a kernel of their own first.
         """
         problem, limits = _gemm_problem(table, params), _simt_limits(table, params)
-        constants = _constants(tiling.GemmConstants, table, params)
+        constants = _gemm_constants(table, params)
         tiled = tiling.tiled_gemm_time(problem, limits, constants)
         fixed, kernel, compute, memory = tiled.fixed_s, tiled.kernel_s, tiled.compute_s, tiled.memory_s
         resident = tiling.gemm_resident_share(problem, limits, constants)
@@ -205,9 +206,8 @@ class SimtGpu(DeviceKind[SimtParams]):
         self, table: Table, params: SimtParams, compute_s: Array, moved: Array, slowdown: Array | float = 1.0
     ) -> Costs:
         constants = _constants(streaming.StreamConstants, table, params)
-        limits = _stream_limits(params)
-        kernel = streaming.stream_time(moved * slowdown, table.elements, compute_s, limits, constants)
-        resident = resident_share(moved, limits.cache_bytes, constants.resident_all, constants.resident_none)
+        kernel = streaming.stream_time(moved * slowdown, table.elements, compute_s, _stream_limits(params), constants)
+        resident = resident_share(moved, params.cache_bytes, constants.resident_all, constants.resident_none)
         return _settled(table, params, kernel, moved * (1.0 - resident), moved)
 
     def price_reduce(self, table: Table, params: SimtParams) -> Costs:
@@ -220,12 +220,11 @@ class SimtGpu(DeviceKind[SimtParams]):
         plain = elements * table.flop_per_element / _vector_rate(table, params)
         special = elements * table.special_per_element / params.special_per_s
         constants = _constants(norm.RowConstants, table, params)
-        limits = _stream_limits(params)
-        kernel = norm.row_time(problem, np.maximum(plain, special), limits, constants)
+        kernel = norm.row_time(problem, np.maximum(plain, special), _stream_limits(params), constants)
         again = norm.extra_pass_bytes(
             table.cols, table.bytes_in, constants.knee, constants.extra_pass, table.passes - 1.0
         )
-        resident = resident_share(moved, limits.cache_bytes, constants.resident_all, constants.resident_none)
+        resident = resident_share(moved, params.cache_bytes, constants.resident_all, constants.resident_none)
         return _settled(table, params, kernel, (moved + again) * (1.0 - resident), moved + again)
 
     def supports(self, table: Table, params: SimtParams) -> NDArray[np.bool_]:
@@ -333,7 +332,15 @@ def _gemm_problem(table: Table, params: SimtParams) -> tiling.GemmProblem:
         c_bytes=table.bytes_out,
         extra_bytes=table.epilogue_bytes,
         b_copies=np.where(table.b_is_weight > 0, copies, 1.0),
+        cycled_bytes=table.cycled_bytes,
     )
+
+
+def _gemm_constants(table: Table, params: SimtParams) -> tiling.GemmConstants:
+    """Constants of the table's products; a grouped convolution is no matrix-vector product, however narrow a group."""
+    gemv, launch = (params.kernels.column(table, name) for name in ("gemv", "launch"))
+    gemv = np.where(table.groups > 1, np.inf, np.where(gemv < 0.0, launch, gemv))
+    return _constants(tiling.GemmConstants, table, params, gemv_s=gemv)
 
 
 def _attention_problem(table: Table) -> attention.AttentionProblem:
@@ -377,7 +384,7 @@ def _narrowing_time(table: Table, params: SimtParams) -> Any:
 
 
 def _explain_tiles(table: Table, params: SimtParams) -> list[tuple[str, float, str]]:
-    constants = _constants(tiling.GemmConstants, table, params)
+    constants = _gemm_constants(table, params)
     found = tiling.tiled_gemm_time(_gemm_problem(table, params), _simt_limits(table, params), constants)
     tile, split = int(found.tile[0, 0]), int(found.split[0, 0])
     terms = [("compute term", float(found.compute_s[0, 0]), "s"), ("memory term", float(found.memory_s[0, 0]), "s")]
@@ -385,9 +392,9 @@ def _explain_tiles(table: Table, params: SimtParams) -> list[tuple[str, float, s
         return [("matrix-vector kernel", 1.0, "1"), *terms]
     tile_m, tile_n = tiling.TILES[tile]
     blocks = float((np.ceil(table.m / tile_m) * np.ceil(table.n / tile_n) * table.batch)[0, 0]) * split
-    sizes = [("tile m", float(tile_m), "1"), ("tile n", float(tile_n), "1"), ("split of k", float(split), "1")]
-    waves = ("waves", float(np.ceil(blocks / params.sms[0, 0])), "1")
-    return [*sizes, ("blocks", blocks, "1"), waves, *terms]
+    waves = float(np.ceil(blocks / params.sms[0, 0]))
+    sizes = {"tile m": tile_m, "tile n": tile_n, "split of k": split, "blocks": blocks, "waves": waves}
+    return [*((name, float(value), "1") for name, value in sizes.items()), *terms]
 
 
 KINDS.add(SimtGpu.name, SimtGpu())

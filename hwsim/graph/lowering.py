@@ -234,4 +234,13 @@ def lower(graph: Graph) -> Lowered:
             ids.extend(places)
             starts.append(len(ids))
     start, rows = np.array(starts, dtype=np.int64), np.array(ids, dtype=np.int64)
-    return Lowered(graph, tuple(found.works), start, rows, found.growth)
+    weight_bytes = sum([t.type.size_bytes for t in tensors.values() if t.role == "weight"])
+    return Lowered(graph, _among_weights(found.works, weight_bytes), start, rows, found.growth)
+
+
+def _among_weights(works: Sequence[Work], weight_bytes: int) -> tuple[Work, ...]:
+    """The rows; products with weights know how many bytes of weights the graph reads before theirs come round again."""
+    return tuple(
+        replace(work, cycled_bytes=weight_bytes) if isinstance(work, Gemm) and work.b_is_weight else work
+        for work in works
+    )

@@ -54,7 +54,8 @@ class Gemm:
     fewer than batch m k); ``b_elements`` those behind all B (shared by the batch: fewer than batch k n).
     ``channels`` is the input channels of one group; ``kh``, ``kw`` the window; ``batch`` also counts groups.
     ``compute_format`` is the format the matrix unit multiplies in. ``epilogue_flop`` and ``epilogue_bytes``
-    are what fused element-wise work adds (arithmetic; operands read besides A and B).
+    are what fused element-wise work adds (arithmetic; operands read besides A and B). ``cycled_bytes`` are all weights
+    of the graph, which pass between two uses of a B that is one of them (0: a product on its own).
     """
 
     form: ClassVar[Form] = Form.GEMM
@@ -79,6 +80,7 @@ class Gemm:
     b_is_weight: bool = False
     epilogue_flop: int = 0
     epilogue_bytes: int = 0
+    cycled_bytes: int = 0
 
     @property
     def format(self) -> str:

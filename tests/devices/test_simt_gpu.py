@@ -165,6 +165,28 @@ def test_only_weights_are_taken_to_be_cycled_through_the_cache():
     assert weight == pytest.approx(4 * activation)
 
 
+def test_weights_of_a_network_larger_than_the_cache_come_from_dram():
+    """8.4 MB of weights in a cache of 100 MB stay there alone, but not as part of a network of 1 GB."""
+    kernels = {**IDEAL, "gemm": {**IDEAL["gemm"], "weight_copies": 1.0, "cache_speedup": 4.0}}
+    chip = toy(kernels=kernels, l2=1e8)
+    alone, part = (costs_of(product(1, 2048, 2048, cycled_bytes=size), chip) for size in (0, 10**9))
+    assert part.time_s[0, 0] == pytest.approx(4 * alone.time_s[0, 0], rel=0.01)
+    assert (alone.dram_bytes[0, 0], part.dram_bytes[0, 0]) == (0, pytest.approx(2 * 2048 * 2048))
+
+
+def test_a_product_of_one_row_streams_its_matrix_though_nobody_fitted_a_kernel_for_it():
+    """8.4 MB at the default 80 % of 100 GB/s; tiles would pad one row to sixteen and starve."""
+    kernels = {"gemm": {"saturation": 1e-9, "cache_speedup": 1.0}}
+    costs = costs_of(product(1, 2048, 2048), toy(launch_s=3e-6, kernels=kernels))
+    assert costs.time_s[0, 0] == pytest.approx(3e-6 + (2 * 2048 * 2048 + 2 * 2 * 2048) / 0.8e11)
+
+
+def test_a_depthwise_convolution_takes_no_matrix_vector_kernel():
+    work = product(49, 1, 9, groups=512, batch=512, channels=1, kh=3, kw=3, a_elements=512 * 49, b_elements=512 * 9)
+    with_one = {**IDEAL, "gemm": {**IDEAL["gemm"], "gemv": 1e-9}}
+    assert time_of(work, toy(launch_s=1e-6, kernels=with_one)) == time_of(work, toy(launch_s=1e-6))
+
+
 def test_a_depthwise_convolution_does_not_pay_for_padding_to_tiles():
     """32 groups of 10,000 outputs of a 3x3 window: 5.76 MFLOP at 1 TFLOP/s, or 1.28 MB at 100 GB/s: 12.8 us."""
     work = product(10000, 1, 9, groups=32, batch=32, channels=1, kh=3, kw=3, a_elements=320000, b_elements=288)

@@ -51,6 +51,10 @@ _TYPED = [
     ("sweep npu_array.yaml", "no such file; for the sweep of the library write 'npu_array'"),
     ("estimate resnet50 -d t4 --set dtype=bf16", "its formats are fp64, fp32, fp16"),
     ("estimate resnet50 -d h100_sxm --software tensorrt", "known: cuda_graph, diffusers, eager, profiler"),
+    ("run my_npu.yaml", "my_npu.yaml:1:9: schema: this file describes a device; name one that describes a scenario\n"),
+    ("estimate resnet50 -d my_sweep.yaml", "schema: this file describes a sweep; name one that describes a device\n"),
+    ("compare resnet50 -d my_sweep.yaml", "schema: this file describes a sweep; name one that describes a system\n"),
+    ("sweep my_npu.yaml", "schema: this file describes a device; name one that describes a sweep\n"),
     ("device", "Did you mean 'devices'?"),
 ]
 
@@ -60,6 +64,7 @@ def test_a_mistake_in_the_shell_is_answered_with_exit_code_2(
     typed: str, answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "my_npu.yaml").write_text(starter_text("device", "my_npu"), encoding="utf-8")
+    (tmp_path / "my_sweep.yaml").write_text(starter_text("sweep", "my_sweep"), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["hwsim", *typed.split()])
     with pytest.raises(SystemExit) as left:

@@ -93,7 +93,7 @@ def _found(name: str) -> Path:
 def read_device(path: Path) -> tuple[DeviceSpec, tuple[Path, ...]]:
     """The device in a file, and the files it was made from; raises FileFormatError."""
     faults = Faults()
-    own = read_file(path, faults)
+    own = read_file(path, faults, SCHEMA)
     node, sources = extended(own, path, faults)
     _check_identity(own, path, faults)
     kind = _kind(node, faults)

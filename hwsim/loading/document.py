@@ -35,6 +35,7 @@ _NO_KEYS: Mapping[str, Place] = MappingProxyType({})
 _WORDS: Mapping[str, Any] = MappingProxyType({"true": True, "false": False, "null": None, "~": None, "": None})
 _INT = re.compile(r"[-+]?[0-9]{1,40}|0x[0-9a-fA-F]{1,30}")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_SCHEMA = re.compile(r"hwsim/(device|system|scenario|sweep)/v1")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
@@ -91,11 +92,11 @@ class Node:
         return named.value if named is not None and isinstance(named.value, str) else str(position)
 
 
-def read_file(path: Path, faults: Faults) -> Node:
+def read_file(path: Path, faults: Faults, schema: str = "") -> Node:
     """The document in a file; lesser faults are collected, those that leave no document raise.
 
     Raises:
-        FileFormatError: the file is empty, too big, not UTF-8, not YAML ...
+        FileFormatError: the file is empty, too big, not UTF-8, not YAML ..., or of another kind than ``schema`` says.
         InputError: there is no such file, or it is a folder.
     """
     file = str(path)
@@ -110,7 +111,18 @@ def read_file(path: Path, faults: Faults) -> Node:
         raise InputError(
             f"{shown(file)}: cannot be read: {error.__class__.__name__}; check its name and rights"
         ) from None
-    return read_text(_decoded(raw, file, faults), file, faults)
+    node = read_text(_decoded(raw, file, faults), file, faults)
+    written = node.child("schema")
+    if schema and written is not None and (own := _kind(written.value)) and own != (wanted := _kind(schema)):
+        faults.add(written.place, "schema", f"this file describes a {own}; name one that describes a {wanted}")
+        faults.check()
+    return node
+
+
+def _kind(schema: object) -> str:
+    """The word between 'hwsim/' and '/v1', or nothing."""
+    found = _SCHEMA.fullmatch(schema) if isinstance(schema, str) else None
+    return found[1] if found else ""
 
 
 def _decoded(raw: bytes, file: str, faults: Faults) -> str:

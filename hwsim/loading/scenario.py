@@ -125,7 +125,7 @@ def load_scenario(name: str | Path, overrides: Sequence[str] = ()) -> ScenarioSp
 def read_scenario(path: Path, overrides: Sequence[str] = ()) -> ScenarioSpec:
     """The scenario in a file; raises FileFormatError."""
     faults = Faults()
-    node = _spelled(read_file(path, faults))
+    node = _spelled(read_file(path, faults, SCHEMA))
     for assignment in overrides:
         node = _spelled(apply_set(node, assignment))
     spec = _scenario(node, path, faults, _variant_names(node))

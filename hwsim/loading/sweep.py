@@ -116,7 +116,7 @@ def load_sweep(name: str | Path) -> SweepSpec:
 def read_sweep(path: Path) -> SweepSpec:
     """The sweep in a file; raises FileFormatError."""
     faults = Faults()
-    node = read_file(path, faults)
+    node = read_file(path, faults, SCHEMA)
     model: Any = validate(sweep_model(), node, faults)
     workloads = tuple(
         read_workload(use, f"workloads.{use.name(number)}", path, faults)

@@ -133,7 +133,7 @@ def _spelled(node: Node, inner: str) -> Node:
 def read_system(path: Path) -> tuple[SystemSpec, tuple[Path, ...]]:
     """The system in a file, and the files it was made from; raises FileFormatError."""
     faults = Faults()
-    node = spelled_out(read_file(path, faults), "devices", "use")
+    node = spelled_out(read_file(path, faults, SCHEMA), "devices", "use")
     name = node.child("name")
     if name is not None and isinstance(name.value, str) and name.value != path.stem:
         faults.add(name.place, "name", f"the file is called {path.name}; write '{path.stem}' or rename the file")

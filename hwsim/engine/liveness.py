@@ -7,6 +7,7 @@ import numpy as np
 from hwsim.engine.plan import Csr, Plan
 from hwsim.engine.program import Program
 from hwsim.errors import OutOfMemoryError
+from hwsim.units import format_quantity
 
 __all__ = ["Liveness"]
 
@@ -98,10 +99,15 @@ class Liveness:
         names, memory = self._plan.buffers.names, self._memory[buffer]
         live = [b for b, alive in enumerate(self._alive) if alive and self._memory[b] == memory]
         largest = sorted(live, key=lambda b: (-self._size[b], b))[:_NAMED]
-        listed = ", ".join(f"{names[b]} {self._size[b]} B" for b in largest) or "none"
+        listed = ", ".join(f"{names[b]} {_bytes(self._size[b])}" for b in largest) or "none"
         wanted_by = self._program.label(activity, self._plan)
         return (
-            f"memory {self._plan.memories[memory].name}: capacity {self._capacity[memory]:.0f} B, "
-            f"{self.used[memory]} B in use: {wanted_by} needs {self._size[buffer]} B more for {names[buffer]}; "
+            f"memory {self._plan.memories[memory].name}: capacity {_bytes(self._capacity[memory])}, "
+            f"{_bytes(self.used[memory])} in use: {wanted_by} needs {_bytes(self._size[buffer])} more for "
+            f"{names[buffer]}; "
             f"largest live tensors: {listed}; use a smaller batch or a narrower number format, or allow spilling"
         )
+
+
+def _bytes(size: float) -> str:
+    return format_quantity(size, "B")

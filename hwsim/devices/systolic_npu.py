@@ -239,12 +239,16 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
 def _gemm_terms(table: Table, params: SystolicNpuParams) -> _Terms:
     constant = params.kernels.column
     k = _window_length(table, params)
-    a, b, c = _operand_bytes(table, params, k, constant(table, "whole_tiles"))
-    compute = _array_time_s(table, params, k, a, b)
+    a, b, c, padding = _operand_bytes(table, params, k, constant(table, "whole_tiles"))
     vector_rate = np.maximum(params.vector_rate(table), _LEAST_RATE)
+    rate = params.dram_bytes_per_s * constant(table, "memory")
+    compute = _array_time_s(table, params, k, a, b + padding)
     apart = 2.0 * table.macs / np.maximum(constant(table, "vector") * vector_rate, _LEAST_RATE)
+    apart = np.maximum(apart, (a + b + c) / (params.scratchpad_bytes_per_s * constant(table, "feed")))
     thin = (table.groups > 1) | (np.minimum(table.m, table.n) <= 1)
-    compute = np.where(thin, np.minimum(compute, apart), compute)
+    loose = b + np.where(table.groups > 1, 0.0, padding)
+    aside = thin & (np.maximum(apart, loose / rate) < np.maximum(compute, (b + padding) / rate))
+    compute, b = np.where(aside, apart, compute), np.where(aside, loose, b + padding)
     compute = np.maximum(compute, table.epilogue_flop / vector_rate)
     usable, batch = usable_bytes(params.scratchpad_bytes, params.double_buffered), table.batch
     usable = np.where(params.scratchpad_bytes > 0, usable, np.inf)
@@ -253,7 +257,6 @@ def _gemm_terms(table: Table, params: SystolicNpuParams) -> _Terms:
     if params.dataflow == "ws":
         folds, held = np.ceil(k / params.rows), params.accumulator_bytes
         moved_in = moved_in + reload_bytes(table.m, table.n, folds, params.cols, b, held, usable, batch)
-    rate = params.dram_bytes_per_s * constant(table, "memory")
     cells = params.rows * params.cols * params.units * np.maximum(params.lanes[:, table.format[0]], 1.0)
     tiles = tile_count(moved_in, cells * _BYTES[table.b_format[0]])
     busy, fill = overlapped_time_s(
@@ -328,17 +331,14 @@ def _window_length(table: Table, params: SystolicNpuParams) -> Array:
     return length
 
 
-def _operand_bytes(table: Table, params: SystolicNpuParams, k: Array, whole: Array) -> tuple[Array, Array, Array]:
-    """Bytes behind A, B and C; stationary weights fetched in whole tiles where the stack does so."""
+def _operand_bytes(table: Table, params: SystolicNpuParams, k: Array, whole: Array) -> tuple[Array, ...]:
+    """Bytes behind A, B and C, and those fetched with B where the stack fetches stationary weights in whole tiles."""
     a = table.a_elements * _BYTES[table.a_format[0]]
     element = _BYTES[table.b_format[0]]
     b = table.b_elements * element * np.maximum(table.b_density, 1.0 / params.sparse_speedup)
-    padded = (
-        np.ceil(k / params.rows) * params.rows * np.ceil(table.n / params.cols) * params.cols * table.batch * element
-    )
-    b = b + np.maximum(padded - b, 0.0) * whole * table.b_is_weight
-    c = np.maximum(table.bytes_out, 0.0)
-    return a, b, c + np.zeros_like(b)
+    tiles = np.ceil(k / params.rows) * np.ceil(table.n / params.cols) * table.batch
+    padding = np.maximum(tiles * params.rows * params.cols * element - b, 0.0) * whole * table.b_is_weight
+    return a, b, table.bytes_out + np.zeros_like(b), padding
 
 
 def _array_time_s(table: Table, params: SystolicNpuParams, k: Array, a: Array, b: Array) -> Array:

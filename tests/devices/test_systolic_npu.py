@@ -151,6 +151,25 @@ def test_structured_sparsity_halves_the_window() -> None:
     assert _time_s(dense, chip) - _time_s(sparse, chip) == pytest.approx(32.0)
 
 
+def test_a_convolution_on_the_vector_unit_fetches_no_weight_tiles() -> None:
+    """Nine weights a group at 1 B/s; the array would fetch 12 x 4 of them for each of the 16 groups: 768 s."""
+    whole = _chip(bandwidth=1.0, kernels={"gemm": PERFECT | {"whole_tiles": 1.0, "vector": 1.0, "keep": 1.0}})
+    work = _gemm(
+        m=100, n=1, k=9, batch=16, groups=16, a_elements=1600, b_elements=144, kh=3, kw=3, channels=1, b_is_weight=True
+    )
+    costs = _price(work, whole)
+    assert costs.dram_bytes[0, 0] == 144
+    assert costs.time_s[0, 0] == pytest.approx(2 * 14400 / 8, rel=0.01)
+
+
+def test_the_vector_unit_takes_no_more_than_the_scratchpad_gives() -> None:
+    """A hundred rows of eight once through a port of 10 B/s, though the unit could compute them in no time."""
+    spec = _chip(_section(vector={"int8": 1e9}), kernels={"gemm": PERFECT | {"vector": 1.0, "keep": 1.0}})
+    pad = replace(spec.memory[1], bandwidth_bytes_per_s=10.0)
+    work = _gemm(m=100, n=1, k=8)
+    assert _time_s(work, replace(spec, memory=(spec.memory[0], pad))) == pytest.approx((800 + 8 + 100) / 10)
+
+
 def test_a_depthwise_convolution_runs_on_the_vector_unit_when_faster() -> None:
     """64 groups of 16 x 1 x 9: 18,432 operations at 8 a second and a ceiling of one."""
     work = _gemm(16, 1, 9, batch=64, groups=64, channels=1, kh=3, kw=3, a_elements=1024, b_elements=576)

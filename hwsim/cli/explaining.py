@@ -14,6 +14,7 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter; may be repeated.")
 ]
 Device = Annotated[str, typer.Option("-d", "--device", metavar="DEVICE", help="A device, by name or path.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Software = Annotated[str | None, typer.Option("--software", help="A stack of the device's YAML.")]
 
 
@@ -29,6 +30,7 @@ def explain(
     op: Annotated[str, typer.Option("--op", metavar="NAME", help="Name (or the end of the name) of an operator.")],
     set_: Set = None,
     software: Software = None,
+    as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -41,6 +43,9 @@ def explain(
     from hwsim.report.figures import shortened
 
     found = explained(graph_of(what, set_ or []), load_device(device), op, software)
+    if as_json:
+        print_json(_explanation(found))
+        return
     page = [tables.key_values(f"{found.op} ({found.kind}) on {found.device}, stack {found.software}", found.about)]
     for title, terms in found.parts:
         page.append(tables.plain_table(title, ("term", "value"), terms, ("value",)))
@@ -50,12 +55,25 @@ def explain(
     show(*page, tables.key_values("Sources", cut))
 
 
+def _explanation(found: Any) -> dict[str, Any]:
+    """An explanation as a document; values are texts with units, as in the tables."""
+    heads = ("parameter", "value", "from")
+    return {
+        "schema": "hwsim/explanation/v1",
+        **{name: getattr(found, name) for name in ("op", "kind", "device", "software")},
+        "about": dict(found.about),
+        "terms": {title: dict(terms) for title, terms in found.parts},
+        "parameters": [dict(zip(heads, row, strict=True)) for row in found.parameters],
+        "sources": dict(found.sources),
+    }
+
+
 def fit(
     what: Annotated[str, typer.Argument(metavar="WORKLOAD-or-SCENARIO", help="A workload or a scenario file.")],
     device: Device,
     set_: Set = None,
     software: Software = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:

@@ -24,6 +24,7 @@ def add_commands(app: typer.Typer) -> None:
 
 def check(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="YAML files, or folders of them.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:
@@ -33,9 +34,14 @@ def check(
 
     listed = _expanded(files)
     faults = [(path, check_file(path)) for path in listed]
-    for _, found in faults:
-        for fault in found:
-            show(str(fault))
+    if as_json:
+        entries = [{"file": str(path), "faults": list(found)} for path, found in faults]
+        print_json({"schema": "hwsim/check/v1", "files": entries})
+    for path, found in faults:
+        if found and not as_json:
+            show(*found)
+        elif not as_json:
+            say(f"{path}: ok", verbose=True)
     bad = sum(1 for _, found in faults if found)
     total = sum(len(found) for _, found in faults)
     say(f"{len(listed)} file(s) checked, {bad} with faults, {total} fault(s)")

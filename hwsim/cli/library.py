@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from hwsim.cli.console import Quiet, Verbose, setup, show
+from hwsim.cli.console import Quiet, Verbose, print_json, setup, show
 
 __all__ = ["add_commands"]
 
 Name = Annotated[str | None, typer.Argument(help="One entry, whole.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -21,53 +22,69 @@ def add_commands(app: typer.Typer) -> None:
     app.command("ops")(ops)
 
 
-def devices(name: Name = None, quiet: Quiet = False, verbose: Verbose = False) -> None:
+def devices(name: Name = None, as_json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:
     """The chips and systems that ship with hwsim, or one of them: derived peaks, ridge points, sources."""
     setup(quiet, verbose)
     from hwsim.loading.device import load_device
     from hwsim.loading.library import list_devices, list_systems
     from hwsim.loading.system import load_system
-    from hwsim.report import catalogue
+    from hwsim.report import catalogue, listing
 
     if name is None:
-        show(catalogue.devices_table([load_device(n) for n in list_devices()]))
-        show(catalogue.systems_table([load_system(n) for n in list_systems()]))
+        chips = [load_device(n) for n in list_devices()]
+        systems = [load_system(n) for n in list_systems()]
+        if as_json:
+            entries = [listing.device_entry(chip) for chip in chips]
+            print_json({"devices": entries, "systems": [listing.system_entry(system) for system in systems]})
+        else:
+            show(catalogue.devices_table(chips), catalogue.systems_table(systems))
     elif name in list_systems():
-        show(*catalogue.system_page(load_system(name)))
+        system = load_system(name)
+        print_json(listing.system_entry(system)) if as_json else show(*catalogue.system_page(system))
     else:
-        show(*catalogue.device_page(load_device(name)))
+        chip = load_device(name)
+        print_json(listing.device_entry(chip)) if as_json else show(*catalogue.device_page(chip))
 
 
-def workloads(name: Name = None, quiet: Quiet = False, verbose: Verbose = False) -> None:
+def workloads(name: Name = None, as_json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:
     """The networks that ship with hwsim, or one of them: parameters, layers, MACs."""
     setup(quiet, verbose)
-    from hwsim.report import catalogue
+    from hwsim.report import catalogue, listing
     from hwsim.workloads.registry import WORKLOADS
 
-    if name is None:
-        show(catalogue.workloads_table(list(WORKLOADS.values())))
+    if name is not None:
+        entry = WORKLOADS[name]
+        print_json(listing.workload_entry(entry, whole=True)) if as_json else show(*catalogue.workload_page(entry))
+    elif as_json:
+        print_json({"workloads": [listing.workload_entry(entry) for entry in WORKLOADS.values()]})
     else:
-        show(*catalogue.workload_page(WORKLOADS[name]))
+        show(catalogue.workloads_table(list(WORKLOADS.values())))
 
 
-def policies(quiet: Quiet = False, verbose: Verbose = False) -> None:
+def policies(as_json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:
     """The placement policies: who decides which device runs what."""
     setup(quiet, verbose)
     import hwsim.placement  # noqa: F401  (importing registers the policies)
     from hwsim.placement.problem import POLICIES
-    from hwsim.report import catalogue
+    from hwsim.report import catalogue, listing
 
-    show(catalogue.policies_table(list(POLICIES.values())))
+    if as_json:
+        print_json({"policies": [listing.policy_entry(policy) for policy in POLICIES.values()]})
+    else:
+        show(catalogue.policies_table(list(POLICIES.values())))
 
 
-def ops(name: Name = None, quiet: Quiet = False, verbose: Verbose = False) -> None:
+def ops(name: Name = None, as_json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:
     """The operators, or one of them: attributes and shape rule."""
     setup(quiet, verbose)
     import hwsim.operators  # noqa: F401  (importing registers the operators)
     from hwsim.graph.operator import OPERATORS
-    from hwsim.report import catalogue
+    from hwsim.report import catalogue, listing
 
-    if name is None:
-        show(catalogue.operators_table(list(OPERATORS.values())))
+    if name is not None:
+        op = OPERATORS[name]
+        print_json(listing.operator_entry(op)) if as_json else show(*catalogue.operator_page(op))
+    elif as_json:
+        print_json({"operators": [listing.operator_entry(op) for op in OPERATORS.values()]})
     else:
-        show(*catalogue.operator_page(OPERATORS[name]))
+        show(catalogue.operators_table(list(OPERATORS.values())))

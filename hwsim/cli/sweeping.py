@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hwsim.cli.console import Quiet, Verbose, progress, say, setup, show
+from hwsim.cli.console import Quiet, Verbose, print_json, progress, say, setup, show
 
 __all__ = ["add_commands"]
 
@@ -22,6 +22,7 @@ def sweep(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write designs.csv and pareto.png there.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the Pareto front as one JSON document.")] = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -30,11 +31,17 @@ def sweep(
     from hwsim.explore.sweep import sweep as swept
     from hwsim.loading.sweep import load_sweep
     from hwsim.report import designs
+    from hwsim.report.folder import make_folder
 
     spec = load_sweep(name)
+    if output is not None:
+        make_folder(output)
     with progress(spec.title, spec.designs) as advance:
         found = swept(spec, advance)
-    show(designs.pareto_table(spec, found.pareto_columns()))
+    if as_json:
+        print_json(designs.front_document(spec, found.columns, found.pareto_columns()))
+    else:
+        show(designs.pareto_table(spec, found.pareto_columns()))
     say(designs.summary(found.columns, found.pareto_columns()))
     if output is not None:
         say(f"designs: {designs.write_folder(spec, found.columns, found.pareto_columns(), output)}")

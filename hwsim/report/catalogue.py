@@ -14,6 +14,7 @@ from hwsim.devices.base import KINDS
 from hwsim.graph.operator import Operator
 from hwsim.graph.tensor import scheme
 from hwsim.placement.problem import Policy
+from hwsim.report.figures import counted
 from hwsim.report.tables import key_values, plain_table
 from hwsim.specs.device import DeviceSpec
 from hwsim.specs.system import SystemSpec
@@ -61,12 +62,18 @@ def devices_table(devices: Sequence[DeviceSpec]) -> Table:
                 format_quantity(main.bandwidth_bytes_per_s, "B/s", 3) if main.bandwidth_bytes_per_s else "infinite",
                 format_quantity(main.capacity_bytes, "B", 3) if main.capacity_bytes else "unlimited",
                 format_quantity(device.power.tdp_w, "W", 3),
-                ", ".join(device.software),
+                _stacks(device),
             )
         )
-    heads = ("name", "title", "kind", "peak", "bandwidth", "memory", "TDP", "software stacks")
-    spare = ("software stacks", "title", "kind")
+    heads = ("name", "title", "kind", "peak", "bandwidth", "memory", "TDP", "software")
+    spare = ("software", "title", "kind")
     return plain_table("Devices", heads, rows, ("peak", "bandwidth", "memory", "TDP"), optional=spare)
+
+
+def _stacks(device: DeviceSpec) -> str:
+    """The default stack and how many others there are."""
+    first, *others = device.software
+    return f"{first} and {len(others)} more" if others else first
 
 
 def systems_table(systems: Sequence[SystemSpec]) -> Table:
@@ -199,7 +206,8 @@ def workloads_table(workloads: Sequence[Workload]) -> Table:
     rows = [
         (w.name, w.title, w.item, " ".join(f"{p.name}={p.default}" for p in w.parameters.values())) for w in workloads
     ]
-    return plain_table("Workloads", ("name", "title", "makes", "parameters and defaults"), rows)
+    heads = ("name", "title", "makes", "parameters and defaults")
+    return plain_table("Workloads", heads, rows, optional=("makes",))
 
 
 def workload_page(entry: Workload) -> list[Table]:
@@ -217,7 +225,7 @@ def workload_page(entry: Workload) -> list[Table]:
         ("source", entry.source),
         ("parameters", f"{graph.parameters:,}"),
         ("MACs (defaults)", f"{graph.macs:,} = {format_quantity(graph.macs, 'MAC')}"),
-        ("makes", f"{graph.items} {graph.item}"),
+        ("makes", counted(graph.items, graph.item)),
         ("operators", ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items(), key=lambda k: -k[1]))),
     ]
     if entry.published is not None:
@@ -231,11 +239,9 @@ def workload_page(entry: Workload) -> list[Table]:
 
 def _range(parameter: Any) -> str:
     low, high = parameter.minimum, parameter.maximum
-    return (
-        f"{'' if low is None else f'{low:g}'}..{'' if high is None else f'{high:g}'}"
-        if (low, high) != (None, None)
-        else ""
-    )
+    if low is not None and high is not None:
+        return f"{low:g} to {high:g}"
+    return f"at least {low:g}" if low is not None else f"at most {high:g}" if high is not None else ""
 
 
 def policies_table(policies: Sequence[Policy]) -> Table:

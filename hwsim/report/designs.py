@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from hwsim.report.document import write_bytes, write_csv
+from hwsim.report.document import plain, write_bytes, write_csv
 from hwsim.report.folder import make_folder
 from hwsim.report.plots import picture, plot_pareto
 from hwsim.report.tables import plain_table
@@ -16,7 +16,7 @@ from hwsim.specs.scenario import METRICS
 from hwsim.specs.sweep import SweepSpec, VarySpec
 from hwsim.units import base_unit, format_quantity
 
-__all__ = ["design_labels", "pareto_table", "summary", "value_text", "write_folder"]
+__all__ = ["design_labels", "front_document", "pareto_table", "summary", "value_text", "write_folder"]
 
 Columns = Mapping[str, Sequence[Any]]
 _TOTALS = ("latency_s", "energy_j", "average_power_w", "utilization")
@@ -81,6 +81,20 @@ def _figure(metric: str, value: float) -> str:
 def summary(columns: Columns, front: Columns) -> str:
     """How many designs were priced, and how many no other beats."""
     return f"{len(columns['latency_s']):,} designs priced, {len(front['latency_s']):,} on the Pareto front"
+
+
+def front_document(spec: SweepSpec, columns: Columns, front: Columns) -> dict[str, Any]:
+    """The Pareto front as a JSON document; figures in SI units."""
+    rows = [dict(zip(front, row, strict=True)) for row in zip(*front.values(), strict=True)]
+    document = {
+        "schema": "hwsim/front/v1",
+        "sweep": spec.name,
+        "designs": len(columns["latency_s"]),
+        "objectives": dict(spec.objectives),
+        "front": rows,
+    }
+    shown: dict[str, Any] = plain(document)
+    return shown
 
 
 def write_folder(spec: SweepSpec, columns: Columns, front: Columns, folder: Path) -> Path:

@@ -9,7 +9,6 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.measure import Measurement
 from rich.table import Table
 
 from hwsim.report.estimate import Estimate
@@ -28,6 +27,10 @@ __all__ = [
 ]
 
 
+_FOLDED = 24
+"""Characters of a long text before it is folded."""
+
+
 class FittingTable(Table):
     """A table that leaves out columns where the terminal is too narrow, the first of ``optional`` first."""
 
@@ -36,14 +39,24 @@ class FittingTable(Table):
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Render what fits, and name what was left out."""
         shown, left_out = self, []
-        for name in self.optional:
-            if Measurement.get(console, options.update(width=10_000), shown).minimum <= options.max_width:
+        last_first = [str(column.header) for column in self.columns[:1:-1]]
+        for name in dict.fromkeys((*self.optional, *last_first)):
+            if shown.comfortable_width <= options.max_width:
                 break
             shown = shown.without(name)
             left_out.append(name)
         yield from Table.__rich_console__(shown, console, options)
         if left_out:
             yield f"(a wider terminal also shows: {', '.join(left_out)})"
+
+    @property
+    def comfortable_width(self) -> int:
+        """Characters at which no number and no short text is broken, long texts folded."""
+        width = 1
+        for column in self.columns:
+            longest = max(len(str(cell)) for cell in (column.header, *column.cells))
+            width += 2 + (longest if column.no_wrap else min(longest, _FOLDED))
+        return width
 
     def without(self, name: str) -> FittingTable:
         """A copy that lacks the column of that name."""

@@ -47,7 +47,6 @@ class Comparison:
         names += ["utilization", "bound", "peak_memory_bytes", "fits", "basis", "error_percent"]
         table: dict[str, list[Any]] = {name: [] for name in names}
         for result in self.results:
-            bounds = result.bottlenecks(most=1)
             row = (
                 result.system.name,
                 result.dtype,
@@ -57,7 +56,7 @@ class Comparison:
                 result.energy_j / result.items,
                 result.average_power_w,
                 max(use["compute"] for use in result.utilization.values()),
-                bounds[0].bound if bounds else "",
+                _bound(result),
                 result.peak_memory_bytes,
                 result.fits,
                 result.basis.name,
@@ -83,6 +82,14 @@ class Comparison:
     def _repr_html_(self) -> str:
         """The table, for notebooks."""
         return str(self.frame.to_html(index=False))
+
+
+def _bound(result: Result) -> str:
+    """What bounds most of the time; nothing where nothing ran."""
+    spent: dict[str, float] = {}
+    for part in result.bottlenecks(most=len(result.graph.nodes)):
+        spent[part.bound] = spent.get(part.bound, 0.0) + part.time_s
+    return max(spent, key=lambda bound: spent[bound], default="")
 
 
 def compare(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -62,19 +62,47 @@ class ConvTranspose2d:
         return (h - 1) * sh + dh * (kh - 1) + 1, (width - 1) * sw + dw * (kw - 1) + 1
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
-        """One Gemm over output positions, each of which sums 1 / (stride area) of the window.
+        """A Gemm for each part of the window: output positions that sum equally many of its elements go together.
 
         Source: W. Shi et al., Is the deconvolution layer the same as a convolutional layer?, 2016, section 2: a
-        transposed convolution of stride s is s^2 ordinary ones with 1 / s^2 of the window each.
+        transposed convolution of stride s is s^2 ordinary ones, each with a part of the window. x and w are counted
+        as read once for all of them.
         """
         x, w = inputs[:2]
         (y,) = outputs
-        channels = x.shape[1] // self.groups
-        taps = math.ceil(math.prod(w.shape[2:]) / math.prod(self.stride))
-        sizes = (self.groups, y.shape[0] * math.prod(y.shape[2:]), w.shape[1], channels * taps)
-        work = gemm_work(self.kind, (x, w), y, sizes, addend=inputs[2] if len(inputs) == 3 else None)
-        kh, kw = (math.ceil(k / s) for k, s in zip(w.shape[2:], self.stride, strict=True))
-        return (replace(work, kh=kh, kw=kw, channels=channels, groups=self.groups),)
+        channels, per_group = x.shape[1] // self.groups, w.shape[1]
+        parts = [
+            (down * across, rows * columns, (high, wide))
+            for high, down, rows in self._taps(0, y.shape[2], w.shape[2])
+            for wide, across, columns in self._taps(1, y.shape[3], w.shape[3])
+        ]
+        whole = gemm_work(
+            self.kind, (x, w), y, (self.groups, 1, per_group, 1), addend=inputs[2] if inputs[2:] else None
+        )
+        return tuple(
+            replace(
+                whole,
+                m=y.shape[0] * positions,
+                k=channels * kh * kw,
+                kh=kh,
+                kw=kw,
+                channels=channels,
+                groups=self.groups,
+                a_elements=x.elements // len(parts),
+                b_elements=x.shape[1] * per_group * taps,
+                epilogue_flop=y.shape[0] * y.shape[1] * positions if inputs[2:] else 0,
+                epilogue_bytes=whole.epilogue_bytes // len(parts),
+            )
+            for positions, taps, (kh, kw) in parts
+        )
+
+    def _taps(self, axis: int, size: int, kernel: int) -> list[tuple[int, int, int]]:
+        """(elements of the window that meet at a position, such positions, elements that do) along an axis."""
+        stride, step, before = self.stride[axis], self.dilation[axis], self.padding[axis]
+        met = Counter(i * step % stride for i in range(kernel))
+        most = [max(1, met[phase]) for phase in range(stride)]
+        positions = Counter(most[(place + before) % stride] for place in range(size))
+        return [(n, positions[n], sum(met[p] for p in range(stride) if most[p] == n)) for n in sorted(positions)]
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """Values with the dtype of x, summed in float32 (float64 for float64)."""

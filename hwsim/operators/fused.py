@@ -64,25 +64,26 @@ class Fused:
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
         """One Gemm or one Map that reads the kernel's inputs once and writes its output once.
 
-        The arithmetic of members behind a product goes into its epilogue. A chain of element-wise members becomes
-        a Map labelled ``elementwise``, whose counts an element are those of all members.
+        The arithmetic of members behind a product goes into the epilogue of its last Gemm. A chain of element-wise
+        members becomes a Map labelled ``elementwise``, whose counts an element are those of all members.
         """
         types = self._types(inputs)
         types[-1] = outputs[0]
-        works: list[Work] = []
-        for place, member in enumerate(self.members, start=self.arity):
-            works += member.op.lower([types[i] for i in member.inputs], [types[place]])
-        head, tail = works[0], works[1:]
-        if isinstance(head, Gemm):
-            return (self._with_epilogue(head, tail, inputs, outputs[0]),)
-        return (self._one_map(works, inputs, outputs[0]),)
+        each = [
+            member.op.lower([types[i] for i in member.inputs], [types[place]])
+            for place, member in enumerate(self.members, start=self.arity)
+        ]
+        tail = [work for works in each[1:] for work in works]
+        heads = [replace(work, out_format=outputs[0].format) for work in each[0] if isinstance(work, Gemm)]
+        if heads:
+            return (*heads[:-1], self._with_epilogue(heads[-1], tail, inputs))
+        return (self._one_map([*each[0], *tail], inputs, outputs[0]),)
 
-    def _with_epilogue(self, head: Gemm, tail: list[Work], inputs: Sequence[TensorType], output: TensorType) -> Gemm:
+    def _with_epilogue(self, head: Gemm, tail: list[Work], inputs: Sequence[TensorType]) -> Gemm:
         read_by_head = set(self.members[0].inputs)
         later = sum(t.size_bytes for place, t in enumerate(inputs) if place not in read_by_head)
         return replace(
             head,
-            out_format=output.format,
             epilogue_flop=head.epilogue_flop + sum(work.flop for work in tail),
             epilogue_bytes=head.epilogue_bytes + later,
         )

@@ -16,6 +16,8 @@ from hwsim.operators.conv1d import Conv1d
 from hwsim.operators.conv2d import Conv2d
 from hwsim.operators.conv3d import Conv3d
 from hwsim.operators.conv_transpose import ConvTranspose2d
+from hwsim.operators.fused import Fused, Member
+from hwsim.operators.relu import Relu
 
 RNG = np.random.default_rng(3)
 
@@ -141,6 +143,33 @@ def test_the_depth_of_a_3d_window_counts_as_channels() -> None:
     (work,) = Conv3d().lower([x, w], Conv3d().infer([x, w]))
     assert (work.k, work.channels, work.kh, work.kw) == (108, 12, 3, 3)
     assert work.k == work.channels * work.kh * work.kw
+
+
+@pytest.mark.parametrize(
+    ("window", "stride", "parts"),
+    [(3, 2, 4), (4, 2, 1), (2, 2, 1), (5, 2, 4), (3, 1, 1)],
+)
+def test_a_transposed_convolution_multiplies_each_input_with_the_whole_window(
+    window: int, stride: int, parts: int
+) -> None:
+    """As fvcore and others count: batch x cin x cout / groups x window area x input area, borders apart."""
+    op = ConvTranspose2d((stride, stride), (0, 0), (0, 0), (1, 1), 2)
+    x, w = TensorType((3, 8, 40, 40), "fp16"), TensorType((8, 3, window, window), "fp16", weight=True)
+    outputs = op.infer([x, w])
+    works = op.lower([x, w], outputs)
+    exact = 3 * 8 * 3 * window**2 * 40 * 40
+    assert len(works) == parts
+    assert exact <= sum(work.macs for work in works) <= exact * (1 + window / stride / 40) ** 2
+    assert sum(work.bytes_out for work in works) == outputs[0].size_bytes
+    assert sum(work.bytes_in for work in works) == x.size_bytes + w.size_bytes
+
+
+def test_an_activation_behind_a_transposed_convolution_is_done_once() -> None:
+    op = Fused((Member(ConvTranspose2d((2, 2), (1, 1)), (0, 1)), Member(Relu(), (2,))), 2)
+    x, w = TensorType((1, 4, 8, 8), "fp16"), TensorType((4, 6, 3, 3), "fp16", weight=True)
+    (y,) = op.infer([x, w])
+    works = op.lower([x, w], [y])
+    assert [work.flop - 2 * work.macs for work in works] == [0, 0, 0, y.elements]
 
 
 def test_a_transposed_convolution_has_a_mac_for_each_input_and_tap() -> None:

@@ -28,16 +28,18 @@ class Basis:
     fidelity: str = FIDELITY
 
 
-def basis_of(stack: SoftwareSpec, shares: Iterable[tuple[str, str, float]]) -> Basis:
-    """The basis of a run from the share of time in each (kernel, form).
+def basis_of(stack: SoftwareSpec, shares: Iterable[tuple[str, str, str, float]]) -> Basis:
+    """The basis of a run from the seconds spent in each (kernel, form, format).
 
-    Held-out errors of the stack's kernel families are averaged by time; families without one count with the
-    figure of the stack's basis.
+    Held-out errors of the stack's kernel families are averaged by time, each row's that of the first of
+    ``linear.int8``, ``linear``, ``gemm.int8``, ``gemm`` that has one; families without count with the figure of the
+    stack's basis.
     """
     fallback = _WITHOUT_VALIDATION[stack.basis]
     total = error = 0.0
-    for kernel, form, seconds in shares:
-        found = stack.validated.get(kernel, stack.validated.get(form, fallback))
+    for kernel, form, fmt, seconds in shares:
+        families = (f"{kernel}.{fmt}", kernel, f"{form}.{fmt}", form)
+        found = next((stack.validated[name] for name in families if name in stack.validated), fallback)
         total += seconds
         error += seconds * found
     says = stack.fitted_to or stack.assumption or "no measurements"

@@ -99,7 +99,7 @@ class Estimate:
         lowered = self.costs.lowered
         count = lowered.count()
         time = np.where(self.costs.mask, self.costs.rows.time_s[0], 0.0) * count
-        shares = ((w.kernel, str(w.form), float(t)) for w, t in zip(lowered.works, time, strict=True))
+        shares = ((w.kernel, str(w.form), w.format, float(t)) for w, t in zip(lowered.works, time, strict=True))
         return basis_of(self.costs.stack, shares)
 
     @property
@@ -111,5 +111,10 @@ class Estimate:
         return pd.DataFrame(self.columns)[order]
 
     def _repr_html_(self) -> str:
-        """The table, for notebooks."""
-        return str(self.frame.to_html(max_rows=20))
+        """The totals and what they rest on, for notebooks; ``frame`` has the operators."""
+        from hwsim.report.html import table_html
+        from hwsim.report.summary import estimate_pairs
+        from hwsim.report.tables import key_values
+
+        title = f"{self.costs.lowered.graph.name} on {self.device}"
+        return table_html(key_values(title, estimate_pairs(self)))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from hwsim.errors import GraphError, InputError, ShapeError
@@ -64,6 +65,13 @@ class Graph:
         """One line; the fields have it whole."""
         scheme = self.scheme.name if self.scheme else "auto"
         return f"Graph({self.name}: {len(self.nodes)} operators, {self.parameters} parameters, {scheme})"
+
+    def _repr_html_(self) -> str:
+        """A line for notebooks: size, work, phases."""
+        scheme = self.scheme.name if self.scheme else "auto"
+        runs = ", ".join(f"{phase.name} x{phase.repeat:,}" for phase in self.phases)
+        size = f"{len(self.nodes):,} operators, {self.parameters:,} parameters, {self.macs:,} MACs"
+        return f"<b>{escape(self.name)}</b>: {size}, {scheme}; phases: {escape(runs)}"
 
     @cached_property
     def producer(self) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Annotated, Any
 
 from hwsim.errors import InputError
@@ -12,6 +13,7 @@ from hwsim.registry import known_names, unknown_name
 from hwsim.specs import fields as _fields
 from hwsim.specs.fields import Choice, Count, Formats, Key, Quantity, Ratio, Text
 from hwsim.specs.software import SoftwareSpec
+from hwsim.units import format_quantity
 
 __all__ = ["DatasheetSpec", "DeviceSpec", "MemorySpec", "PState", "PowerSpec"]
 
@@ -106,6 +108,15 @@ class DeviceSpec:
     def __repr__(self) -> str:
         """One line; the fields have it whole."""
         return f"DeviceSpec({self.name}: {self.title}, {self.kind})"
+
+    def _repr_html_(self) -> str:
+        """A line for notebooks: main memory, power, stacks."""
+        memory = self.main_memory
+        rate = format_quantity(memory.bandwidth_bytes_per_s, "B/s")
+        size = format_quantity(memory.capacity_bytes, "B")
+        figures = f"{memory.name} {size} at {rate}, TDP {format_quantity(self.power.tdp_w, 'W')}"
+        stacks = f"software: {', '.join(self.software)}"
+        return f"<b>{escape(self.name)}</b>: {escape(self.title)} ({self.kind}); {figures}; {escape(stacks)}"
 
     @property
     def main_memory(self) -> MemorySpec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from types import MappingProxyType
 from typing import Annotated
 
@@ -55,6 +56,11 @@ class SystemSpec:
     links: tuple[LinkSpec, ...] = ()
     interconnect: InterconnectSpec | None = None
     path: str = ""
+
+    def _repr_html_(self) -> str:
+        """A line for notebooks: the devices by role."""
+        roles = ", ".join(f"{role}: {device.name}" for role, device in self.devices.items())
+        return f"<b>{escape(self.name)}</b>: {escape(self.title)}; {escape(roles)}"
 
     def device(self, role: str) -> DeviceSpec:
         """The device of that role; raises UnknownNameError."""

@@ -20,7 +20,7 @@ from simpy.events import Event, Timeout
 
 import hwsim
 from hwsim.devices.pricing import price_graph
-from hwsim.engine.assemble import machine_of
+from hwsim.engine.machine import machine_of
 from hwsim.engine.phases import replay_phases
 from hwsim.graph.graph import Graph, GraphBuilder
 from hwsim.graph.lowering import lower

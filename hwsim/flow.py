@@ -7,7 +7,7 @@ from functools import reduce
 
 from hwsim.devices.base import KINDS
 from hwsim.devices.pricing import GraphCosts, price_graph
-from hwsim.engine.assemble import machine_of
+from hwsim.engine.machine import machine_of
 from hwsim.engine.phases import replay_phases
 from hwsim.errors import InputError, UnsupportedError
 from hwsim.graph.graph import Graph

@@ -14,9 +14,13 @@ __all__ = ["price_collectives"]
 
 
 def price_collectives(table: Table, links: InterconnectSpec, participants: int) -> Costs:
-    """Costs of a table of collectives, shape (1, rows); a payload among more ranks than there are is capped."""
+    """Costs of a table of collectives, shape (1, rows); a payload among more ranks than there are is capped.
+
+    ``memory_j`` is the energy of the links: what each rank sends, times the ranks.
+    """
     works = [w for w in table.works if isinstance(w, Collective)]
     time = np.array([[_time_s(w, links, participants) for w in works]])
+    ranks = np.array([[float(min(w.participants, participants)) for w in works]])
     moved = np.array([[traffic_factor(w.pattern, min(w.participants, participants)) * w.bytes for w in works]])
     zero = np.zeros_like(time)
     return Costs(
@@ -27,7 +31,7 @@ def price_collectives(table: Table, links: InterconnectSpec, participants: int) 
         dram_bytes=2.0 * moved,
         cache_bytes=zero,
         compute_j=zero,
-        memory_j=moved * links.energy_j_per_byte,
+        memory_j=ranks * moved * links.energy_j_per_byte,
         active_j=zero,
         flop=table.flop + zero,
         utilization=zero,

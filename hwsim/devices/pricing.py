@@ -162,8 +162,7 @@ class GraphCosts:
     ) -> tuple[float, float]:
         """Dynamic energy and serial time of all repeats at an operating point, for the chosen nodes.
 
-        The time is the device's or, where the host issues more slowly than the device works, the host's. What the
-        active floor costs while the host issues is left out, as nothing runs then.
+        The time is the device's or, where the host issues more slowly than the device works, the host's.
         """
         start, stop = self.lowered.row_start[phase.first], self.lowered.row_start[phase.last]
         ids = self.lowered.row_ids[start:stop]
@@ -179,12 +178,9 @@ class GraphCosts:
         energy = busy = host = 0.0
         for costs, weight in parts:
             used = weight > 0
-            time, issued = costs.time_s[0, used], costs.dispatch_s[0, used]
-            dynamic = costs.compute_j[0, used] + costs.memory_j[0, used]
-            running = np.divide(time - issued, time, out=np.zeros_like(time), where=time > 0)
-            energy += float((dynamic + costs.active_j[0, used] * running) @ weight[used])
-            busy += float((time - issued) @ weight[used])
-            host += float(issued @ weight[used])
+            energy += float(costs.energy_j[0, used] @ weight[used])
+            busy += float((costs.time_s - costs.dispatch_s)[0, used] @ weight[used])
+            host += float(costs.dispatch_s[0, used] @ weight[used])
         return energy, max(busy, host)
 
     def cap(self, phase: Phase, nodes: NDArray[np.bool_] | None = None) -> tuple[int, int, float]:

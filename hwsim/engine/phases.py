@@ -8,8 +8,12 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.devices.base import BOUNDS
 from hwsim.devices.pricing import GraphCosts, NodeCosts
-from hwsim.engine.assemble import Machine, assemble
+from hwsim.engine.assemble import assemble, shape_of
+from hwsim.engine.layout import Layout, layout_of
+from hwsim.engine.machine import Machine
+from hwsim.engine.moves import Moves
 from hwsim.engine.outcome import Run
 from hwsim.engine.posing import pose
 from hwsim.engine.replay import run
@@ -29,12 +33,8 @@ class _Setting:
     """What stays the same over all phases of a run."""
 
     graph: Graph
-    topo: Topology
+    layout: Layout
     costs: Sequence[GraphCosts]
-    machine: Machine
-    system: SystemSpec
-    policy: str
-    options: Mapping[str, object]
 
 
 def replay_phases(
@@ -63,41 +63,49 @@ def replay_phases(
         OutOfMemoryError: a memory overflows.
         DeadlockError: some work waits for ever.
     """
-    setting = _Setting(
-        graph=graph, topo=topo, costs=costs, machine=machine, system=system, policy=policy, options=options
-    )
-    home = np.full(len(topo.names), -1, dtype=np.int64)
+    problems = [pose(phase, topo, costs, machine, system, options) for phase in graph.phases]
+    placements = [POLICIES[policy].place(problem) for problem in problems]
+    layout = layout_of(topo, machine, graph.phases, placements)
+    setting = _Setting(graph=graph, layout=layout, costs=costs)
+    copies = np.zeros((0, 2), dtype=np.int64)
     records: list[Record] = []
     offset = 0
-    for phase in graph.phases:
-        found, home = _phase(setting, phase, home, offset)
+    for phase, placement in zip(graph.phases, placements, strict=True):
+        found, copies = _phase(setting, phase, placement, copies, offset)
         records += found
         offset = records[-1].end_offset_ps
     return tuple(records)
 
 
-def _phase(setting: _Setting, phase: Phase, home: IntArray, offset: int) -> tuple[list[Record], IntArray]:
-    topo, machine, costs = setting.topo, setting.machine, setting.costs
-    problem = pose(phase, topo, costs, machine, setting.system, setting.options)
-    placement = POLICIES[setting.policy].place(problem)
+def _phase(
+    setting: _Setting, phase: Phase, placement: Placement, copies: IntArray, offset: int
+) -> tuple[list[Record], IntArray]:
+    """The records of a phase, and what has been brought to other devices by its end."""
+    layout, costs = setting.layout, setting.costs
+    topo, machine = layout.topo, layout.machine
     view = topo.view[phase.first : phase.last]
     blends = [c.cap(phase, (placement.device == i) & ~view) for i, c in enumerate(costs)]
     clock = np.array([_clock(c, blend) for c, blend in zip(costs, blends, strict=True)])
     grows = phase.repeat > 1 and (any(c.growing(phase) for c in costs) or _tensors_grow(topo, phase))
-    arrives = bool((home >= 0).any()) and len(machine.devices) > 1
-    ahead = home
+    shape = shape_of(setting.graph, layout, phase, placement, copies)
+    brought = _brought(shape.moves, copies)
+    arrives = bool((shape.moves.maker < 0).any())
     records: list[Record] = []
     for index, repeats in _batches(phase.repeat, grows=grows, arrives=arrives):
+        if index == 1 and arrives:
+            shape = shape_of(setting.graph, layout, phase, placement, brought)
         nodes = [c.nodes(phase, index, blend) for c, blend in zip(costs, blends, strict=True)]
-        plan = assemble(setting.graph, topo, phase, index, placement, nodes, machine, ahead)
+        plan = assemble(shape, topo, machine, index, placement, nodes)
         done = run(plan, record=index == 0)
         records.append(_record(setting, phase, index, repeats, offset, placement, nodes, done, clock))
         offset = records[-1].end_offset_ps
-        ahead = np.full_like(home, -1)
-    after = home.copy()
-    made = (topo.producer >= phase.first) & (topo.producer < phase.last)
-    after[made] = placement.device[topo.producer[made] - phase.first]
-    return records, after
+    return records, brought
+
+
+def _brought(moves: Moves, copies: IntArray) -> IntArray:
+    """(tensor, device) of copies that outlive a phase, with those of before."""
+    stays = np.stack([moves.source[moves.stays], moves.target[moves.stays]], axis=1)
+    return np.concatenate([copies, stays])
 
 
 def _tensors_grow(topo: Topology, phase: Phase) -> bool:
@@ -148,7 +156,7 @@ def _record(
         device=plan.device,
         start_ps=done.start_ps,
         end_ps=done.end_ps,
-        columns=_columns(nodes, placement, setting.topo.view[phase.first : phase.last]),
+        columns=_columns(nodes, placement, setting.layout.topo.view[phase.first : phase.last]),
         busy_ps=done.device_busy_ps,
         transfers=transfers,
         memory_peak_bytes=done.memory_peak_bytes,
@@ -168,11 +176,13 @@ def _columns(nodes: Sequence[NodeCosts], placement: Placement, view: NDArray[np.
         parts = [getattr(n, item.name) for n in nodes]
         column = parts[0] if len(parts) == 1 else np.choose(placement.device, parts)
         chosen[item.name] = np.where(view, 0, column)
+    on_links = chosen["bound"] == BOUNDS.index("link")
     return Columns(
         alone_s=chosen["time_s"] - chosen["dispatch_s"],
         dram_bytes=chosen["dram_bytes"],
         compute_j=chosen["compute_j"],
-        memory_j=chosen["memory_j"],
+        memory_j=np.where(on_links, 0.0, chosen["memory_j"]),
+        link_j=np.where(on_links, chosen["memory_j"], 0.0),
         active_j=chosen["active_j"],
         flop=chosen["flop"],
         utilization=chosen["utilization"],

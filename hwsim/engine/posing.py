@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.devices.pricing import GraphCosts
-from hwsim.engine.assemble import Machine
+from hwsim.engine.machine import Machine
 from hwsim.graph.graph import Phase
 from hwsim.graph.topology import Topology
 from hwsim.placement.problem import Problem

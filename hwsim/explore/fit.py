@@ -6,11 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from hwsim.engine.layout import Layout, layout_of
+from hwsim.engine.machine import ALONE
 from hwsim.flow import prepare
 from hwsim.graph.graph import Graph, Phase
 from hwsim.graph.lowering import lower
-from hwsim.graph.topology import ROLES, Topology, topology
+from hwsim.graph.topology import ROLES, topology
+from hwsim.placement.problem import Placement
 from hwsim.specs.device import DeviceSpec
 from hwsim.workloads.registry import WORKLOADS, Workload
 
@@ -60,41 +64,43 @@ class Fit:
 
 
 def footprint(graph: Graph) -> Footprint:
-    """What a graph with resolved formats needs in memory."""
+    """What a graph with resolved formats needs in memory: its parts in the phase that needs most."""
     topo = topology(lower(graph))
-    owner = topo.root == np.arange(len(topo.root))
-    weight = owner & (topo.role == ROLES.index("weight"))
-    state = owner & (topo.role == ROLES.index("state"))
-    peaks = [_phase_peak(topo, phase) for phase in graph.phases]
-    grown = [int((topo.size_bytes + (phase.repeat - 1) * topo.step_bytes)[state].sum()) for phase in graph.phases]
+    layout = layout_of(topo, ALONE, graph.phases, [_on_it(phase) for phase in graph.phases])
+    needs = [_phase_footprint(layout, phase) for phase in graph.phases]
+    return max(needs, key=lambda need: need.total_bytes)
+
+
+def _on_it(phase: Phase) -> Placement:
+    """Everything on the only device, in the order of the graph."""
+    tasks = phase.last - phase.first
+    return Placement(policy="single", device=np.zeros(tasks, dtype=np.int64), priority=np.arange(tasks))
+
+
+def _phase_footprint(layout: Layout, phase: Phase) -> Footprint:
+    """Weights and states, and the most bytes of all else at once, in the last repeat of a phase."""
+    topo = layout.topo
+    size = topo.size_bytes + (phase.repeat - 1) * topo.step_bytes
+    there, _ = layout.residents(phase, np.zeros((0, 2), dtype=np.int64))
+    role = topo.role[there]
+    held = {name: int(size[there[role == code]].sum()) for code, name in enumerate(ROLES)}
     return Footprint(
-        weights_bytes=int(topo.size_bytes[weight].sum()),
-        states_bytes=max(grown, default=0),
-        activations_bytes=max(peaks, default=0),
+        weights_bytes=held["weight"],
+        states_bytes=held["state"],
+        activations_bytes=held["activation"] + held["input"] + _most_made(layout, phase, size),
     )
 
 
-def _phase_peak(topo: Topology, phase: Phase) -> int:
-    """Most bytes of inputs and activations alive at once, at the last repeat of a phase."""
-    low, high = np.searchsorted(topo.edge_node, [phase.first, phase.last])
+def _most_made(layout: Layout, phase: Phase, size: NDArray[np.int64]) -> int:
+    """Most bytes at once of what a phase makes, each from its maker to its last reader, or to the end if it stays."""
+    made = layout.made_in(phase)
     count = phase.last - phase.first
-    size = topo.size_bytes + (phase.repeat - 1) * topo.step_bytes
-    first = np.full(len(topo.root), -1, dtype=np.int64)
-    last = np.full(len(topo.root), -1, dtype=np.int64)
-    roots = topo.root[topo.edge_tensor[low:high]]
-    np.maximum.at(last, roots, topo.edge_node[low:high] - phase.first)
-    inside = (topo.producer >= phase.first) & (topo.producer < phase.last)
-    owner = topo.root == np.arange(len(topo.root))
-    temporary = owner & np.isin(topo.role, (ROLES.index("activation"), ROLES.index("input")))
-    alive = temporary & (inside | (last >= 0))
-    first[alive] = np.where(inside, topo.producer - phase.first, 0)[alive]
-    later = np.zeros(len(topo.root), dtype=np.bool_)
-    later[topo.root[topo.edge_tensor[topo.edge_node >= phase.last]]] = True
-    later[topo.root[topo.is_output]] = True
-    end = np.where(later, count - 1, np.maximum(last, first))
+    first = layout.topo.producer[made] - phase.first
+    stays = layout.needed_after(phase)[made]
+    last = np.where(stays, count - 1, np.maximum(layout.last_use.max(axis=0)[made] - phase.first, first))
     change = np.zeros(count + 1, dtype=np.int64)
-    np.add.at(change, first[alive], size[alive])
-    np.subtract.at(change, end[alive] + 1, size[alive])
+    np.add.at(change, first, size[made])
+    np.subtract.at(change, last + 1, size[made])
     return int(np.cumsum(change).max(initial=0))
 
 

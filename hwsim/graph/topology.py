@@ -22,13 +22,15 @@ class Topology:
     """Edges and tensors of a lowered graph.
 
     Views (reshapes) and in-place updates share the storage of their first input: ``root`` names the tensor
-    that owns it. Columns over edges are ordered by consumer.
+    that owns it. A view of one tensor also shows its values: ``source`` names the tensor whose values they are. Columns
+    over edges are ordered by consumer.
 
     Attributes:
         names: Of the tensors, in the graph's order.
         producer: Node that makes each tensor, -1 if it comes from outside, (tensors,).
         root: Index of the tensor whose storage it shares (itself, mostly), (tensors,).
-        size_bytes: At the first repeat, (tensors,).
+        source: Index of the tensor whose values it shows (itself, unless it is a view of one tensor), (tensors,).
+        size_bytes: At the first repeat, (tensors,). Storage that grows in place is as large as what is written to it.
         step_bytes: Growth at each repeat, (tensors,).
         role: Index into ROLES: activation, input, weight, state, (tensors,).
         is_output: Whether the graph returns it, (tensors,).
@@ -40,6 +42,7 @@ class Topology:
     names: tuple[str, ...]
     producer: IntArray
     root: IntArray
+    source: IntArray
     size_bytes: IntArray
     step_bytes: IntArray
     role: IntArray
@@ -66,11 +69,13 @@ def topology(lowered: Lowered) -> Topology:
     producer = np.full(len(names), -1, dtype=np.int64)
     producer[made] = np.repeat(np.arange(len(fan_out)), fan_out)
     wanted = set(graph.outputs)
+    root, source = _shared(graph, view, place)
     return Topology(
         names=names,
         producer=producer,
-        root=_roots(graph, view, place),
-        size_bytes=_sizes(tensors),
+        root=root,
+        source=source,
+        size_bytes=_grown(_sizes(tensors), root, source),
         step_bytes=np.array([t.at(1).size_bytes - t.type.size_bytes if t.step else 0 for t in tensors], dtype=np.int64),
         role=np.array([_ROLE[t.role] for t in tensors], dtype=np.int64),
         is_output=np.array([name in wanted for name in names], dtype=np.bool_),
@@ -95,12 +100,23 @@ def _sizes(tensors: Sequence[Tensor]) -> IntArray:
     return np.array(sizes, dtype=np.int64)
 
 
-def _roots(graph: Graph, view: NDArray[np.bool_], place: Mapping[str, int]) -> IntArray:
-    """Who owns the storage of each tensor: outputs of views and in-place updates lie in their first input."""
+def _grown(size: IntArray, root: IntArray, source: IntArray) -> IntArray:
+    """Sizes in which what is updated in place is as large as the update leaves it."""
+    written = np.flatnonzero((root != np.arange(len(root))) & (source == np.arange(len(root))))
+    np.maximum.at(size, root[written], size[written])
+    return size
+
+
+def _shared(graph: Graph, view: NDArray[np.bool_], place: Mapping[str, int]) -> tuple[IntArray, IntArray]:
+    """(root, source): outputs of views and of in-place updates lie in their first input."""
     root = np.arange(len(place), dtype=np.int64)
+    source = root.copy()
     in_place = np.array([getattr(node.op, "in_place", False) for node in graph.nodes], dtype=np.bool_)
     for index in np.flatnonzero(view | in_place).tolist():
         node = graph.nodes[index]
         for name in node.outputs if node.inputs else ():
-            root[place[name]] = root[place[node.inputs[0]]]
-    return root
+            first, out = place[node.inputs[0]], place[name]
+            root[out] = root[first]
+            if view[index] and len(node.inputs) == 1:
+                source[out] = source[first]
+    return root, source

@@ -106,7 +106,7 @@ class Result:
             parts["memory"].append(record.repeats * float(columns.memory_j.sum()))
             parts["active"].append(record.repeats * float((columns.active_j * record.stretch).sum()))
             crossed = math.fsum(size * self.links[link][1] for link, size, *_ in record.transfers)
-            parts["link"].append(record.repeats * crossed)
+            parts["link"].append(record.repeats * (crossed + float(columns.link_j.sum())))
         totals = {name: math.fsum(values) for name, values in parts.items()}
         idle = math.fsum(spec.power.idle_w for spec in self.system.devices.values())
         return totals | {"static": idle * self.latency_s}

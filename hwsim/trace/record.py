@@ -19,13 +19,14 @@ class Columns:
     """What each task cost on the device it ran on; every column has shape (tasks,).
 
     ``bound`` holds indices into the names compute, memory, overhead, link. ``utilization`` is useful
-    operations over peak x time alone.
+    operations over peak x time alone. ``link_j`` is what collectives spend on links, all their participants together.
     """
 
     alone_s: FloatArray
     dram_bytes: FloatArray
     compute_j: FloatArray
     memory_j: FloatArray
+    link_j: FloatArray
     active_j: FloatArray
     flop: FloatArray
     utilization: FloatArray

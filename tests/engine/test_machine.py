@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hwsim.engine.assemble import machine_of
+from hwsim.engine.machine import machine_of
 from hwsim.errors import InputError
 from hwsim.loading.device import load_device
 from hwsim.loading.system import load_system

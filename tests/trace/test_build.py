@@ -28,6 +28,7 @@ def record(*, repeats: int = 2, held: np.ndarray | None = None) -> Record:
             dram_bytes=zero,
             compute_j=np.array([0.0, 4e-12, 10e-12]),
             memory_j=np.array([0.0, 2e-12, 0.0]),
+            link_j=zero,
             active_j=zero,
             flop=zero,
             utilization=zero,

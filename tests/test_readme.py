@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,15 @@ def _shown(path: Path, *, slow: bool) -> Iterator[_Shown]:
 
 
 def _both(*, slow: bool) -> list[_Shown]:
-    return [*_shown(_README, slow=slow), *_shown(_CLI, slow=slow)]
+    """The blocks of both pages; what the first page runs alone, the second need not run again."""
+    first = list(_shown(_README, slow=slow))
+    known = {shown.commands for shown in first}
+    again = (replace(shown, commands=_further(shown.commands, known)) for shown in _shown(_CLI, slow=slow))
+    return [*first, *(shown for shown in again if shown.commands)]
+
+
+def _further(commands: tuple[str, ...], known: set[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(command for command in commands if (command,) not in known)
 
 
 @pytest.fixture

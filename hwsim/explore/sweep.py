@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from hwsim.devices.base import KINDS, DeviceKind, KernelConstants, P, part_of, price_tables, stack_params
 from hwsim.errors import InputError
 from hwsim.explore.pareto import pareto_front
-from hwsim.flow import prepare
-from hwsim.graph.lowering import Lowered, lower, tables_of
-from hwsim.graph.work import Work
+from hwsim.flow import chosen_stack, prepare
+from hwsim.graph.lowering import Lowered, Table, lower, tables_of
+from hwsim.graph.work import Form, Work
 from hwsim.registry import unknown_name
 from hwsim.specs.device import DeviceSpec
 from hwsim.specs.scenario import WorkloadSpec
@@ -121,12 +121,11 @@ def sweep(spec: SweepSpec, advance: Callable[..., None] | None = None) -> Sweep:
         if name not in _METRICS:
             raise unknown_name("metric of a sweep", name, _METRICS)
     (base,) = spec.base.devices.values()
-    stack = base.stack(spec.software)
     designs = list(designs_of(base, spec.vary))
     chips = [device for _, device in designs]
     labels = _labels(spec.workloads)
-    uses = [_Use.of(use, label, base, stack) for use, label in zip(spec.workloads, labels, strict=True)]
-    sums = _priced(KINDS[base.kind], chips, stack, uses, advance)
+    uses = [_Use.of(use, label, base, spec.software) for use, label in zip(spec.workloads, labels, strict=True)]
+    sums = _priced(KINDS[base.kind], chips, uses, advance)
     columns: dict[str, Any] = {axis.path: [numbers[i] for numbers, _ in designs] for i, axis in enumerate(spec.vary)}
     columns |= _figures(sums, uses, np.array([chip.power.idle_w for chip in chips]))
     return Sweep(spec, columns, _allowed(columns, spec.constraints, len(designs)))
@@ -134,18 +133,21 @@ def sweep(spec: SweepSpec, advance: Callable[..., None] | None = None) -> Sweep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Use:
-    """One workload of a sweep: its rows of Work, and how often each runs, (rows,)."""
+    """One workload of a sweep: its stack, its rows of Work, and how often each runs, (rows,)."""
 
     name: str
+    stack: SoftwareSpec
     works: Sequence[Work]
     counts: Array
     items: int
 
     @classmethod
-    def of(cls, use: WorkloadSpec, name: str, base: DeviceSpec, stack: SoftwareSpec) -> _Use:
-        graph, _ = prepare(workload(use.name, **use.params), [base], [stack])
-        works, counts = _expanded(lower(graph))
-        return cls(name=name, works=works, counts=counts, items=graph.items)
+    def of(cls, use: WorkloadSpec, name: str, base: DeviceSpec, software: str | None) -> _Use:
+        graph = workload(use.name, **use.params)
+        stack = chosen_stack(graph, base, software)
+        ready, _ = prepare(graph, [base], [stack])
+        works, counts = _expanded(lower(ready))
+        return cls(name=name, stack=stack, works=works, counts=counts, items=graph.items)
 
 
 def _labels(workloads: Sequence[WorkloadSpec]) -> list[str]:
@@ -210,32 +212,38 @@ def _groups(params: Sequence[P]) -> list[tuple[NDArray[np.int64], P]]:
 
 
 def _priced(
-    kind: DeviceKind[P],
-    chips: Sequence[DeviceSpec],
-    stack: SoftwareSpec,
-    uses: Sequence[_Use],
-    advance: Callable[..., None] | None,
+    kind: DeviceKind[P], chips: Sequence[DeviceSpec], uses: Sequence[_Use], advance: Callable[..., None] | None
 ) -> _Sums:
-    """All rows of all workloads on all chips, in chunks of chips."""
-    tables = tables_of([work for use in uses for work in use.works])
+    """All rows of all workloads on all chips; those that run on one stack together, the last ones counted."""
+    shape = (len(chips), len(uses))
+    sums = _Sums(time_s=np.zeros(shape), energy_j=np.zeros(shape), useful_s=np.zeros(shape))
+    stacks = {use.stack.name: use.stack for use in uses}
+    for number, (name, stack) in enumerate(stacks.items(), start=1):
+        groups = _groups([kind.params(chip, stack) for chip in chips])
+        places = [place for place, use in enumerate(uses) if use.stack.name == name]
+        tables, counts = _tabled([uses[place] for place in places])
+        step = max(1, _CHUNK // len(counts))
+        for group, params in groups:
+            for start in range(0, len(group), step):
+                chosen = group[start : start + step]
+                costs = price_tables(kind, tables, part_of(params, start, start + step), chips[0].name)
+                where = np.ix_(chosen, np.array(places))
+                sums.time_s[where] = costs.time_s @ counts
+                sums.energy_j[where] = costs.energy_j @ counts
+                sums.useful_s[where] = (costs.utilization * costs.time_s) @ counts
+                if advance is not None and number == len(stacks):
+                    advance(len(chosen))
+    return sums
+
+
+def _tabled(uses: Sequence[_Use]) -> tuple[Mapping[Form, Table], Array]:
+    """The rows of some workloads as tables, and how often each runs in each workload, (rows, workloads)."""
     counts = np.zeros((sum(len(use.works) for use in uses), len(uses)))
     row = 0
     for place, use in enumerate(uses):
         counts[row : row + len(use.works), place] = use.counts
         row += len(use.works)
-    shape = (len(chips), len(uses))
-    sums = _Sums(time_s=np.zeros(shape), energy_j=np.zeros(shape), useful_s=np.zeros(shape))
-    step = max(1, _CHUNK // len(counts))
-    for places, params in _groups([kind.params(chip, stack) for chip in chips]):
-        for start in range(0, len(places), step):
-            chosen = places[start : start + step]
-            costs = price_tables(kind, tables, part_of(params, start, start + step), chips[0].name)
-            sums.time_s[chosen] = costs.time_s @ counts
-            sums.energy_j[chosen] = costs.energy_j @ counts
-            sums.useful_s[chosen] = (costs.utilization * costs.time_s) @ counts
-            if advance is not None:
-                advance(len(chosen))
-    return sums
+    return tables_of([work for use in uses for work in use.works]), counts
 
 
 def _allowed(columns: Mapping[str, Any], constraints: Sequence[ConstraintSpec], designs: int) -> NDArray[np.bool_]:

@@ -129,6 +129,25 @@ objectives: {latency_s: min}
     assert found.columns["latency_s"][2] == pytest.approx(alone.time_s, rel=1e-12)
 
 
+def test_each_network_runs_on_the_stack_that_suits_its_size(write: Write) -> None:
+    path = write(
+        """
+base: {device: edge_tpu}
+vary: {systolic_npu.rows: [32, 64]}
+workloads: [mobilenet_v2, resnet50]
+objectives: {latency_s: min}
+"""
+    )
+    found = sweep(load_sweep(path))
+    chip = hwsim.load_device("edge_tpu").evolve({"systolic_npu.rows": 32})
+    stacks = []
+    for name in ("mobilenet_v2", "resnet50"):
+        alone = hwsim.estimate(hwsim.workload(name), chip)
+        stacks.append(alone.software)
+        assert found.columns[f"{name}.latency_s"][0] == pytest.approx(alone.time_s, rel=1e-12)
+    assert stacks[0] != stacks[1]
+
+
 def test_progress_counts_every_design(write: Write) -> None:
     seen: list[int] = []
     sweep(load_sweep(write(SMALL)), seen.append)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hwsim.engine.layout import Layout, layout_of
 from hwsim.engine.machine import ALONE
+from hwsim.errors import InputError
 from hwsim.flow import prepare
 from hwsim.graph.graph import Graph, Phase
 from hwsim.graph.lowering import lower
@@ -118,23 +119,30 @@ def fit(name: str, device: DeviceSpec, params: Mapping[str, object], software: s
         graph, _ = prepare(entry.build(**{**params, **changes}), [device], [stack])
         return footprint(graph)
 
+    def holds(**changes: object) -> bool:
+        try:
+            return needs(**changes).total_bytes <= capacity
+        except InputError:  # a limit of the network itself, e.g. its number of positions
+            return False
+
     ready, dtype = prepare(entry.build(**params), [device], [stack])
-    now = footprint(ready).total_bytes
-    grows = (
-        n for n in _LENGTHS if n in entry.parameters and needs(**{n: 2 * _value(entry, params, n)}).total_bytes > now
+    now = footprint(ready)
+    lengths = {n: _value(entry, params, n) for n in _LENGTHS if n in entry.parameters}
+    shrinks = (
+        n for n, value in lengths.items() if value > 1 and needs(**{n: value // 2}).total_bytes < now.total_bytes
     )
-    length = next(grows, "")
-    batch = _largest(lambda n: needs(batch=n).total_bytes <= capacity) if "batch" in entry.parameters else None
+    length = next(shrinks, "")
+    batch = _largest(lambda n: holds(batch=n)) if "batch" in entry.parameters else None
     longest = None
     if length:
         top = entry.parameters[length].maximum
-        longest = _largest(lambda n: needs(**{length: n}).total_bytes <= capacity, int(top) if top else _LIMIT)
+        longest = _largest(lambda n: holds(**{length: n}), int(top) if top else _LIMIT)
     return Fit(
         workload=name,
         device=device.name,
         dtype=dtype,
         capacity_bytes=capacity,
-        footprint=footprint(ready),
+        footprint=now,
         largest_batch=batch,
         largest_length=longest,
         length_name=length,

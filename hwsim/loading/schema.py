@@ -33,7 +33,7 @@ def json_schema(kind: str) -> dict[str, Any]:
     else:
         models = {"system": system.system_model, "scenario": scenario.scenario_model, "sweep": sweep.sweep_model}
         made = models[kind]().model_json_schema(by_alias=True)
-    return {"$schema": _DRAFT, "title": f"hwsim {kind}"} | made
+    return {"$schema": _DRAFT} | made | {"title": f"hwsim {kind}"}
 
 
 def _device_schema() -> dict[str, Any]:

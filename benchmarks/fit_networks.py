@@ -168,6 +168,9 @@ _QUALCOMM: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "yolov8_det": ("yolov8n", {}),
     "bert_base_uncased_hf": ("bert_base", {"seq": 384}),
 }
+_DIFFUSION = ("controlnet_canny/text_encoder", "controlnet_canny/unet", "controlnet_canny/vae")
+"""The parts of Stable Diffusion 1.5, one pass through each of which is a network of its own here."""
+
 _FORMATS = {"float": "fp16", "w8a8": "w8a8", "w8a16": "w8a16"}
 
 
@@ -178,12 +181,17 @@ def qualcomm() -> list[Network]:
         whole = (
             row["compute_unit"] == "NPU" and float(row["layers_cpu"] or 0) == 0 and float(row["layers_gpu"] or 0) == 0
         )
-        if row["chip"] == "Snapdragon 8 Gen 3" and whole and row["model"] in _QUALCOMM and row["precision"] in _FORMATS:
+        known = row["model"] in (*_QUALCOMM, *_DIFFUSION) and row["precision"] in _FORMATS
+        if row["chip"] == "Snapdragon 8 Gen 3" and whole and known:
             found.setdefault((row["model"], row["precision"]), []).append(float(row["latency_ms"]) * 1e-3)
-    return [
-        Network(_QUALCOMM[model][0], _FORMATS[precision], statistics.median(times), _QUALCOMM[model][1])
-        for (model, precision), times in found.items()
+    times = {key: statistics.median(values) for key, values in found.items()}
+    networks = [
+        Network(_QUALCOMM[model][0], _FORMATS[precision], time, _QUALCOMM[model][1])
+        for (model, precision), time in times.items()
+        if model in _QUALCOMM
     ]
+    image = sum(times[part, "w8a16"] for part in _DIFFUSION)
+    return [*networks, Network("stable_diffusion_1_5", "w8a16", image, {"steps": 1, "guidance": False})]
 
 
 _ROCKCHIP = {

@@ -109,6 +109,15 @@ def test_a_lower_clock_costs_what_pricing_at_that_clock_gives() -> None:
         assert (getattr(found, name) == getattr(expected, name)).all(), name
 
 
+def test_a_later_repeat_costs_more_at_a_lower_clock_too() -> None:
+    grown = costs_of(workload("gpt2", phase="generate", prompt=50, tokens=4, dtype="fp16"), "hexagon_v75", capped=True)
+    alone = costs_of(workload("gpt2", phase="decode", context=53, dtype="fp16"), "hexagon_v75", capped=True)
+    found = grown.nodes(grown.lowered.graph.phases[1], 3, (4, 4, 0.0))
+    expected = alone.nodes(alone.lowered.graph.phases[0], 0, (4, 4, 0.0))
+    assert found.time_s == pytest.approx(expected.time_s, rel=1e-12)
+    assert found.energy_j == pytest.approx(expected.energy_j, rel=1e-12)
+
+
 def test_a_blend_lies_between_its_two_points_in_proportion() -> None:
     costs = costs_of(small(), capped=True)
     (phase,) = costs.lowered.graph.phases

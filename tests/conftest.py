@@ -21,6 +21,12 @@ settings.register_profile("search", max_examples=2000, deadline=None, suppress_h
 settings.load_profile("repeatable")
 
 
+@pytest.fixture(autouse=True)
+def _piped_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables as wide as in a pipe, whatever terminal runs the tests; pytest's workers inherit a width."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The top folder of the checkout."""

@@ -110,7 +110,7 @@ def test_a_task_that_nobody_can_run_is_named(make_problem: Callable[..., Problem
         ({"rules": [rule("gpu")]}, r"rules\[0\].match: write \{operator: conv\*\}"),
         (
             {"rules": [rule("gpu", operator="*"), rule("gpu", op="*")]},
-            r"rules\[1\].match: no key 'op'; known: operator, name, tag",
+            r"rules\[1\].match: no key 'op'; did you mean 'operator'\? Known: operator, name, tag",
         ),
         ({"rules": [rule("gpu", operator=3)]}, r"rules\[0\].match.operator: write a pattern"),
         ({"rules": [{"device": "gpu"}]}, r"rules\[0\]: write \{match:"),

@@ -12,7 +12,7 @@ from hwsim.graph.tensor import TensorType
 from hwsim.graph.work import Work
 from hwsim.registry import Registry
 
-__all__ = ["OPERATORS", "Array", "Operator", "register"]
+__all__ = ["OPERATORS", "Array", "Operator", "kernel_labels", "register"]
 
 Array = NDArray[Any]
 
@@ -46,6 +46,15 @@ def register(cls: type[Any]) -> type[Any]:
     """Class decorator that enters an operator into :data:`OPERATORS`; refuses a second of the same kind."""
     OPERATORS.add(cls.kind, cls)
     return cls
+
+
+def kernel_labels() -> tuple[str, ...]:
+    """Every label that the Work of a registered operator can carry; software stacks keep constants by them.
+
+    An operator whose Work is not labelled with its ``kind`` lists the labels as ``kernels``.
+    """
+    named = (getattr(cls, "kernels", (cls.kind,)) for cls in OPERATORS.values())
+    return tuple(dict.fromkeys(label for labels in named for label in labels))
 
 
 def as_float32(array: Array) -> Array:

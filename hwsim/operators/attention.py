@@ -39,6 +39,7 @@ class Attention:
     """
 
     kind: ClassVar[str] = "attention"
+    kernels: ClassVar[tuple[str, ...]] = ("attention_prefill", "attention_decode")
     causal: bool = False
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:

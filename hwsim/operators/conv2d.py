@@ -23,6 +23,7 @@ class Conv2d:
     """
 
     kind: ClassVar[str] = "conv2d"
+    kernels: ClassVar[tuple[str, ...]] = ("conv2d", "depthwise_conv2d")
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, ...] = (0, 0)
     dilation: tuple[int, int] = (1, 1)

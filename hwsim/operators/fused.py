@@ -44,6 +44,7 @@ class Fused:
     """
 
     kind: ClassVar[str] = cast("str", _LeadingKind())
+    kernels: ClassVar[tuple[str, ...]] = ("elementwise",)
     members: tuple[Member, ...]
     arity: int
 

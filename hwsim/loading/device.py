@@ -18,12 +18,12 @@ from hwsim.loading import library
 from hwsim.loading.document import Node, read_file
 from hwsim.loading.extending import extended
 from hwsim.loading.faults import Faults
-from hwsim.loading.merge import with_only
+from hwsim.loading.merge import without
 from hwsim.loading.models import SpecModel, build, extend, mapping_of, model_of, parsed_by, validate
 from hwsim.loading.stacks import build_stack, stack_model
 from hwsim.registry import suggest
 from hwsim.specs.device import DatasheetSpec, DeviceSpec, MemorySpec, PowerSpec
-from hwsim.specs.fields import Choice, Count, Key, Names, Text, spec_fields
+from hwsim.specs.fields import Choice, Count, Key, Names, Text
 from hwsim.specs.software import SoftwareSpec
 from hwsim.units import shown
 
@@ -119,10 +119,16 @@ def _kind(node: Node, faults: Faults) -> DeviceKind[Any]:
         faults.add(kind.place, "kind", f"write one of {', '.join(KINDS)}, not {shown(kind.value)}{hint}")
     else:
         return KINDS[kind.value]
-    known = [key for key in node.value if key in spec_fields(DeviceHead)] if isinstance(node.value, dict) else []
-    validate(model_of(DeviceHead), with_only(node, known), faults)
+    parts = [key for key in ("software", *KINDS) if node.child(key) is not None]
+    validate(_headed(), without(node, parts) if parts else node, faults)
     faults.check()
     raise AssertionError("unreachable: a fault was just added")
+
+
+@cache
+def _headed() -> type[SpecModel]:
+    """The model of what device files of all kinds share."""
+    return extend(model_of(DeviceHead), DeviceHead, {"kind_": (Any, Field(default=None, alias="kind"))})
 
 
 def _spec(kind: DeviceKind[Any], model: Any, path: Path) -> DeviceSpec:

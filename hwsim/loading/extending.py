@@ -35,23 +35,24 @@ def extended(node: Node, path: Path, faults: Faults) -> tuple[Node, tuple[Path, 
 
 
 def _parent(chain: list[tuple[Node, Path]], faults: Faults) -> tuple[Node, Path] | None:
+    """What the last file of the chain extends; raises FileFormatError where that is nothing to build on."""
     node, path = chain[-1]
     name = node.child("extends")
     if not isinstance(node.value, dict) or name is None or not isinstance(name.value, str):
         return None
+    found = path
     try:
         found = library.find_reference(library.DEVICE, name.value, path)
     except InputError as error:
         faults.add(name.place, "extends", str(error))
-        return None
+        faults.check()
     files = [file.resolve() for _, file in chain]
     if found.resolve() in files:
         names = " -> ".join([*(file.stem for _, file in chain), found.stem])
         faults.add(name.place, "extends", f"a cycle: {names}; let one of them stand alone")
-        return None
     if len(chain) >= MAX_CHAIN:
         faults.add(name.place, "extends", f"more than {MAX_CHAIN} files in a chain; extend one nearer to the first")
-        return None
+    faults.check()
     return read_file(found, faults), found
 
 

@@ -8,7 +8,7 @@ from hwsim.errors import InputError
 from hwsim.loading.document import Node, parse_value
 from hwsim.registry import known_names
 
-__all__ = ["apply_set", "merged", "set_at", "with_only", "with_values", "without"]
+__all__ = ["apply_set", "merged", "set_at", "with_values", "without"]
 
 
 def merged(parent: Node, child: Node) -> Node:
@@ -39,12 +39,6 @@ def without(node: Node, keys: Iterable[str]) -> Node:
     gone = frozenset(keys)
     kept = {key: child for key, child in node.value.items() if key not in gone}
     return Node(kept, node.place, {key: place for key, place in node.keys.items() if key not in gone})
-
-
-def with_only(node: Node, keys: Iterable[str]) -> Node:
-    """The mapping with no other keys than these."""
-    kept = frozenset(keys)
-    return without(node, [key for key in node.value if key not in kept]) if isinstance(node.value, dict) else node
 
 
 def with_values(node: Node, values: dict[str, Node]) -> Node:

@@ -27,6 +27,7 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 from hwsim.errors import InputError
 from hwsim.loading.document import Keys, Node
 from hwsim.loading.faults import Faults
+from hwsim.loading.merge import with_values, without
 from hwsim.registry import known_names, suggest
 from hwsim.specs.fields import Formats, Key, Marker, SpecField, spec_fields
 from hwsim.units import shown
@@ -44,6 +45,8 @@ __all__ = [
     "validate",
 ]
 
+_ROUNDS = 4
+"""Times that what does not fit is left out: a value, then the section that needs it."""
 _ORIGINS = ("source", "fitted_to", "assumption")
 S = TypeVar("S")
 
@@ -149,24 +152,49 @@ def validate(model: type[SpecModel], node: Node, faults: Faults, at: Keys = (), 
         at: where the node stands below ``root``.
         root: the document (default: ``node`` itself).
 
+    Returns:
+        The model; where single values do not fit, that of the rest, so that the caller finds what else is wrong.
+
     Raises:
-        FileFormatError: the node does not fit; rules beyond single values are only noted in ``faults``.
+        FileFormatError: too little fits to go on; otherwise what is wrong is only noted in ``faults``.
     """
     top = root or node
     _check_rules(model, node, at, top, faults)
-    try:
-        found = model.model_validate(node.plain())
-    except ValidationError as error:
-        for item in error.errors(include_url=False, include_input=True):
+    rest = node
+    for _ in range(_ROUNDS):
+        try:
+            return model.model_validate(rest.plain())
+        except ValidationError as error:
+            items = error.errors(include_url=False, include_input=True)
+        for item in items if rest is node else ():
             _report(item, model, at, top, faults)
-        faults.check()
-        raise
-    return found
+        for item in items:
+            keys = _bare_keys(item)
+            rest = _pruned(rest, keys[: min(1, len(keys) - 1)] if item["type"] == "missing" else keys)
+    faults.check()
+    raise AssertionError("unreachable: what did not fit was reported")
+
+
+def _bare_keys(item: ErrorDetails) -> Keys:
+    return tuple(part for part in item["loc"] if part != "[key]")
+
+
+def _pruned(node: Node, keys: Keys) -> Node:
+    """The document without the value at ``keys``; without the whole list where that is an item of one."""
+    child = node.child(keys[0]) if keys else None
+    if child is None:
+        return node
+    rest = keys[1:]
+    if isinstance(node.value, list):
+        return Node([_pruned(item, rest) if item is child else item for item in node.value], node.place)
+    if not rest or (len(rest) == 1 and isinstance(child.value, list)):
+        return without(node, [str(keys[0])])
+    return with_values(node, {str(keys[0]): _pruned(child, rest)})
 
 
 def _report(item: ErrorDetails, model: type[SpecModel], at: Keys, top: Node, faults: Faults) -> None:
     found: Keys = item["loc"]
-    bare = tuple(part for part in found if part != "[key]")
+    bare = _bare_keys(item)
     place, path = top.locate(at + bare, key=item["type"] == "extra_forbidden" or len(bare) < len(found))
     faults.add(place, path, _message(item, model, bare))
 

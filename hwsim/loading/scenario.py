@@ -173,9 +173,11 @@ def _variants(node: Node, path: Path, faults: Faults) -> tuple[VariantSpec, ...]
     found = []
     plain = without(node, ("variants", "claim", "measured", "require"))
     variants = node.child("variants")
-    for number, variant in enumerate(variants.value if variants is not None else []):
+    items = variants.value if variants is not None and isinstance(variants.value, list) else []
+    for number, variant in enumerate(items):
         changed = plain
-        changes = variant.value["set"].value
+        given = variant.child("set")
+        changes = given.value if given is not None and isinstance(given.value, dict) else {}
         for target, value in changes.items():
             try:
                 changed = _spelled(set_at(changed, target, value))

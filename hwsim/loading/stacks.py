@@ -11,9 +11,11 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, create_model
 
 from hwsim.devices.base import KINDS
+from hwsim.graph.operator import kernel_labels
 from hwsim.graph.tensor import FORMATS
+from hwsim.graph.work import Form
 from hwsim.loading.document import Node
-from hwsim.loading.faults import Faults
+from hwsim.loading.faults import Faults, Place
 from hwsim.loading.merge import merged, with_values, without
 from hwsim.loading.models import SpecModel, build, extend, model_of, parsed_by
 from hwsim.passes import PASSES
@@ -118,13 +120,24 @@ def _resolved(software: Node, name: str, chain: tuple[str, ...], faults: Faults)
 def _check_families(stack_name: str, stack: Node, faults: Faults) -> None:
     if not isinstance(stack.value, dict):
         return
-    for family in stack.value:
-        label, dot, ending = family.rpartition(".")
-        if family in spec_fields(StackHead) or not dot or ending in FORMATS:
-            continue
+    for family, constants in stack.value.items():
+        if family not in spec_fields(StackHead) and isinstance(constants.value, dict):
+            _check_family(family, stack.keys[family], f"software.{stack_name}.{family}", faults)
+    validated = stack.child("validated")
+    if validated is not None and isinstance(validated.value, dict):
+        for family, place in validated.keys.items():
+            _check_family(family, place, f"software.{stack_name}.validated.{family}", faults)
+
+
+def _check_family(family: str, place: Place, path: str, faults: Faults) -> None:
+    """Note a kernel family that no Work has: an unknown label, or an ending that is no number format."""
+    label, dot, ending = family.rpartition(".")
+    if not dot:
+        label, ending = family, ""
+    known = dict.fromkeys((*Form, *kernel_labels()))
+    if dot and ending not in FORMATS:
         hint = known_names(ending, FORMATS)
-        faults.add(
-            stack.keys[family],
-            f"software.{stack_name}.{family}",
-            f"'{ending}' is no number format{hint}. Write '{label or 'gemm'}' or '{label or 'gemm'}.fp16', say",
-        )
+        text = f"'{ending}' is no number format{hint}. Write '{label or 'gemm'}' or '{label or 'gemm'}.fp16', say"
+        faults.add(place, path, text)
+    elif label not in known:
+        faults.add(place, path, f"no kernel family {shown(label)}{known_names(label, known)}")

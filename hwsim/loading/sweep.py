@@ -123,7 +123,7 @@ def read_sweep(path: Path) -> SweepSpec:
         for number, use in enumerate(node.value["workloads"].value)
     )
     for key in ("workloads", "vary", "objectives"):
-        if not getattr(model, f"{key}_"):
+        if not node.value[key].value:
             faults.add(*node.locate((key,)), "is empty; write at least one entry")
     search = build(SearchSpec, model.search_) if model.search_ else SearchSpec()
     if search.kind not in SEARCHES:

@@ -211,7 +211,13 @@ def test_what_is_missing_gets_one_message_with_its_place(demo, text: str, fault:
 def test_faults_of_every_sort_come_at_once(demo) -> None:
     text = FULL.replace("seed: 7", "seed: x").replace("resnet50", "resnet51").replace("200 ms", "200 mJ")
     demo(text.replace("use: toy", "use: tow"))
-    assert [line.split(": ")[1] for line in faults("demo")] == ["workload.name", "systems.phone.use", "seed"]
+    found = [line.split(": ")[1] for line in faults("demo")]
+    assert found == ["workload.name", "systems.phone.use", "require.real time.limit", "seed"]
+
+
+def test_what_a_faulty_section_leaves_right_is_checked_too(demo) -> None:
+    demo(FULL.replace("metric: latency_s", "metric: latencies").replace("policy: auto", "policy: hefty"))
+    assert [line.split(": ")[1] for line in faults("demo")] == ["policy", "require.real time.metric"]
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,12 @@ def test_faults_of_every_sort_come_at_once(duo) -> None:
         "memory: {name: m, capacity: 12, source: x}\ndevices: {npu: tow}\n"
         f"links: [{{between: [npu, cpu], bandwith: 1, {LINK}}}]\n"
     )
-    assert [line.split(": ")[1] for line in faults()] == ["memory.capacity", "devices.npu.use", "links.0.bandwith"]
+    assert [line.split(": ")[1] for line in faults()] == [
+        "memory.capacity",
+        "devices.npu.use",
+        "links.0.between",
+        "links.0.bandwith",
+    ]
 
 
 def test_a_fault_of_a_device_file_is_told_where_the_system_names_it(duo, write, toy: str) -> None:

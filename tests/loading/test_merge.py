@@ -9,7 +9,7 @@ import pytest
 from hwsim.errors import FileFormatError, InputError
 from hwsim.loading.document import Node, read_text
 from hwsim.loading.faults import Faults
-from hwsim.loading.merge import apply_set, merged, with_only, with_values, without
+from hwsim.loading.merge import apply_set, merged, with_values, without
 
 
 def node(text: str, file: str = "x.yaml") -> Node:
@@ -39,10 +39,9 @@ def test_every_value_keeps_the_place_it_was_written_at() -> None:
     assert str(whole.locate(("a", "c"))[0]) == "parent.yaml:1:14"
 
 
-def test_keys_can_be_left_out_kept_or_put_in() -> None:
+def test_keys_can_be_left_out_or_put_in() -> None:
     top = node("a: 1\nb: 2\nc: 3")
     assert without(top, ("a",)).plain() == {"b": 2, "c": 3}
-    assert with_only(top, ("a",)).plain() == {"a": 1}
     assert with_values(top, {"a": node("9")}).plain() == {"a": 9, "b": 2, "c": 3}
 
 

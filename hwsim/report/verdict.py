@@ -44,10 +44,9 @@ def _figure(runs: Runs, name: str, system: str, variant: str, over: str, over_va
 
 def _verdict(simulated: float, claimed: float, measured: float | None) -> str:
     said = f"claimed {claimed:.3g}, simulated {simulated:.3g}"
-    ratio = simulated / claimed if claimed else float("inf")
-    agrees = 0.8 <= ratio <= 1.25
     if measured is None:
-        return f"{said}: {'agrees' if agrees else 'differs'} (within a quarter)"
+        ratio = simulated / claimed if claimed else float("inf")
+        return f"{said}: {'agrees within a quarter' if 0.8 <= ratio <= 1.25 else 'differs by more than a quarter'}"
     nearer = abs(simulated - measured) <= abs(claimed - measured)
     return f"{said}, measured {measured:.3g}: the {'simulation' if nearer else 'claim'} is nearer to the measurement"
 

@@ -1,0 +1,267 @@
+"""What hwsim predicts for measured rows, priced in tables: kernels of one device together, equal networks once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim import flow
+from hwsim.cost.power import average_power_w, capped_blend, voltage
+from hwsim.cost.systolic import systolic_cycles
+from hwsim.devices.base import KINDS, NOMINAL, OperatingPoint, price
+from hwsim.devices.interconnect import price_collectives
+from hwsim.errors import HwsimError, InputError
+from hwsim.graph.lowering import tables_of
+from hwsim.graph.work import Collective, Form, Work
+from hwsim.loading import library
+from hwsim.loading.device import load_device
+from hwsim.loading.system import load_system
+from hwsim.specs.device import DeviceSpec
+from hwsim.specs.software import SoftwareSpec
+from hwsim.specs.system import InterconnectSpec, SystemSpec, single
+from hwsim.validation.kernels import kernel_name, kernel_work
+from hwsim.validation.measured import MeasuredFile, Row
+from hwsim.validation.networks import Plan, network_plan
+
+__all__ = ["Prediction", "predict"]
+
+_UNITS: Mapping[str, str] = {"GPU": "simt_gpu", "NPU": "systolic_npu", "ANE": "systolic_npu", "CPU": "cpu"}
+"""Kinds of device by the first word of ``compute_unit``."""
+_NETWORKS = ("network", "model_forward", "llm_prefill", "llm_generate_per_token")
+_SUSTAINED = "cuda_graph_sustained_power"
+_CLOCKS = tuple(1.0 - 0.05 * step for step in range(15))
+_ARRAY = "systolic array"
+
+
+@dataclass(slots=True)
+class Prediction:
+    """One row of a file with what was predicted for it: {metric: value in SI units}, or the reason why nothing was.
+
+    ``device`` and ``op`` are as the measured data call them, ``spec`` and ``basis`` what answered.
+    """
+
+    file: MeasuredFile
+    row: Row
+    device: str
+    op: str
+    dtype: str
+    timing: str
+    spec: str = ""
+    basis: str = ""
+    reason: str = ""
+    values: dict[str, float] = field(default_factory=dict)
+
+
+def predict(
+    files: Iterable[MeasuredFile],
+    devices: Sequence[str] = (),
+    *,
+    advance: Callable[[int], object] | None = None,
+) -> list[Prediction]:
+    """Predictions for all rows of some files, in their order; what cannot be predicted carries its reason.
+
+    Args:
+        files: measured rows.
+        devices: names of specs; rows of other devices are left out where some are given.
+        advance: called with numbers of rows that are done.
+
+    Raises:
+        FileFormatError: a device file has faults.
+    """
+    done = advance or (lambda _: None)
+    found = [_blank(file, row) for file in files for row in file.rows]
+    if devices:
+        wanted = {load_device(name).name for name in devices}
+        found = [each for each in found if _spec_name(each) in wanted]
+    kernels: dict[tuple[str, str], list[tuple[Prediction, Work]]] = {}
+    for each in found:
+        try:
+            _assign(each, kernels)
+        except HwsimError as error:
+            each.reason = str(error).splitlines()[0]
+        if each.values or each.reason:
+            done(1)
+    for (name, stack), rows in kernels.items():
+        _price_kernels(load_device(name), stack, rows)
+        done(len(rows))
+    return found
+
+
+def _blank(file: MeasuredFile, row: Row) -> Prediction:
+    if "array_rows" in row.columns or {"R", "C", "K"} <= row.columns.keys():
+        return Prediction(file, row, _ARRAY, row.text("dataflow") or "ws", "", "")
+    network = not row.text("op") and bool(row.text("model")) and not {"M", "S"} & row.columns.keys()
+    timing = row.text("timing") or ("diffusers" if "task" in row.columns else _stated(row))
+    op = "network" if network else kernel_name(row)
+    return Prediction(file, row, row.text("device"), op, row.text("dtype"), timing)
+
+
+def _stated(row: Row) -> str:
+    """The software that ``compute_unit`` names in brackets."""
+    _, opened, inside = row.text("unit").partition("(")
+    return inside.rstrip(")") if opened else ""
+
+
+def _spec_name(each: Prediction) -> str:
+    try:
+        return _device(each.row).name
+    except HwsimError:
+        return ""
+
+
+def _device(row: Row) -> DeviceSpec:
+    return _find_device(row.text("device"), row.text("unit").split(" ")[0])
+
+
+@cache
+def _find_device(name: str, unit: str) -> DeviceSpec:
+    """The spec that stands for a measured chip, or for one unit of it."""
+    for alias in (f"{name} {unit}", name) if unit else (name,):
+        try:
+            spec = load_device(library.find_by_alias(alias))
+        except InputError:
+            continue
+        if not unit or _UNITS.get(unit.lstrip("id")) == spec.kind:
+            return spec
+    raise InputError(f"no device file with the alias '{name}'" + (f" for its {unit}" if unit else ""))
+
+
+def _stack(spec: DeviceSpec, timing: str) -> SoftwareSpec:
+    """The stack whose ``timing:`` lists how the row was measured, or the first where the row does not say."""
+    if not timing:
+        return spec.default_software
+    for stack in spec.software.values():
+        if timing in stack.timing:
+            return stack
+    raise InputError(f"no software stack of {spec.name} lists the timing '{timing}'")
+
+
+def _assign(each: Prediction, kernels: dict[tuple[str, str], list[tuple[Prediction, Work]]]) -> None:
+    """Predict a network or an array at once, put a kernel into the table of its device; raises HwsimError."""
+    row = each.row
+    if not row.figures:
+        raise InputError("nothing measured in this row")
+    if each.device == _ARRAY:
+        each.spec, each.basis, each.values = _ARRAY, "exact", {"cycles": float(_cycles(row))}
+        return
+    spec = _device(row)
+    if each.op not in _NETWORKS:
+        work = kernel_work(row)
+        stack = _stack(spec, "" if isinstance(work, Collective) else each.timing)
+        each.spec, each.basis = spec.name, stack.basis
+        kernels.setdefault((spec.name, stack.name), []).append((each, work))
+        return
+    _check_whole(row)
+    named = _stack(spec, each.timing) if each.timing else None
+    each.spec, each.basis = spec.name, (named or spec.default_software).basis
+    each.values = dict(_simulated(network_plan(row), spec.name, named.name if named else None))
+
+
+def _check_whole(row: Row) -> None:
+    """Raise InputError where a network was measured on more than one unit, or as an average of more than itself."""
+    ranks = row.number("num_gpus", 1) if row.text("num_gpus") else row.number("ngpus", 1) if row.text("ngpus") else 1
+    if ranks > 1:
+        raise InputError("spread over several devices")
+    if any(row.text(name) not in ("", "0", "0.0") for name in ("layers_cpu", "layers_gpu")) and row.text("layers_npu"):
+        raise InputError("runs on several units")
+
+
+@cache
+def _simulated(plan: Plan, device: str, stack: str | None) -> Mapping[str, float]:
+    """Seconds of a request, average power, and energy of an item; without a stack the one that suits the graph."""
+    graph = plan.graph()
+    result = flow.simulate(graph, single(load_device(device)), software=stack, limited=False)
+    energy_j = result.energy_j / max(1, graph.items)
+    return {"time": result.latency_s, "power": result.average_power_w, "energy": energy_j}
+
+
+def _cycles(row: Row) -> int:
+    """The count as SCALE-Sim prints it: the number of the last cycle, from zero."""
+    if "array_rows" in row.columns:
+        m, n, k = (row.number(f"gemm_{name}") for name in "MNK")
+        rows, cols, pattern = row.number("array_rows"), row.number("array_cols"), None
+    else:
+        m, n, k = (int(row.columns[name]) for name in "MNK")
+        rows, cols = int(row.columns["R"]), int(row.columns["C"])
+        pattern = (int(row.columns["n"]), int(row.columns["m"])) if row.columns["n"] else None
+        if row.text("mode") == "rowwise":
+            block = int(row.columns["block"])
+            k, pattern = -(-k // (2 * block)) * block, None
+    return systolic_cycles(m=m, n=n, k=k, rows=rows, cols=cols, dataflow=row.text("dataflow"), sparsity=pattern) - 1
+
+
+def _price_kernels(spec: DeviceSpec, name: str, rows: Sequence[tuple[Prediction, Work]]) -> None:
+    """Fill in the predictions of kernels that one stack of one device runs."""
+    stack = spec.stack(name)
+    kind = KINDS[spec.kind]
+    able: list[tuple[Prediction, Work]] = []
+    params = kind.params(spec, stack, NOMINAL)
+    masks = {form: kind.supports(table, params) for form, table in tables_of([w for _, w in rows]).items()}
+    place = dict.fromkeys(masks, 0)
+    for each, work in rows:
+        index, place[work.form] = place[work.form], place[work.form] + 1
+        if isinstance(work, Collective):
+            _price_collective(spec, each, work)
+        elif masks[work.form][index]:
+            able.append((each, work))
+        else:
+            each.reason = f"{spec.name} does not run {work.kernel} in {work.format}"
+    if not able:
+        return
+    works = [work for _, work in able]
+    time = price(kind, works, params, spec.name).time_s[0]
+    capped = [i for i, (each, _) in enumerate(able) if each.timing == _SUSTAINED]
+    for (each, _), seconds in zip(able, time.tolist(), strict=True):
+        each.values = {"time": seconds}
+    if capped:
+        _sustained(spec, stack, [able[i] for i in capped])
+
+
+def _sustained(spec: DeviceSpec, stack: SoftwareSpec, rows: Sequence[tuple[Prediction, Work]]) -> None:
+    """Kernels repeated for a second: the clock falls until the average power is the cap."""
+    kind = KINDS[spec.kind]
+    works = [work for _, work in rows]
+    time, energy = [], []
+    for clock in _CLOCKS:
+        at = OperatingPoint(clock, float(voltage(clock, spec.power.voltage_floor)))
+        costs = price(kind, works, kind.params(spec, stack, at), spec.name)
+        time.append(costs.time_s[0])
+        energy.append(costs.energy_j[0])
+    times, energies = np.array(time), np.array(energy)
+    for column, (each, _) in enumerate(rows):
+        seconds, joules = _blended(energies[:, column], times[:, column], spec)
+        power = float(average_power_w(joules, seconds, spec.power.idle_w))
+        each.values = {"time": seconds, "power": power, "energy": power * seconds}
+
+
+def _blended(energy: NDArray[np.float64], time: NDArray[np.float64], spec: DeviceSpec) -> tuple[float, float]:
+    fast, slow, share = capped_blend(energy, time, spec.power.idle_w, spec.power.tdp_w)
+    seconds = float(time[fast] + share * (time[slow] - time[fast]))
+    return seconds, float(energy[fast] + share * (energy[slow] - energy[fast]))
+
+
+def _price_collective(spec: DeviceSpec, each: Prediction, work: Collective) -> None:
+    links = _links(spec.name, work.participants)
+    if links is None:
+        each.reason = f"no system of {work.participants} x {spec.name} with an interconnect"
+        return
+    table = tables_of([work])[Form.COLLECTIVE]
+    each.values = {"time": float(price_collectives(table, links[1], len(links[0].devices)).time_s[0, 0])}
+
+
+@cache
+def _links(device: str, ranks: int) -> tuple[SystemSpec, InterconnectSpec] | None:
+    """The smallest system of at least so many such devices."""
+    systems = (load_system(name) for name in library.list_systems())
+    fitting = [
+        (system, system.interconnect)
+        for system in systems
+        if system.interconnect is not None
+        and len(system.devices) >= ranks
+        and {spec.name for spec in system.devices.values()} == {device}
+    ]
+    return min(fitting, key=lambda pair: len(pair[0].devices), default=None)

@@ -1,0 +1,171 @@
+"""``hwsim validate``: rows to predictions, scores, what is skipped, the files it writes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+import hwsim
+from hwsim.errors import InputError
+from hwsim.loading.device import load_device
+from hwsim.validation.measured import read_measured
+from hwsim.validation.predict import predict
+from hwsim.validation.report import groups_table, skipped_table, summary, worst_table, write_folder
+from hwsim.validation.validate import REFERENCE, validate
+
+KERNELS = """\
+device,op,dtype,m,n,k,rows,cols,batch,timing,latency_us,power_w
+T4,linear_bias,fp32,512,512,512,,,1,cuda_event_eager,500,
+T4,softmax,fp32,,,,4096,1024,,cuda_event_eager,200,
+T4,relu,fp32,,,,4096,1024,,cuda_event_eager,,
+T4,rnn_gru,fp32,,,,4096,1024,,cuda_event_eager,200,
+Nobody's chip,relu,fp32,,,,4096,1024,,cuda_event_eager,200,
+T4,relu,fp32,,,,4096,1024,,stopwatch,200,
+T4,relu,fp12,,,,4096,1024,,cuda_event_eager,200,
+"""
+
+
+@pytest.fixture
+def kernels(tmp_path: Path) -> Path:
+    path = tmp_path / "kernels.csv"
+    path.write_text(KERNELS, encoding="utf-8")
+    return path
+
+
+def test_a_kernel_is_predicted_as_its_operator_on_the_stack_that_lists_its_timing(kernels: Path) -> None:
+    found = validate(kernels)
+    alone = hwsim.ops.linear(m=512, n=512, k=512, dtype="fp32")
+    wanted = hwsim.estimate(alone, "t4", software="eager").time_s
+    assert found.compared[0].predicted == pytest.approx(wanted, rel=1e-9)
+    assert (found.compared[0].row.spec, found.compared[0].row.basis) == ("t4", "calibrated")
+
+
+def test_what_cannot_be_predicted_is_counted_with_its_reason(kernels: Path) -> None:
+    reasons = dict(validate(kernels).skipped)
+    assert reasons == {
+        "nothing measured in this row": 1,
+        "no operator for 'rnn_gru'": 1,
+        "no device file with the alias 'Nobody's chip'": 1,
+        "no software stack of t4 lists the timing 'stopwatch'": 1,
+        "number format 'fp12' is not known": 1,
+    }
+
+
+def test_the_document_has_the_promised_keys(kernels: Path) -> None:
+    document = validate(kernels).document()
+    assert list(document) == ["schema", "data", "rows", "skipped", "groups", "overall"]
+    assert document["schema"] == "hwsim/validation/v1"
+    assert document["rows"] == 7
+    assert document["overall"]["n"] == 2
+    assert document["overall"]["coverage"] == pytest.approx(2 / 7)
+    assert set(document["overall"]) == {"n", "mape", "median_ape", "p90_ape", "coverage"}
+    keys = {"device", "op", "dtype", "timing", "n", "mape", "median_ape", "p90_ape", "bias", "spearman", "basis"}
+    assert all(set(group) == keys for group in document["groups"])
+    assert {group["op"] for group in document["groups"]} == {"linear_bias", "softmax"}
+
+
+def test_a_network_is_simulated_once_for_equal_rows(tmp_path: Path) -> None:
+    path = tmp_path / "networks.csv"
+    path.write_text(
+        "chip,compute_unit,model,precision,batch,latency_ms,input\n"
+        "Snapdragon 8 Gen 3,NPU,resnet_v1_50,w8a8,1,0.6,224x224x3\n"
+        "Snapdragon 8 Gen 3,CPU,resnet50,fp16,1,20,224x224x3\n",
+        encoding="utf-8",
+    )
+    npu, cpu = validate(path).compared
+    graph = hwsim.workload("resnet50", batch=1, dtype="w8a8", height=224, width=224)
+    assert npu.predicted == pytest.approx(hwsim.simulate(graph, "hexagon_v75").latency_s, rel=1e-9)
+    assert (npu.row.spec, cpu.row.spec) == ("hexagon_v75", "kryo_8gen3")
+
+
+def test_cycles_are_the_count_less_one_that_scale_sim_prints(tmp_path: Path) -> None:
+    """One fold of 4 x 4 outputs, k = 4: 4 + 4 + 4 - 2 = 10 cycles."""
+    path = tmp_path / "cycles.csv"
+    path.write_text(
+        "gemm_M,gemm_N,gemm_K,array_rows,array_cols,dataflow,compute_cycles\n4,4,4,4,4,os,9\n", encoding="utf-8"
+    )
+    (found,) = validate(path).compared
+    assert (found.predicted, found.measured) == (9.0, 9.0)
+
+
+def test_a_collective_takes_the_smallest_system_that_holds_its_ranks(tmp_path: Path) -> None:
+    path = tmp_path / "collectives.csv"
+    path.write_text(
+        "device,op,dtype,ngpus,bytes,timing,latency_us\n"
+        "H100-SXM5-80GB,all_reduce,fp16,4,1048576,nccl_bench,40\nL4,all_reduce,fp16,4,1048576,nccl_bench,40\n",
+        encoding="utf-8",
+    )
+    found = validate(path)
+    graph = hwsim.ops.all_reduce(bytes=1048576, devices=4, dtype="fp16")
+    assert found.compared[0].predicted == pytest.approx(hwsim.simulate(graph, "h100_x4").latency_s, rel=1e-6)
+    assert found.skipped == [("no system of 4 x l4 with an interconnect", 1)]
+
+
+def test_sustained_kernels_stay_within_the_power_of_their_chip(tmp_path: Path) -> None:
+    path = tmp_path / "sustained.csv"
+    header = "device,op,dtype,m,n,k,batch,timing,latency_us,power_w,energy_j\n"
+    row = "B200-SXM,matmul,bf16,16384,16384,16384,,cuda_graph_sustained_power,6000,1000,6\n"
+    path.write_text(header + row, encoding="utf-8")
+    (prediction,) = validate(path).predictions
+    assert prediction.values["power"] <= load_device("b200_sxm").power.tdp_w * (1 + 1e-9)
+    assert prediction.values["energy"] == pytest.approx(prediction.values["power"] * prediction.values["time"])
+
+
+def test_rows_of_other_devices_are_left_out_on_request(kernels: Path) -> None:
+    assert len(validate(kernels, ["t4"]).predictions) == 6
+    with pytest.raises(InputError, match="no rows of l4"):
+        validate(kernels, ["l4"])
+
+
+def test_the_reference_figures_that_ship_are_all_predicted_and_sourced() -> None:
+    found = validate()
+    assert found.skipped == []
+    assert all(row.row.text("source") and row.row.text("fitted") in ("yes", "no") for row in found.predictions)
+    assert found.overall is not None
+    assert found.overall.mape < 16.0
+    assert "constants were fitted to" in summary(found)
+
+
+def test_predictions_come_in_the_units_of_the_data(kernels: Path, tmp_path: Path) -> None:
+    folder = write_folder(validate(kernels), tmp_path / "out")
+    with (folder / "predictions.csv").open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 7
+    assert list(rows[0])[:12] == KERNELS.splitlines()[0].split(",")
+    compared = validate(kernels).compared[0]
+    assert float(rows[0]["predicted_us"]) == pytest.approx(compared.predicted * 1e6, rel=1e-8)
+    assert (rows[0]["spec"], rows[0]["basis"], rows[3]["predicted_us"]) == ("t4", "calibrated", "")
+    assert json.loads((folder / "validation.json").read_text())["rows"] == 7
+    assert (folder / "parity_time.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_tables_name_groups_worst_rows_and_reasons(kernels: Path) -> None:
+    found = validate(kernels)
+    assert groups_table(found).row_count == 2
+    assert worst_table(found).row_count == 2
+    assert skipped_table(found).row_count == 5
+
+
+@pytest.mark.slow
+@pytest.mark.validation
+def test_every_measured_kernel_file_can_be_read_and_mostly_predicted(shared_dir: Path) -> None:
+    files = [read_measured(path, strict=False) for path in (shared_dir / "ground_truth" / "gpu").glob("*_dev.csv")]
+    found = predict([file for file in files if file is not None])
+    kernels = [each for each in found if each.file.path.stem in ("gemm_dev", "attention_dev", "vector_dev")]
+    predicted = [each for each in kernels if not each.reason]
+    assert len(predicted) > 0.8 * len(kernels)
+
+
+@pytest.mark.validation
+def test_every_cycle_count_of_scale_sim_is_exact(shared_dir: Path) -> None:
+    for name in ("scalesim_cycles.csv", "scalesim_sparsity.csv"):
+        found = validate(shared_dir / "ground_truth" / "npu" / name)
+        assert found.covered == len(found.predictions)
+        assert all(each.predicted == each.measured for each in found.compared)
+
+
+def test_reference_is_part_of_the_package() -> None:
+    assert REFERENCE.is_file()

@@ -9,7 +9,7 @@ Nothing is fused across a tensor that another node reads, a graph output, a chan
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hwsim.graph.graph import Graph, Node
 from hwsim.graph.operator import Operator
@@ -28,7 +28,7 @@ from hwsim.operators.scale_shift import ScaleShift
 from hwsim.passes.registry import PASSES
 from hwsim.passes.rewrite import Rewriter, users
 
-__all__ = ["fuse"]
+__all__ = ["fuse", "fuse_elementwise"]
 
 _PRODUCTS = (Conv1d, Conv2d, Conv3d, ConvTranspose2d, Gemm, Linear, Matmul)
 _EPILOGUES = (BatchNorm, Binary, Cast, Unary)
@@ -43,10 +43,29 @@ def _is_elementwise(op: Operator) -> bool:
     return isinstance(op, _ELEMENTWISE) and not isinstance(op, Cast)
 
 
+_Starts = Sequence[tuple[Callable[[Operator], bool], tuple[type, ...]]]
+"""What heads a chain, and what may follow."""
+_AFTER_PRODUCTS: _Starts = ((_is_product, _EPILOGUES),)
+_ALONE: _Starts = ((_is_elementwise, _ELEMENTWISE),)
+
+
 @PASSES.register("fuse")
 def fuse(graph: Graph) -> Graph:
     """The graph with its products and element-wise chains merged; a merged node joins the names it came from."""
-    chains = _chains(graph)
+    return _fused(graph, (*_AFTER_PRODUCTS, *_ALONE))
+
+
+@PASSES.register("fuse_elementwise")
+def fuse_elementwise(graph: Graph) -> Graph:
+    """The graph with its element-wise chains merged; products stay kernels of their own.
+
+    So do compilers that call a library for products (J. Ansel et al., PyTorch 2, ASPLOS 2024, section 4).
+    """
+    return _fused(graph, _ALONE)
+
+
+def _fused(graph: Graph, starts: _Starts) -> Graph:
+    chains = _chains(graph, starts)
     last = {chain[-1]: chain for chain in chains}
     inner = {index for chain in chains for index in chain[:-1]}
     new = Rewriter(graph)
@@ -59,16 +78,12 @@ def fuse(graph: Graph) -> Graph:
     return new.finish()
 
 
-def _chains(graph: Graph) -> list[list[int]]:
-    """Runs of two nodes or more to merge, products first; no node is in two of them."""
+def _chains(graph: Graph, starts: _Starts) -> list[list[int]]:
+    """Runs of two nodes or more to merge, those of the first start first; no node is in two of them."""
     phase_of = [p for p, phase in enumerate(graph.phases) for _ in range(phase.first, phase.last)]
     read_by = users(graph)
     taken: set[int] = set()
     chains: list[list[int]] = []
-    starts: tuple[tuple[Callable[[Operator], bool], tuple[type, ...]], ...] = (
-        (_is_product, _EPILOGUES),
-        (_is_elementwise, _ELEMENTWISE),
-    )
     for is_head, followers in starts:
         for index, node in enumerate(graph.nodes):
             if index in taken or not is_head(node.op):

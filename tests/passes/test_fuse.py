@@ -93,6 +93,17 @@ def test_a_chain_of_elementwise_operators_becomes_one_kernel() -> None:
     assert (work.kernel, work.bytes_in, work.bytes_out) == ("elementwise", 64, 32)
 
 
+def test_fusion_of_elementwise_work_alone_leaves_products_their_own_kernels() -> None:
+    alone = PASSES["fuse_elementwise"](_residual_block())
+    assert [node.name for node in alone.nodes] == [
+        "one.conv2d",
+        "one.batchnorm+relu",
+        "two.conv2d",
+        "two.batchnorm+add+relu_1",
+    ]
+    _same_values(_residual_block(), ["fuse_elementwise"], x=(1, 4, 6, 6))
+
+
 def test_a_tensor_that_another_node_reads_is_not_fused_away() -> None:
     b = GraphBuilder("g")
     x = b.input("x", (2, 4))

@@ -111,7 +111,6 @@ def settle(
     launch_s: Array,
     dram_bytes: Array,
     cache_bytes: Array | None = None,
-    executed_flop: Array | None = None,
     vector: bool = False,
     prologue_s: Array | None = None,
 ) -> Costs:
@@ -126,7 +125,6 @@ def settle(
         launch_s: overhead on the device before the work starts (host dispatch is added from the constants).
         dram_bytes: bytes that cross the main memory.
         cache_bytes: bytes that cross the on-chip level in front of it (default: the same).
-        executed_flop: operations energy is charged for (default: the useful ones).
         vector: whether the vector unit did the work.
         prologue_s: the part of the time that may hide under the predecessor.
     """
@@ -143,7 +141,6 @@ def settle(
     bound = np.where(overhead_s > np.maximum(compute_s, memory_s), 2, leading).astype(np.int8)
     dram = dram_bytes + zero
     cache = dram if cache_bytes is None else cache_bytes + zero
-    done = flop if executed_flop is None else executed_flop + zero
     return Costs(
         time_s=time,
         overhead_s=overhead_s + zero,
@@ -151,7 +148,7 @@ def settle(
         prologue_s=zero if prologue_s is None else prologue_s + zero,
         dram_bytes=dram,
         cache_bytes=cache,
-        compute_j=done * op_j,
+        compute_j=flop * op_j,
         memory_j=dram * params.dram_j_per_byte + cache * params.cache_j_per_byte,
         active_j=(time - dispatch_s) * params.active_w,
         flop=flop,

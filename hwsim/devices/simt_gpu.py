@@ -188,7 +188,6 @@ class SimtGpu(DeviceKind[SimtParams]):
             memory_s=kernel.memory_s,
             launch_s=kernel.fixed_s,
             dram_bytes=attention.attention_bytes(problem),
-            executed_flop=attention.attention_flop(problem) * (table.flop / np.maximum(2.0 * table.macs, 1.0)),
         )
 
     def price_map(self, table: Table, params: SimtParams) -> Costs:

@@ -139,8 +139,9 @@ class Attention:
 
     @property
     def flop(self) -> int:
-        """Two per MAC, plus five per score for scaling and the running softmax."""
-        return 2 * self.macs + 5 * self.batch * self.heads * self.seq_q * self.seq_kv
+        """Two per MAC and five per score for scaling and the running softmax, where no mask hides the score."""
+        hidden = self.seq_q * (self.seq_q - 1) // 2 if self.causal else 0
+        return self.batch * self.heads * (self.seq_q * self.seq_kv - hidden) * (4 * self.head_dim + 5)
 
     @property
     def bytes_in(self) -> int:

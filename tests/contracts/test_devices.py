@@ -12,10 +12,11 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from hwsim.devices.base import KINDS, Costs, price
+from hwsim.devices.base import KINDS, Costs, price, supported
 from hwsim.devices.ideal import IdealSection
+from hwsim.graph.lowering import tables_of
 from hwsim.graph.tensor import FORMATS, scheme
-from hwsim.graph.work import Gemm, Map, Move, Reduce, Work, size_bytes
+from hwsim.graph.work import Attention, Gemm, Map, Move, Reduce, Work, size_bytes
 from hwsim.loading.device import load_device
 from hwsim.loading.library import find_by_alias
 from hwsim.loading.system import load_system
@@ -61,6 +62,26 @@ def works(spec: DeviceSpec) -> tuple[Work, ...]:
         ),
         Move(kernel="copy", elements=count, bytes_in=held, bytes_out=held, contiguous=True, format=stored),
     )  # fmt: skip
+
+
+def large_works(spec: DeviceSpec) -> tuple[Work, ...]:
+    """A product of 8192 and, where the chip has such a kernel, causal attention of 16384 tokens and of a lone query."""
+    (product, *_) = works(spec)
+    assert isinstance(product, Gemm)
+    side = 8192
+    size = {"m": side, "n": side, "k": side, "a_elements": side * side, "b_elements": side * side}
+    stored = product.a_format
+    rows: list[Work] = [replace(product, **size)]
+    for kernel, queries in (("attention_prefill", 16384), ("attention_decode", 1)):
+        rows.append(
+            Attention(
+                kernel=kernel, batch=1, heads=32, kv_heads=8, seq_q=queries, seq_kv=16384, head_dim=128, causal=True,
+                format=stored, kv_format=stored, out_format=stored,
+            )
+        )  # fmt: skip
+    kind = KINDS[spec.kind]
+    masks = [supported(kind, spec, tables_of([row]), kind.params(spec, spec.default_software))[0] for row in rows]
+    return tuple(row for row, able in zip(rows, masks, strict=True) if able)
 
 
 def priced(spec: DeviceSpec, rows: Sequence[Work], stack: SoftwareSpec | None = None) -> Costs:
@@ -167,10 +188,12 @@ class TestDevices:
     @every_device
     def test_the_ideal_device_is_never_slower(self, name: str) -> None:
         spec = device(name)
-        rows = works(spec)
+        rows = (*works(spec), *large_works(spec))
         bound = priced(lower_bound(spec), rows).time_s
         for stack in spec.software.values():
-            assert np.all(bound <= priced(spec, rows, stack).time_s * (1 + 1e-9)), stack.name
+            costs = priced(spec, rows, stack)
+            assert np.all(bound <= costs.time_s * (1 + 1e-9)), stack.name
+            assert spec.kind == "ideal" or np.all(costs.utilization < 1.0), stack.name
 
     @every_device
     def test_its_stacks_claim_no_more_than_they_show(self, name: str) -> None:

@@ -74,3 +74,11 @@ def test_a_causal_mask_hides_what_lies_ahead_of_a_query() -> None:
     assert y.tolist() == [[[0, 0, -math.inf], [0, 0, 0]]]
     with pytest.raises(ShapeError, match="see none"):
         CausalMask().infer([TensorType((3, 2))])
+
+
+def test_scores_that_a_causal_mask_hides_are_no_useful_work() -> None:
+    """Three queries on five keys see 3, 4 and 5 of them: 12 of 15 scores, each 4 x 8 + 5 operations."""
+    q, kv = TensorType((1, 2, 3, 8), "fp16"), TensorType((1, 2, 5, 8), "fp16")
+    (full,), (masked,) = (Attention(causal=causal).lower([q, kv, kv], [q]) for causal in (False, True))
+    assert (full.flop, masked.flop) == (2 * 15 * 37, 2 * 12 * 37)
+    assert full.macs == masked.macs

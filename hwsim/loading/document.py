@@ -26,6 +26,7 @@ __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Keys", "Node", "parse_value",
 MAX_BYTES = 5_000_000
 MAX_NODES = 100_000
 MAX_DEPTH = 64
+_TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep; write it flatter"
 
 Keys = tuple[str | int, ...]
 """The way from the top of a document to a value: keys of mappings and positions in lists."""
@@ -180,6 +181,8 @@ def _not_yaml(error: yaml.MarkedYAMLError, text: str, file: str, faults: Faults)
     line = lines[mark.line] if mark and mark.line < len(lines) else ""
     if mark and "\t" in line[: mark.column + 1]:
         message = "a tab; indent with spaces"
+    elif error.problem and "nesting" in error.problem:  # libyaml 0.2.6 and later stop by themselves, a line ahead of us
+        message = _TOO_DEEP
     else:
         message = f"not YAML: {error.problem or error.context}; look for a missing quote, bracket, space or indentation"
     faults.add(place, "", message)
@@ -251,7 +254,7 @@ class _Builder:
         if self._total > MAX_NODES:
             self._stop(place, f"more than {MAX_NODES} values, aliases expanded; write a smaller file")
         if len(self._stack) + height > MAX_DEPTH:
-            self._stop(place, f"nested more than {MAX_DEPTH} levels deep; write it flatter")
+            self._stop(place, _TOO_DEEP)
 
     def _aliased(self, anchor: str, place: Place) -> Node:
         if any(frame.anchor == anchor for frame in self._stack):

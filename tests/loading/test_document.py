@@ -118,7 +118,6 @@ BAD_TEXTS = {
     "a: *y": "x.yaml:1:4: a: alias '*y' has no anchor '&y' before it",
     BOMB: "x.yaml:5:38: a4.7: more than 100000 values, aliases expanded; write a smaller file",
     "- a\n" * 1_000_000: "x.yaml:100000:3: 99999: more than 100000 values, aliases expanded; write a smaller file",
-    "[" * 1_000_000: f"x.yaml:1:65: {'.'.join('0' * 64)}: nested more than 64 levels deep; write it flatter",
     "{a: " * 100_000: f"x.yaml:1:254: {'.'.join('a' * 63)}: nested more than 64 levels deep; write it flatter",
 }
 
@@ -127,6 +126,15 @@ BAD_TEXTS = {
 def test_what_is_not_strict_yaml_gets_one_clear_message_in_under_a_second(text: str) -> None:
     began = time.process_time()
     assert refused(text) == [BAD_TEXTS[text]]
+    assert time.process_time() - began < 1.0
+
+
+def test_a_list_nested_a_million_deep_gets_one_clear_message_whatever_the_version_of_libyaml() -> None:
+    """Some versions refuse by themselves what others hand on; both name line 1 and say the same."""
+    began = time.process_time()
+    (message,) = refused("[" * 1_000_000)
+    assert message.startswith("x.yaml:1:")
+    assert message.endswith(": nested more than 64 levels deep; write it flatter")
     assert time.process_time() - began < 1.0
 
 

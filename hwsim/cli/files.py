@@ -49,16 +49,11 @@ def check(
 
 
 def _expanded(files: list[Path]) -> list[Path]:
-    """Folders replaced by the YAML files in them."""
+    """Folders replaced by the YAML files in them; a folder without any stays, to be refused beside the other faults."""
     listed: list[Path] = []
     for path in files:
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix in (".yaml", ".yml"))
-            if not inside:
-                raise InputError(f"{path}: no .yaml file in this folder")
-            listed += inside
-        else:
-            listed.append(path)
+        inside = sorted(p for p in path.rglob("*") if p.suffix in (".yaml", ".yml")) if path.is_dir() else []
+        listed += inside or [path]
     return listed
 
 

@@ -194,6 +194,14 @@ def test_check_lists_every_fault_with_line_and_column(hwsim_cli: Hwsim, tmp_path
     assert hwsim_cli("check", str(tmp_path)).code == 2
 
 
+def test_check_goes_on_past_an_empty_folder(hwsim_cli: Hwsim, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    ran = hwsim_cli("check", str(empty), "nope.yaml")
+    assert ran.code == 2
+    assert ran.out.splitlines() == [f"{empty}: is a folder; name a .yaml file in it", "nope.yaml: no such file"]
+
+
 @pytest.mark.parametrize("kind", ["device", "system", "scenario", "sweep"])
 def test_a_starter_file_is_right_and_never_overwrites(
     hwsim_cli: Hwsim, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -35,7 +35,7 @@ from hwsim.specs.software import SoftwareSpec
 
 __all__ = ["Cpu", "CpuParams", "CpuSection"]
 
-_BYTES: Array = np.array([bits / 8.0 for bits in BITS.values()])
+_BYTES: Array = np.array([BITS[name] / 8.0 for name in FORMATS])
 _LEVELS = 3
 # Outputs of a block that one core computes, each way (K. Goto and R. van de Geijn, 2008: mc x nc panels).
 _BLOCK = 64.0

@@ -37,7 +37,7 @@ from hwsim.specs.software import SoftwareSpec
 
 __all__ = ["SystolicNpu", "SystolicNpuParams", "SystolicNpuSection"]
 
-_BYTES: Array = np.array([bits / 8.0 for bits in BITS.values()])
+_BYTES: Array = np.array([BITS[name] / 8.0 for name in FORMATS])
 _DECODE_ROWS = 1.0
 _LEAST_RATE = 1e-30
 _QUERY_ROWS = 128.0  # rows of queries a fused kernel keeps on chip (T. Dao, FlashAttention-2, 2023, section 3.3)

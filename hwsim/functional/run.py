@@ -25,18 +25,23 @@ _DTYPES: dict[str, Any] = {
     "int32": np.int32,
     "int16": np.int16,
     "bool": np.bool_,
+    "uint64": np.uint64,
+    "uint32": np.uint32,
+    "uint16": np.uint16,
 }
 """Formats computed as they are; all others are computed in float32."""
+_NARROW = ("int8", "int4", "uint8", "uint4")
+"""Integers of a quantized model stay integers; those a scheme only prices narrow are computed in float32."""
 
 
 def run_reference(graph: Graph, inputs: Mapping[str, Array], seed: int = 0) -> dict[str, Array]:
     """Values of the graph's outputs by name.
 
     Each phase is run once, as its first repeat. ``inputs`` gives every input by name, and any weight or state;
-    those not given are drawn, each from its own generator, so that a tensor's values depend on the seed and its
-    name only. fp64 and fp16 are computed as such; every other float, and the narrow integers of a quantization
-    scheme, in float32 ('auto' in the widest float among the inputs, at least float32). A value is freed after
-    its last use.
+    those not given are what the graph says (``values``), or drawn, each from its own generator, so that a tensor's
+    values depend on the seed and its name only. fp64 and fp16 are computed as such; every other float, and the narrow
+    integers of a quantization scheme, in float32 ('auto' in the widest float among the inputs, at least float32).
+    Narrow integers that come as integers stay such. A value is freed after its last use.
 
     Args:
         graph: what to run.
@@ -63,7 +68,7 @@ def run_reference(graph: Graph, inputs: Mapping[str, Array], seed: int = 0) -> d
         except InputError as error:
             raise InputError(f"graph '{graph.name}': node '{node.name}': {error}") from None
         for name, result in zip(node.outputs, results, strict=True):
-            values[name] = result.astype(given.dtype(graph.tensors[name]), copy=False)
+            values[name] = given.kept(result, graph.tensors[name])
         uses.subtract(node.inputs)
         for name in (*node.inputs, *node.outputs):
             if uses[name] == 0:
@@ -81,6 +86,7 @@ class _Given:
                 raise InputError(f"graph '{graph.name}' takes no tensor '{name}'{known_names(name, outside)}")
         self._graph = graph.name
         self._arrays = {name: np.asarray(array) for name, array in inputs.items()}
+        self._values = graph.values
         self._seed = seed
         floats = [a.dtype for a in self._arrays.values() if np.issubdtype(a.dtype, np.floating)]
         self._widest = np.result_type(np.float32, *floats)
@@ -92,14 +98,22 @@ class _Given:
         fmt = tensor.type.format
         return self._widest if fmt == AUTO else np.dtype(_DTYPES.get(fmt, np.float32))
 
+    def kept(self, array: Array, tensor: Tensor) -> Array:
+        """The array as the tensor holds it."""
+        if tensor.type.format in _NARROW and array.dtype in (np.int8, np.uint8):
+            return array
+        return array.astype(self.dtype(tensor), copy=False)
+
     def value(self, tensor: Tensor) -> Array:
         """Its array; raises InputError for a missing input and ShapeError for a misshapen array."""
         array = self._arrays.get(tensor.name)
+        if array is None and tensor.name in self._values:
+            array = self._values[tensor.name]()
         shape = list(tensor.shape)
         if array is not None:
             if array.shape != tensor.shape:
                 raise ShapeError(f"graph '{self._graph}': '{tensor.name}' has shape {shape}, not {list(array.shape)}")
-            return array.astype(self.dtype(tensor), copy=False)
+            return self.kept(array, tensor)
         if tensor.role == "input":
             raise InputError(f"graph '{self._graph}': give the input '{tensor.name}', an array of shape {shape}")
         name_code = zlib.crc32(tensor.name.encode())

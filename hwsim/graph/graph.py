@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,7 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from hwsim.errors import GraphError, InputError, ShapeError
-from hwsim.graph.operator import Operator
+from hwsim.graph.operator import Array, Operator
 from hwsim.graph.tensor import AUTO, Scheme, Tensor, TensorType, scheme
 from hwsim.registry import suggest
 
@@ -48,7 +48,9 @@ class Graph:
 
     Nodes stand in an order in which producers come before consumers, phase by phase.
     ``items`` is how many ``item`` (image, token, video ...) one run makes; ``info`` holds further named
-    figures of a workload (``prompt_tokens``, ``steps`` ...).
+    figures of a workload (``prompt_tokens``, ``steps`` ...). ``values`` gives what weights and states hold, where a
+    model brought it along: a function by the name of the tensor, called when the values are needed. ``notes`` are
+    remarks that reports repeat, e.g. on what was priced without being understood.
     """
 
     name: str
@@ -60,6 +62,8 @@ class Graph:
     item: str = "run"
     scheme: Scheme | None = None
     info: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, Callable[[], Array]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """One line; the fields have it whole."""

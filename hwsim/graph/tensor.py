@@ -15,6 +15,7 @@ __all__ = [
     "BITS",
     "FORMATS",
     "FORMAT_CODE",
+    "PRICED_AS",
     "SCHEMES",
     "Scheme",
     "Tensor",
@@ -40,10 +41,20 @@ BITS: Mapping[str, float] = MappingProxyType(
         "int8": 8,
         "int4": 4.5,  # 4 bits and an fp16 scale every 32 elements
         "bool": 8,
+        "uint64": 64,
+        "uint32": 32,
+        "uint16": 16,
+        "uint8": 8,
+        "uint4": 4,
+        "fp8_e5m2": 8,
     }
 )
-FORMATS: tuple[str, ...] = tuple(BITS)
-FORMAT_CODE: Mapping[str, int] = MappingProxyType({name: code for code, name in enumerate(FORMATS)})
+PRICED_AS: Mapping[str, str] = MappingProxyType(
+    {"uint64": "int64", "uint32": "int32", "uint16": "int16", "uint8": "int8", "uint4": "int4", "fp8_e5m2": "fp8"}
+)
+"""Formats whose arithmetic costs on every device what that of another format of their width does."""
+FORMATS: tuple[str, ...] = tuple(name for name in BITS if name not in PRICED_AS)
+FORMAT_CODE: Mapping[str, int] = MappingProxyType({name: FORMATS.index(PRICED_AS.get(name, name)) for name in BITS})
 
 _ROLES = ("activation", "input", "weight", "state")
 

@@ -13,7 +13,7 @@ from hwsim.graph.tensor import AUTO, BITS, TensorType
 from hwsim.graph.work import Work
 from hwsim.operators.checks import expect_inputs
 from hwsim.operators.layout import move_work
-from hwsim.operators.precision import dtype_of, narrow
+from hwsim.operators.precision import dtype_of, narrow, widen
 from hwsim.registry import unknown_name
 
 __all__ = ["Cast"]
@@ -22,10 +22,14 @@ __all__ = ["Cast"]
 @register
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """x in ``format``; 'auto' is the format of the graph's activations."""
+    """x in ``format``; 'auto' is the format of the graph's activations.
+
+    Integers are the nearest ones, or with ``truncate`` those towards zero, as C converts and ONNX casts.
+    """
 
     kind: ClassVar[str] = "cast"
     format: str = AUTO
+    truncate: bool = False
 
     def __post_init__(self) -> None:
         if self.format != AUTO and self.format not in BITS:
@@ -44,4 +48,12 @@ class Cast:
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """Values rounded to the format (to float32 where NumPy lacks it); 'auto' leaves them as they are."""
         (x,) = arrays
-        return (x if self.format == AUTO else narrow(x, np.empty(0, dtype_of(self.format))),)
+        if self.format == AUTO:
+            return (widen(x) if self.truncate else x,)
+        like = np.empty(0, dtype_of(self.format))
+        if not self.truncate:
+            return (narrow(x, like),)
+        if np.issubdtype(x.dtype, np.floating) and like.dtype != np.bool_:
+            x = np.trunc(x) if np.issubdtype(like.dtype, np.integer) else x
+        with np.errstate(over="ignore", invalid="ignore"):
+            return (x.astype(like.dtype),)

@@ -73,4 +73,9 @@ _DTYPES: dict[str, Any] = {
     "int8": np.int8,
     "int4": np.int8,
     "bool": np.bool_,
+    "uint64": np.uint64,
+    "uint32": np.uint32,
+    "uint16": np.uint16,
+    "uint8": np.uint8,
+    "uint4": np.uint8,
 }

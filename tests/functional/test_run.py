@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -158,3 +158,18 @@ def test_a_value_is_freed_after_its_last_use() -> None:
     graph = b.build([b.add(Add(), first, last)])
     assert run_reference(graph, {"x": np.zeros(3, np.float32)})["add"].tolist() == [5, 5, 5]
     assert _ALIVE == [0, 1, 2, 2]
+
+
+def test_values_that_the_graph_brings_along_are_used_unless_others_are_given() -> None:
+    graph = replace(_mlp(), values={"w": lambda: np.full((4, 3), 2.0), "bias": lambda: np.zeros(4)})
+    x = {"x": np.ones((2, 3))}
+    assert run_reference(graph, x)["relu"].tolist() == [[6.0] * 4] * 2
+    assert run_reference(graph, {**x, "w": np.ones((4, 3))})["relu"].tolist() == [[3.0] * 4] * 2
+
+
+def test_narrow_integers_that_come_as_integers_stay_such() -> None:
+    b = GraphBuilder("narrow")
+    graph = b.build([b.add(Relu(), b.input("x", (2,), "uint8"))])
+    found = run_reference(graph, {"x": np.array([3, 250], np.uint8)})["relu"]
+    assert (found.dtype, found.tolist()) == (np.dtype(np.uint8), [3, 250])
+    assert run_reference(graph, {"x": np.array([3.0, 0.5])})["relu"].tolist() == [3.0, 0.5]

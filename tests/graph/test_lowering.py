@@ -120,3 +120,13 @@ def test_a_pattern_is_a_number_in_a_table() -> None:
 def test_an_empty_graph_lowers_to_nothing() -> None:
     lowered = lower(Graph.from_nodes("empty", [], {}))
     assert (lowered.works, len(lowered.row_ids), lowered.total("macs")) == ((), 0, 0)
+
+
+def test_an_unsigned_format_is_priced_as_the_signed_one_of_its_width() -> None:
+    def graph(fmt: str) -> Graph:
+        b = GraphBuilder("one")
+        return b.build([b.add(Relu(), b.input("x", (2, 3), fmt))])
+
+    (signed,), (unsigned,) = (tables_of(lower(graph(fmt)).works).values() for fmt in ("int8", "uint8"))
+    assert unsigned.format.tolist() == signed.format.tolist() == [[FORMAT_CODE["int8"]]]
+    assert unsigned.works[0].format == "uint8"

@@ -13,6 +13,7 @@ from hwsim.errors import ShapeError
 from hwsim.graph.operator import OPERATORS
 from hwsim.graph.tensor import TensorType
 from hwsim.operators.add import Add
+from hwsim.operators.cast import Cast
 from hwsim.operators.div import Div
 from hwsim.operators.gelu import Gelu
 from hwsim.operators.gelu_mul import GeluMul
@@ -118,3 +119,9 @@ def test_special_functions_are_counted_apart() -> None:
     x = TensorType((10,), "fp16")
     (work,) = SiluMul().lower([x, x], [x])
     assert (work.flop_per_element, work.special_per_element) == (4, 2)  # negate, add, two products; exp, reciprocal
+
+
+def test_a_truncating_cast_cuts_towards_zero_where_the_other_rounds() -> None:
+    x = np.array([-1.7, 0.6, 2.5])
+    assert Cast("int32", truncate=True).reference(x)[0].tolist() == [-1, 0, 2]
+    assert Cast("int32").reference(x)[0].tolist() == [-2, 1, 2]

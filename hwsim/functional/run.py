@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from hwsim.errors import InputError, ShapeError
 from hwsim.graph.graph import Graph
 from hwsim.graph.operator import Array
 from hwsim.graph.tensor import AUTO, Tensor
+from hwsim.operators.formats import round_to_float
 from hwsim.registry import known_names
 
 __all__ = ["run_reference"]
@@ -34,19 +35,27 @@ _NARROW = ("int8", "int4", "uint8", "uint4")
 """Integers of a quantized model stay integers; those a scheme only prices narrow are computed in float32."""
 
 
-def run_reference(graph: Graph, inputs: Mapping[str, Array], seed: int = 0) -> dict[str, Array]:
+def run_reference(
+    graph: Graph,
+    inputs: Mapping[str, Array],
+    seed: int = 0,
+    watch: Callable[[Tensor, Array], None] | None = None,
+) -> dict[str, Array]:
     """Values of the graph's outputs by name.
 
     Each phase is run once, as its first repeat. ``inputs`` gives every input by name, and any weight or state;
     those not given are what the graph says (``values``), or drawn, each from its own generator, so that a tensor's
-    values depend on the seed and its name only. fp64 and fp16 are computed as such; every other float, and the narrow
-    integers of a quantization scheme, in float32 ('auto' in the widest float among the inputs, at least float32).
-    Narrow integers that come as integers stay such. A value is freed after its last use.
+    values depend on the seed and its name only. fp64 and fp16 are computed as such; every other float in float32
+    ('auto' in the widest float among the inputs, at least float32), values of bf16 rounded to it. Narrow integers that
+    come as integers, from the caller or a quantizing operator, stay such; where only a scheme says int8 or int4, nobody
+    gave a scale, and they are computed in float32: :func:`hwsim.passes.quantize.quantize` says where and how to round.
+    A value is freed after its last use.
 
     Args:
         graph: what to run.
         inputs: arrays by the name of the tensor.
         seed: of the weights and states not given.
+        watch: called with each tensor that a node reads or makes, and its values, once.
 
     Returns:
         One array for each output of the graph.
@@ -63,12 +72,16 @@ def run_reference(graph: Graph, inputs: Mapping[str, Array], seed: int = 0) -> d
         for name in node.inputs:
             if name not in values:
                 values[name] = given.value(graph.tensors[name])
+                if watch is not None:
+                    watch(graph.tensors[name], values[name])
         try:
             results = node.op.reference(*(values[name] for name in node.inputs))
         except InputError as error:
             raise InputError(f"graph '{graph.name}': node '{node.name}': {error}") from None
         for name, result in zip(node.outputs, results, strict=True):
             values[name] = given.kept(result, graph.tensors[name])
+            if watch is not None:
+                watch(graph.tensors[name], values[name])
         uses.subtract(node.inputs)
         for name in (*node.inputs, *node.outputs):
             if uses[name] == 0:
@@ -100,9 +113,11 @@ class _Given:
 
     def kept(self, array: Array, tensor: Tensor) -> Array:
         """The array as the tensor holds it."""
-        if tensor.type.format in _NARROW and array.dtype in (np.int8, np.uint8):
+        fmt = tensor.type.format
+        if fmt in _NARROW and array.dtype in (np.int8, np.uint8):
             return array
-        return array.astype(self.dtype(tensor), copy=False)
+        held = array.astype(self.dtype(tensor), copy=False)
+        return round_to_float(held, fmt) if fmt == "bf16" else held
 
     def value(self, tensor: Tensor) -> Array:
         """Its array; raises InputError for a missing input and ShapeError for a misshapen array."""
@@ -117,7 +132,7 @@ class _Given:
         if tensor.role == "input":
             raise InputError(f"graph '{self._graph}': give the input '{tensor.name}', an array of shape {shape}")
         name_code = zlib.crc32(tensor.name.encode())
-        return _drawn(tensor, np.random.default_rng([self._seed, name_code])).astype(self.dtype(tensor))
+        return self.kept(_drawn(tensor, np.random.default_rng([self._seed, name_code])), tensor)
 
 
 def _drawn(tensor: Tensor, generator: np.random.Generator) -> Array:

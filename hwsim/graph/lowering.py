@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from hwsim.errors import GraphError
 from hwsim.graph.graph import Graph, Node
 from hwsim.graph.operator import Operator
-from hwsim.graph.tensor import FORMAT_CODE, Tensor, TensorType
+from hwsim.graph.tensor import FORMAT_CODE, Scheme, Tensor, TensorType
 from hwsim.graph.work import PATTERNS, Form, Gemm, Work
 
 __all__ = ["Lowered", "Table", "lower", "tables_of"]
@@ -142,16 +142,21 @@ class Lowered:
         return total
 
 
-def _lower_node(op: Operator, ins: Sequence[TensorType], outs: Sequence[TensorType], matrix: str) -> tuple[Work, ...]:
+def _lower_node(
+    op: Operator, ins: Sequence[TensorType], outs: Sequence[TensorType], chosen: Scheme | None
+) -> tuple[Work, ...]:
     works = op.lower(ins, outs)
-    return tuple(_in_matrix_format(w, matrix) if isinstance(w, Gemm) else w for w in works)
+    if chosen is None:
+        return works
+    return tuple(_in_matrix_format(w, chosen) if isinstance(w, Gemm) else w for w in works)
 
 
-def _in_matrix_format(work: Gemm, matrix: str) -> Gemm:
-    """A product with a weight runs in the scheme's matrix format."""
-    if not matrix or not work.b_is_weight or work.compute_format == matrix:
+def _in_matrix_format(work: Gemm, chosen: Scheme) -> Gemm:
+    """A product with a weight runs in the scheme's matrix format, unless somebody gave its operands others."""
+    own = work.a_format == chosen.activation and work.b_format == chosen.weight
+    if not own or not work.b_is_weight or work.compute_format == chosen.matrix:
         return work
-    return replace(work, compute_format=matrix)
+    return replace(work, compute_format=chosen.matrix)
 
 
 def _difference(now: Work, later: Work) -> dict[str, int]:
@@ -171,17 +176,17 @@ class _Rows:
     """
 
     def __init__(self, graph: Graph) -> None:
-        self._matrix = graph.scheme.matrix if graph.scheme else ""
+        self._scheme = graph.scheme
         self._rows: dict[Any, int] = {}
         self.works: list[Work] = []
         self.growth: dict[int, dict[str, int]] = {}
 
     def of(self, node: Node, ins: Sequence[Tensor], outs: Sequence[Tensor]) -> tuple[int, ...]:
         """Places of a node's rows, new ones appended; raises GraphError if repeats ask for other numbers of rows."""
-        now = _lower_node(node.op, [t.type for t in ins], [t.type for t in outs], self._matrix)
+        now = _lower_node(node.op, [t.type for t in ins], [t.type for t in outs], self._scheme)
         if not any(t.step for t in (*ins, *outs)):
             return tuple([self._place(work, ()) for work in now])
-        later = _lower_node(node.op, [t.at(1) for t in ins], [t.at(1) for t in outs], self._matrix)
+        later = _lower_node(node.op, [t.at(1) for t in ins], [t.at(1) for t in outs], self._scheme)
         if len(later) != len(now):
             raise GraphError(
                 f"node '{node.name}' asks for {len(now)} pieces of work at the first repeat of its phase and "

@@ -12,6 +12,7 @@ from hwsim.graph.operator import Array, register
 from hwsim.graph.tensor import AUTO, BITS, TensorType
 from hwsim.graph.work import Work
 from hwsim.operators.checks import expect_inputs
+from hwsim.operators.formats import FLOATS, round_to_float
 from hwsim.operators.layout import move_work
 from hwsim.operators.precision import dtype_of, narrow, widen
 from hwsim.registry import unknown_name
@@ -46,10 +47,12 @@ class Cast:
         return () if x.format == y.format else (move_work(self.kind, inputs, y, contiguous=True),)
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
-        """Values rounded to the format (to float32 where NumPy lacks it); 'auto' leaves them as they are."""
+        """Values rounded to the format, in float32 where NumPy lacks it; 'auto' leaves them as they are."""
         (x,) = arrays
         if self.format == AUTO:
             return (widen(x) if self.truncate else x,)
+        if self.format in FLOATS and self.format != "fp16":
+            return (round_to_float(widen(x), self.format).astype(np.float32),)
         like = np.empty(0, dtype_of(self.format))
         if not self.truncate:
             return (narrow(x, like),)

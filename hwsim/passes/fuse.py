@@ -9,7 +9,7 @@ Nothing is fused across a tensor that another node reads, a graph output, a chan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from hwsim.graph.graph import Graph, Node
 from hwsim.graph.operator import Operator
@@ -28,7 +28,7 @@ from hwsim.operators.scale_shift import ScaleShift
 from hwsim.passes.registry import PASSES
 from hwsim.passes.rewrite import Rewriter, users
 
-__all__ = ["fuse", "fuse_elementwise"]
+__all__ = ["chain_from", "follower", "fuse", "fuse_elementwise", "fused_operator"]
 
 _PRODUCTS = (Conv1d, Conv2d, Conv3d, ConvTranspose2d, Gemm, Linear, Matmul)
 _EPILOGUES = (BatchNorm, Binary, Cast, Unary)
@@ -80,7 +80,6 @@ def _fused(graph: Graph, starts: _Starts) -> Graph:
 
 def _chains(graph: Graph, starts: _Starts) -> list[list[int]]:
     """Runs of two nodes or more to merge, those of the first start first; no node is in two of them."""
-    phase_of = [p for p, phase in enumerate(graph.phases) for _ in range(phase.first, phase.last)]
     read_by = users(graph)
     taken: set[int] = set()
     chains: list[list[int]] = []
@@ -88,19 +87,27 @@ def _chains(graph: Graph, starts: _Starts) -> list[list[int]]:
         for index, node in enumerate(graph.nodes):
             if index in taken or not is_head(node.op):
                 continue
-            chain = [index]
-            while True:
-                following = _follower(graph, chain[-1], read_by, followers)
-                if following is None or following in taken or phase_of[following] != phase_of[index]:
-                    break
-                chain.append(following)
+            chain = chain_from(graph, index, read_by, followers, taken)
             if len(chain) > 1:
                 taken.update(chain)
                 chains.append(chain)
     return chains
 
 
-def _follower(graph: Graph, index: int, read_by: dict[str, list[int]], kinds: tuple[type, ...]) -> int | None:
+def chain_from(
+    graph: Graph, index: int, read_by: dict[str, list[int]], kinds: tuple[type, ...], taken: Collection[int] = ()
+) -> list[int]:
+    """The node and those of ``kinds`` that can run in its kernel one after another, up to one that is taken."""
+    last = next(phase.last for phase in graph.phases if phase.first <= index < phase.last)
+    chain = [index]
+    while True:
+        following = follower(graph, chain[-1], read_by, kinds)
+        if following is None or following in taken or following >= last:
+            return chain
+        chain.append(following)
+
+
+def follower(graph: Graph, index: int, read_by: dict[str, list[int]], kinds: tuple[type, ...]) -> int | None:
     """The only reader of a node's only output, if it can run in the same kernel."""
     node = graph.nodes[index]
     readers = read_by.get(node.outputs[0], [])
@@ -112,9 +119,15 @@ def _follower(graph: Graph, index: int, read_by: dict[str, list[int]], kinds: tu
 
 
 def _merged(nodes: list[Node]) -> Node:
-    made = {node.outputs[0]: i for i, node in enumerate(nodes)}
-    outside = list(dict.fromkeys(name for node in nodes for name in node.inputs if name not in made))
-    place = {name: i for i, name in enumerate(outside)} | {n: len(outside) + i for n, i in made.items()}
-    members = tuple(Member(node.op, tuple(place[name] for name in node.inputs)) for node in nodes)
+    made = {node.outputs[0] for node in nodes}
+    outside = tuple(dict.fromkeys(name for node in nodes for name in node.inputs if name not in made))
     joined = "+".join(node.name for node in nodes)
-    return Node(joined, Fused(members, len(outside)), tuple(outside), nodes[-1].outputs, nodes[0].tags)
+    return Node(joined, fused_operator(nodes, outside), outside, nodes[-1].outputs, nodes[0].tags)
+
+
+def fused_operator(nodes: Sequence[Node], outside: Sequence[str]) -> Fused:
+    """Nodes one after another as one operator on the tensors ``outside``."""
+    places = {name: i for i, name in enumerate(outside)}
+    places |= {node.outputs[0]: len(outside) + i for i, node in enumerate(nodes)}
+    members = tuple(Member(node.op, tuple(places[name] for name in node.inputs)) for node in nodes)
+    return Fused(members, len(outside))

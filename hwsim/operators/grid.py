@@ -19,6 +19,7 @@ from hwsim.operators.formats import FLOATS, INTEGERS, round_to_float
 
 __all__ = ["Grid", "decoded", "encoded"]
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
     """Evenly spaced integers or narrow floats, scaled.

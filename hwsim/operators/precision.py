@@ -12,7 +12,7 @@ from hwsim.graph.tensor import AUTO, TensorType
 
 __all__ = ["accumulator", "dtype_of", "multiply_format", "narrow", "result_format", "widen"]
 
-_NARROW_INTEGERS = ("int8", "int4")
+_NARROW_INTEGERS = ("int8", "int4", "uint8", "uint4")
 
 
 def accumulator(fmt: str) -> str:

@@ -114,7 +114,7 @@ def settle(
     vector: bool = False,
     prologue_s: Array | None = None,
 ) -> Costs:
-    """Full cost columns from the terms of a kernel's time.
+    """Full cost columns from the terms of a kernel's time, all of which a residual of the stack stretches or shrinks.
 
     Args:
         table: the rows priced.
@@ -136,7 +136,12 @@ def settle(
     op_j = (params.vector_op_j if vector else params.op_j)[:, table.format[0]]
     zero = np.zeros_like(time)
     with np.errstate(divide="ignore", invalid="ignore"):
-        used = np.where(peak > 0, flop / (peak * time), 0.0)
+        used = np.clip(np.nan_to_num(np.where(peak > 0, flop / (peak * time), 0.0)), 0.0, 1.0)
+    correction = params.kernels.correction(table)
+    if correction is not None:
+        factor = np.maximum(correction, used)  # no kernel beats the units' peak
+        parts = (time, overhead_s, dispatch_s, compute_s, memory_s, zero if prologue_s is None else prologue_s)
+        time, overhead_s, dispatch_s, compute_s, memory_s, prologue_s = (part * factor for part in parts)
     leading = np.where(compute_s >= memory_s, 0, 1)
     bound = np.where(overhead_s > np.maximum(compute_s, memory_s), 2, leading).astype(np.int8)
     dram = dram_bytes + zero
@@ -152,7 +157,7 @@ def settle(
         memory_j=dram * params.dram_j_per_byte + cache * params.cache_j_per_byte,
         active_j=(time - dispatch_s) * params.active_w,
         flop=flop,
-        utilization=np.clip(np.nan_to_num(used), 0.0, 1.0),
+        utilization=used if correction is None else used / factor,
         bound=bound,
     )
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwsim.cost.residual import Lattice, lattice_of, log_residual
 from hwsim.errors import InputError
 from hwsim.graph.lowering import Table
 from hwsim.graph.tensor import FORMATS
-from hwsim.graph.work import Form
+from hwsim.graph.work import SIZES, Form
 from hwsim.specs.device import DeviceSpec
-from hwsim.specs.software import SoftwareSpec
+from hwsim.specs.software import ResidualSpec, SoftwareSpec
 
 __all__ = [
     "NOMINAL",
@@ -49,7 +52,8 @@ class KernelConstants:
     """A software stack's constants by kernel family, looked up for whole tables.
 
     For a row with form ``gemm``, kernel ``linear`` and format ``int8`` later entries win:
-    the kind's default, ``gemm``, ``gemm.int8``, ``linear``, ``linear.int8``.
+    the kind's default, ``gemm``, ``gemm.int8``, ``linear``, ``linear.int8``. ``which`` says whose of ``families`` and
+    ``residuals`` each chip takes.
     """
 
     families: tuple[Mapping[str, Mapping[str, float]], ...]
@@ -57,7 +61,8 @@ class KernelConstants:
     launch_s: Array
     dispatch_s: Array
     which: NDArray[np.int64]
-    _known: dict[Any, Array] = field(default_factory=dict, repr=False)
+    residuals: tuple[tuple[ResidualSpec, ...], ...] = ((),)
+    _known: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def column(self, table: Table, name: str) -> Array:
         """Constant ``name`` for every row of a table: (chips, rows), or (1, rows) when all chips agree."""
@@ -65,12 +70,34 @@ class KernelConstants:
         if key not in self._known:
             rows = [[self._value(f, table.form, k, fmt, name) for k, fmt in table.keys] for f in self.families]
             self._known[key] = np.array(rows, dtype=np.float64)
-        values = self._known[key][:, table.key]
+        values: Array = self._known[key][:, table.key]
         if len(self.families) > 1:
             values = values[self.which]
         if name in ("launch", "dispatch"):
             values = np.where(np.isnan(values), self.launch_s if name == "launch" else self.dispatch_s, values)
         return values
+
+    def correction(self, table: Table) -> Array | None:
+        """What residuals multiply the time of the formula by, (chips, rows) or (1, rows); None where there are none."""
+        if not any(self.residuals):
+            return None
+        logs = np.zeros((len(self.families), len(table)))
+        for chip, _ in enumerate(self.families):
+            for place, (kernel, fmt) in enumerate(table.keys):
+                residual = self._residual(chip, table.form, kernel, fmt)
+                if residual is not None:
+                    rows = slice(None) if len(table.keys) == 1 else np.flatnonzero(table.key == place)
+                    logs[chip, rows] = _log_residual(residual, table, rows)
+        factor: Array = np.exp(logs)
+        return factor[self.which] if len(self.families) > 1 else factor
+
+    def _residual(self, chip: int, form: Form, kernel: str, fmt: str) -> ResidualSpec | None:
+        """The residual of the most specific family, unless constants of a more specific one stand in its way."""
+        key = ("residual", chip, form, kernel, fmt)
+        if key not in self._known:
+            self._known[key] = _residual_of(self.families[chip], self.residuals[chip], form, kernel, fmt)
+        found: ResidualSpec | None = self._known[key]
+        return found
 
     def part(self, start: int, stop: int) -> KernelConstants:
         """The constants of chips ``start`` to ``stop``; what was looked up once is known to all parts."""
@@ -81,19 +108,48 @@ class KernelConstants:
             self.launch_s[chips],
             self.dispatch_s[chips],
             self.which[chips],
+            self.residuals,
             self._known,
         )
 
     def _value(
         self, families: Mapping[str, Mapping[str, float]], form: Form, kernel: str, fmt: str, name: str
     ) -> float:
-        for family in (f"{kernel}.{fmt}", kernel, f"{form}.{fmt}", str(form)):
+        for family in _names(form, kernel, fmt):
             found = families.get(family)
             if found is not None and name in found:
                 return found[name]
         if name in ("launch", "dispatch"):
             return float("nan")
         return self.defaults[form][name]
+
+
+def _names(form: Form, kernel: str, fmt: str) -> tuple[str, ...]:
+    """The families that a row belongs to, the most specific first."""
+    return (f"{kernel}.{fmt}", kernel, f"{form}.{fmt}", str(form))
+
+
+def _residual_of(
+    constants: Mapping[str, Any], residuals: Sequence[ResidualSpec], form: Form, kernel: str, fmt: str
+) -> ResidualSpec | None:
+    for family in _names(form, kernel, fmt):
+        for residual in residuals:
+            sizes = {name for size in residual.over for name in size.split("*")}
+            if family in residual.of and sizes <= set(SIZES[form]):
+                return residual
+        if family in constants:
+            return None
+    return None
+
+
+@cache
+def _lattice(residual: ResidualSpec) -> Lattice:
+    return lattice_of(residual.low, residual.high, residual.knots, residual.weights)
+
+
+def _log_residual(residual: ResidualSpec, table: Table, rows: slice | NDArray[np.int64]) -> Array:
+    sizes = [math.prod(getattr(table, name)[0, rows] for name in size.split("*")) for size in residual.over]
+    return log_residual(_lattice(residual), sizes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +210,12 @@ def common_params(
     vector_j = power.vector_energy_per_op_j or power.energy_per_op_j
     return {
         "kernels": KernelConstants(
-            (stack.kernels,), defaults, one * stack.launch_s, one * stack.dispatch_s, np.zeros(1, dtype=np.int64)
+            (stack.kernels,),
+            defaults,
+            one * stack.launch_s,
+            one * stack.dispatch_s,
+            np.zeros(1, dtype=np.int64),
+            (stack.residuals,),
         ),
         "peak": by_format(peak) * at.clock,
         "vector_peak": by_format(vector_peak) * at.clock,
@@ -230,15 +291,19 @@ def part_of(params: P, start: int, stop: int) -> P:
 
 def _stack_kernels(parts: Sequence[KernelConstants]) -> KernelConstants:
     families: list[Mapping[str, Mapping[str, float]]] = []
-    place: dict[int, int] = {}
+    residuals: list[tuple[ResidualSpec, ...]] = []
+    place: dict[tuple[int, int], int] = {}
     which: list[int] = []
     for part in parts:
         for chip in part.which.tolist():
-            found = part.families[chip]
-            if id(found) not in place:
-                place[id(found)] = len(families)
-                families.append(found)
-            which.append(place[id(found)])
+            stack = part.families[chip], part.residuals[chip]
+            same = id(stack[0]), id(stack[1])
+            if same not in place:
+                place[same] = len(families)
+                families.append(stack[0])
+                residuals.append(stack[1])
+            which.append(place[same])
     launch = np.concatenate([part.launch_s for part in parts])
     dispatch = np.concatenate([part.dispatch_s for part in parts])
-    return KernelConstants(tuple(families), parts[0].defaults, launch, dispatch, np.array(which, dtype=np.int64))
+    known = np.array(which, dtype=np.int64)
+    return KernelConstants(tuple(families), parts[0].defaults, launch, dispatch, known, tuple(residuals))

@@ -78,6 +78,17 @@ class GraphCosts:
         )
         return np.asarray(bad == 0)
 
+    @cached_property
+    def corrected(self) -> NDArray[np.bool_]:
+        """Which rows a residual of the stack corrects, rather than the formula stand alone; shape (rows,)."""
+        params = _params(KINDS[self.spec.kind], self.spec, self.stack, 1.0)
+        found = np.zeros(len(self.mask), dtype=np.bool_)
+        for table in self.lowered.tables.values():
+            factor = params.kernels.correction(table)
+            if factor is not None:
+                found[table.index] = factor[0] != 1.0
+        return found
+
     def growing(self, phase: Phase) -> tuple[int, ...]:
         """Rows of that phase whose Work grows with the repeat."""
         if phase.repeat == 1 or not self.lowered.growth:

@@ -87,7 +87,7 @@ def explain(graph: Graph, device: DeviceSpec, op: str, software: str | None = No
         if not isinstance(work, Collective):
             terms = kind.explain(work, params)
             shown = [(name, _text(value, unit)) for name, value, unit in terms if not name.startswith(_CONSTANT)]
-            parts.append((f"{work.form} '{work.kernel}' in {work.format}", shown))
+            parts.append((f"{work.form} '{work.kernel}' in {work.format}", [*shown, _residual(work, params)]))
             constants += _constants(kind, work, stack, params)
     parts.append(("Energy", _energy(nodes, place)))
     about = [
@@ -110,6 +110,15 @@ def explain(graph: Graph, device: DeviceSpec, op: str, software: str | None = No
         parameters=[*_hardware(device, formats), *sorted(dict.fromkeys(constants), key=_fitted_first)],
         sources=_sources(device, stack.name),
     )
+
+
+def _residual(work: Work, params: Any) -> tuple[str, str]:
+    """Whether the time is the formula's alone, or what a residual of the stack multiplied it by."""
+    (table,) = tables_of([work]).values()
+    factor = params.kernels.correction(table)
+    if factor is None or factor[0, 0] == 1.0:
+        return "residual", "none: physics alone"
+    return "residual, a factor on the formula's time (contained above)", f"{float(factor[0, 0]):.3f}"
 
 
 def _text(value: float, unit: str) -> str:

@@ -8,14 +8,17 @@ constants of its own.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import ClassVar
 
 from hwsim.graph.tensor import BITS
 
 __all__ = [
     "PATTERNS",
+    "SIZES",
     "Attention",
     "Collective",
     "Form",
@@ -39,6 +42,18 @@ class Form(StrEnum):
     REDUCE = "reduce"
     MOVE = "move"
     COLLECTIVE = "collective"
+
+
+SIZES: Mapping[Form, tuple[str, ...]] = MappingProxyType(
+    {
+        Form.GEMM: ("batch", "m", "n", "k"),
+        Form.ATTENTION: ("batch", "heads", "kv_heads", "seq_q", "seq_kv", "head_dim"),
+        Form.MAP: ("elements",),
+        Form.REDUCE: ("rows", "cols"),
+        Form.MOVE: ("elements",),
+    }
+)
+"""The sizes that describe a row of each form that devices price; counts of bytes and operations follow from them."""
 
 
 def size_bytes(elements: int, fmt: str) -> int:

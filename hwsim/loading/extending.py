@@ -131,7 +131,7 @@ def _relatives(parent: Node, child: Node, whole: Node, origin: str) -> Node:
 
 
 def _as_relative(stack: Node, given: dict[str, Node], origin: str) -> Node:
-    kept = stack if "validated" in given else without(stack, ("validated",))
+    kept = without(stack, {"validated", "residual"} - given.keys())
     values: dict[str, Node] = {}
     basis = stack.child("basis")
     if "basis" not in given and basis is not None and basis.value == "calibrated":

@@ -18,10 +18,11 @@ from hwsim.loading.document import Node
 from hwsim.loading.faults import Faults, Place
 from hwsim.loading.merge import merged, with_values, without
 from hwsim.loading.models import SpecModel, build, extend, model_of, parsed_by
+from hwsim.loading.residuals import check_residuals
 from hwsim.passes import PASSES
 from hwsim.registry import known_names
-from hwsim.specs.fields import Choice, Formats, Names, Quantity, Ratio, Text, spec_fields
-from hwsim.specs.software import SoftwareSpec
+from hwsim.specs.fields import Choice, Formats, Key, Names, Quantity, Ratio, Text, spec_fields
+from hwsim.specs.software import ResidualSpec, SoftwareSpec
 from hwsim.units import shown
 
 __all__ = ["StackHead", "build_stack", "resolved_stacks", "stack_model"]
@@ -38,6 +39,7 @@ class StackHead:
     weights_limit_bytes: Annotated[float, Quantity("weights_limit", "bytes")] = 0.0
     beyond: Annotated[str, Text("beyond")] = ""
     basis: Annotated[str, Choice("basis", ("calibrated", "family", "uncalibrated"))] = "uncalibrated"
+    residuals: Annotated[tuple[ResidualSpec, ...], Key("residual")] = ()
     validated: Annotated[Mapping[str, float], Formats("validated", Ratio("", 0.0))] = field(default_factory=dict)
     fitted_to: Annotated[str, Text("fitted_to")] = ""
     assumption: Annotated[str, Text("assumption")] = ""
@@ -72,6 +74,7 @@ def build_stack(name: str, model: SpecModel) -> SoftwareSpec:
         launch_s=head.launch_s,
         dispatch_s=head.dispatch_s,
         kernels=types.MappingProxyType(kernels),
+        residuals=head.residuals,
         passes=head.passes,
         timing=head.timing,
         weights_limit_bytes=head.weights_limit_bytes,
@@ -113,7 +116,7 @@ def _resolved(software: Node, name: str, chain: tuple[str, ...], faults: Faults)
     else:
         base = _resolved(software, parent.value, (*chain, name), faults)
         if isinstance(base.value, dict):
-            return merged(without(base, ("timing", "validated")), own)
+            return merged(without(base, ("timing", "validated", "residual")), own)
     return own
 
 
@@ -127,6 +130,12 @@ def _check_families(stack_name: str, stack: Node, faults: Faults) -> None:
     if validated is not None and isinstance(validated.value, dict):
         for family, place in validated.keys.items():
             _check_family(family, place, f"software.{stack_name}.validated.{family}", faults)
+    residuals = stack.child("residual")
+    if residuals is not None and isinstance(residuals.value, list):
+        for at, residual in enumerate(residuals.value):
+            path = f"software.{stack_name}.residual[{at}]"
+            for family, place in check_residuals(residual, path, faults):
+                _check_family(family, place, f"{path}.of", faults)
 
 
 def _check_family(family: str, place: Place, path: str, faults: Faults) -> None:

@@ -20,15 +20,26 @@ _ORDER = ("uncalibrated", "family", "calibrated")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
-    """``name`` is calibrated, family or uncalibrated; ``error_percent`` the expected mean absolute error."""
+    """``name`` is calibrated, family or uncalibrated; ``error_percent`` the expected mean absolute error.
+
+    ``residual_share`` is the share of the time that a residual of the stack corrected; the rest is physics alone.
+    """
 
     name: str
     error_percent: float
     says: str
+    residual_share: float = 0.0
     fidelity: str = FIDELITY
 
+    @property
+    def method(self) -> str:
+        """What made the figures, in words."""
+        if self.residual_share <= 0.0:
+            return "physics alone"
+        return f"physics, with a residual on {self.residual_share:.0%} of the time"
 
-def basis_of(stack: SoftwareSpec, shares: Iterable[tuple[str, str, str, float]]) -> Basis:
+
+def basis_of(stack: SoftwareSpec, shares: Iterable[tuple[str, str, str, float]], residual_share: float = 0.0) -> Basis:
     """The basis of a run from the seconds spent in each (kernel, form, format).
 
     Held-out errors of the stack's kernel families are averaged by time, each row's that of the first of
@@ -43,7 +54,8 @@ def basis_of(stack: SoftwareSpec, shares: Iterable[tuple[str, str, str, float]])
         total += seconds
         error += seconds * found
     says = stack.fitted_to or stack.assumption or "no measurements"
-    return Basis(name=stack.basis, error_percent=error / total if total > 0.0 else fallback, says=says)
+    expected = error / total if total > 0.0 else fallback
+    return Basis(name=stack.basis, error_percent=expected, says=says, residual_share=residual_share)
 
 
 def weakest(parts: Iterable[Basis]) -> Basis:
@@ -54,4 +66,5 @@ def weakest(parts: Iterable[Basis]) -> Basis:
         name=name,
         error_percent=max(p.error_percent for p in listed),
         says="; ".join(dict.fromkeys(p.says for p in listed)),
+        residual_share=max(p.residual_share for p in listed),
     )

@@ -100,7 +100,9 @@ class Estimate:
         count = lowered.count()
         time = np.where(self.costs.mask, self.costs.rows.time_s[0], 0.0) * count
         shares = ((w.kernel, str(w.form), w.format, float(t)) for w, t in zip(lowered.works, time, strict=True))
-        return basis_of(self.costs.stack, shares)
+        total = float(time.sum())
+        corrected = float(time[self.costs.corrected].sum()) / total if total > 0.0 else 0.0
+        return basis_of(self.costs.stack, shares, corrected)
 
     @property
     def frame(self) -> pd.DataFrame:

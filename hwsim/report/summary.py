@@ -104,8 +104,9 @@ def summary_lines(result: Result, *, whole: bool = False) -> list[str]:
     """What the figures rest on, and further figures of the workload; ``whole`` cuts nothing."""
     basis = result.basis
     title = f"{result.system.name} {result.variant}".strip()
+    rests = f"basis {basis.name}, expected error {basis.error_percent:.0f} %; {basis.method}"
     lines = [
-        f"{title}: basis {basis.name}, expected error {basis.error_percent:.0f} %; fidelity: {basis.fidelity}",
+        f"{title}: {rests}; fidelity: {basis.fidelity}",
         f"  rests on: {basis.says if whole else basis_line(basis, result.used_specs)}",
         f"  {_figures(result)}; {energy_text(result)}",
     ]
@@ -139,7 +140,7 @@ def estimate_pairs(estimate: Estimate, *, whole: bool = False) -> list[tuple[str
         ("bound by", shares),
         ("work", f"{format_quantity(2.0 * graph.macs, 'FLOP')} of matrix work, {graph.parameters:,} parameters"),
         ("precision", f"{estimate.dtype}, software stack {estimate.software}"),
-        ("basis", f"{basis.name}, expected error {basis.error_percent:.0f} %"),
+        ("basis", f"{basis.name}, expected error {basis.error_percent:.0f} %; {basis.method}"),
         ("rests on", basis.says if whole else basis_line(basis, [estimate.device])),
         ("fidelity", basis.fidelity),
     ]

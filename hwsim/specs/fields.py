@@ -29,6 +29,7 @@ __all__ = [
     "Key",
     "Marker",
     "Names",
+    "Numbers",
     "Quantity",
     "Ratio",
     "SpecField",
@@ -190,13 +191,45 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True)
+class Numbers:
+    """A list of plain numbers between ``low`` and ``high``, whole ones if ``whole``."""
+
+    key: str
+    low: float = -math.inf
+    high: float = math.inf
+    whole: bool = False
+
+    def parse(self, raw: object) -> tuple[Any, ...]:
+        """The numbers; raises InputError."""
+        if not isinstance(raw, list | tuple):
+            raise InputError(f"write a list of numbers, e.g. '[1, 2]', not {shown(raw)}")
+        return tuple(self._number(value) for value in raw)
+
+    def _number(self, raw: object) -> float | int:
+        plain = isinstance(raw, int | float) and not isinstance(raw, bool)
+        if plain and math.isfinite(raw) and self.low <= raw <= self.high:  # type: ignore[operator, arg-type]
+            if not self.whole:
+                return float(raw)  # type: ignore[arg-type]
+            if isinstance(raw, int):
+                return raw
+        what = "whole numbers" if self.whole else "numbers"
+        raise InputError(f"write {what} from {self.low:g} to {self.high:g} in the list, not {shown(raw)}")
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the YAML value."""
+        bounds = {"minimum": self.low, "maximum": self.high}
+        finite = {name: bound for name, bound in bounds.items() if math.isfinite(bound)}
+        return {"type": "array", "items": {"type": "integer" if self.whole else "number"} | finite}
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """A nested spec, or a tuple of specs that have names, under that YAML key."""
 
     key: str
 
 
-Marker = Quantity | Count | Ratio | Text | Choice | Formats | Names | Key
+Marker = Quantity | Count | Ratio | Text | Choice | Formats | Names | Numbers | Key
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from hwsim.specs.fields import Quantity, Text
+from hwsim.specs.fields import Names, Numbers, Quantity, Text
 
-__all__ = ["SoftwareSpec"]
+__all__ = ["MOST_KNOTS", "ResidualSpec", "SoftwareSpec"]
+
+MOST_KNOTS = 512
+"""Knots of one residual: few enough to be smooth, and read by people."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ResidualSpec:
+    """What measurements add to the formula of some kernels: a smooth factor on their time.
+
+    ``of`` are the kernel families it was fitted to. ``over`` are sizes of their Work, or products of them
+    (``rows*cols``); each has ``knots`` evenly spaced in its logarithm between ``low`` and ``high``. ``weights`` are the
+    logarithms of the factor at the knots, the last size fastest. See :mod:`hwsim.cost.residual`.
+    """
+
+    of: Annotated[tuple[str, ...], Names("of")]
+    over: Annotated[tuple[str, ...], Names("over")]
+    low: Annotated[tuple[float, ...], Numbers("from", 1.0, 1e18)]
+    high: Annotated[tuple[float, ...], Numbers("to", 1.0, 1e18)]
+    knots: Annotated[tuple[int, ...], Numbers("knots", 2, MOST_KNOTS, whole=True)]
+    weights: Annotated[tuple[float, ...], Numbers("weights", -1.4, 1.4)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -22,6 +42,7 @@ class SoftwareSpec:
     ``timing`` lists the timing modes of measured rows it stands for. ``validated`` maps families to the
     held-out mean absolute percentage error reached, in per cent. ``basis`` says what predictions rest on:
     ``calibrated`` (fitted to this chip), ``family`` (constants of a relative) or ``uncalibrated``.
+    ``residuals`` correct the time of kernel families by what measurements showed beyond the constants.
     A graph with more than ``weights_limit_bytes`` of weights runs on the stack named ``beyond`` instead, where
     nobody asked for this one by name: chips that keep small networks on chip stream large ones.
     """
@@ -30,6 +51,7 @@ class SoftwareSpec:
     launch_s: Annotated[float, Quantity("launch", "s", zero=True)] = 0.0
     dispatch_s: Annotated[float, Quantity("dispatch", "s", zero=True)] = 0.0
     kernels: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    residuals: tuple[ResidualSpec, ...] = ()
     passes: tuple[str, ...] = ()
     timing: tuple[str, ...] = ()
     weights_limit_bytes: Annotated[float, Quantity("weights_limit", "bytes")] = 0.0

@@ -41,7 +41,8 @@ _ARRAY = "systolic array"
 class Prediction:
     """One row of a file with what was predicted for it: {metric: value in SI units}, or the reason why nothing was.
 
-    ``device`` and ``op`` are as the measured data call them, ``spec`` and ``basis`` what answered.
+    ``device`` and ``op`` are as the measured data call them, ``spec`` and ``basis`` what answered; ``residual`` is what
+    a residual of the stack multiplied the formula's time by (1: the formula alone).
     """
 
     file: MeasuredFile
@@ -53,6 +54,7 @@ class Prediction:
     spec: str = ""
     basis: str = ""
     reason: str = ""
+    residual: float = 1.0
     values: dict[str, float] = field(default_factory=dict)
 
 
@@ -214,6 +216,10 @@ def _price_kernels(spec: DeviceSpec, name: str, rows: Sequence[tuple[Prediction,
         return
     works = [work for _, work in able]
     time = price(kind, works, params, spec.name).time_s[0]
+    for table in tables_of(works).values():
+        factors = params.kernels.correction(table)
+        for place, factor in zip(table.index, () if factors is None else factors[0].tolist(), strict=False):
+            able[place][0].residual = factor
     capped = [i for i, (each, _) in enumerate(able) if each.timing == _SUSTAINED]
     for (each, _), seconds in zip(able, time.tolist(), strict=True):
         each.values = {"time": seconds}

@@ -134,6 +134,7 @@ class Validation:
         columns |= {name: [_predicted(row, name) for row in self.predictions] for name in added}
         columns["spec"] = [row.spec for row in self.predictions]
         columns["basis"] = [row.basis for row in self.predictions]
+        columns["residual"] = [f"{row.residual:.4g}" if row.values else "" for row in self.predictions]
         columns["skipped"] = [row.reason for row in self.predictions]
         return columns
 

@@ -11,7 +11,7 @@ from hwsim.devices.simt_gpu import SimtGpu, SimtGpuSection
 from hwsim.errors import UnsupportedError
 from hwsim.graph.work import Attention, Gemm, Map, Move, Reduce, Work
 from hwsim.specs.device import DeviceSpec, MemorySpec, PowerSpec
-from hwsim.specs.software import SoftwareSpec
+from hwsim.specs.software import ResidualSpec, SoftwareSpec
 
 PERFECT = {"compute": 1.0, "memory": 1.0, "overlap": 1e6, "saturation": 1e-9, "cache_speedup": 1.0}
 IDEAL: Mapping[str, Mapping[str, float]] = {
@@ -299,3 +299,54 @@ def test_every_constant_with_a_default_can_be_written_in_a_file():
     kind = SimtGpu()
     written = {name for values in kind.defaults.values() for name in values}
     assert written == set(kind.constants) - {"launch", "dispatch"}
+
+
+# residuals
+
+DOUBLED = ResidualSpec(of=("linear.fp16",), over=("m",), low=(64.0,), high=(1024.0,), knots=(2,), weights=(0.5, 0.5))
+
+
+def corrected(*residuals: ResidualSpec, kernels: Mapping[str, Mapping[str, float]] = IDEAL) -> DeviceSpec:
+    spec = toy(launch_s=1e-6, kernels=kernels)
+    stack = replace(spec.default_software, residuals=residuals)
+    return replace(spec, software={"only": stack})
+
+
+def seconds(spec: DeviceSpec, *works: Work) -> list[float]:
+    kind = SimtGpu()
+    return price(kind, works, kind.params(spec, spec.default_software)).time_s[0].tolist()
+
+
+def test_a_residual_multiplies_the_whole_time_of_its_kernels_within_its_sizes() -> None:
+    """Overheads too; in another format, of another kernel or beyond the sizes the formula stands alone."""
+    works = [product(256, 8, 64), product(256, 8, 64, kernel="matmul"), product(2**20, 8, 64)]
+    plain, fixed = seconds(toy(launch_s=1e-6), *works), seconds(corrected(DOUBLED), *works)
+    assert fixed == [pytest.approx(plain[0] * np.exp(0.5)), plain[1], plain[2]]
+
+
+def test_no_residual_lets_a_kernel_beat_the_peak() -> None:
+    faster = replace(DOUBLED, weights=(-1.0, -1.0))
+    work = product(1024, 1024, 4096)
+    (time,) = seconds(corrected(faster), work)
+    assert time == pytest.approx(work.flop / 10e12)
+
+
+def test_constants_of_a_narrower_family_shut_out_the_residual_of_a_wider_one() -> None:
+    wide, work = replace(DOUBLED, of=("gemm",)), product(256, 8, 64)
+    own = {**IDEAL, "linear.fp16": IDEAL["gemm"]}
+    assert seconds(corrected(wide), work)[0] == pytest.approx(seconds(corrected(), work)[0] * np.exp(0.5))
+    assert seconds(corrected(wide, kernels=own), work) == seconds(corrected(kernels=own), work)
+
+
+def test_a_residual_over_sizes_that_a_form_lacks_leaves_it_alone() -> None:
+    rows = replace(DOUBLED, of=("linear", "reduce"), over=("rows",))
+    work = product(256, 8, 64)
+    assert seconds(corrected(rows), work) == seconds(corrected(), work)
+
+
+def test_chips_with_and_without_a_residual_are_priced_in_one_call() -> None:
+    kind, specs = SimtGpu(), [corrected(DOUBLED), corrected(), corrected(DOUBLED)]
+    works = [product(256, 8, 64), product(100, 8, 64, kernel="matmul"), stream(1000)]
+    params = [kind.params(spec, spec.default_software) for spec in specs]
+    together = price(kind, works, stack_params(params)).time_s
+    assert together.tolist() == [price(kind, works, one).time_s[0].tolist() for one in params]

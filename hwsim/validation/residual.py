@@ -1,0 +1,160 @@
+"""Fits the residual of a kernel family: what measured times show beyond the formula, as a smooth factor.
+
+The logarithms of measured over predicted time are interpolated on a lattice of knots (:mod:`hwsim.cost.residual`)
+whose weights have a Gaussian-process prior, a Matern covariance along each axis, which is ridge regression with a
+penalty on roughness: A. G. Wilson, H. Nickisch, "Kernel interpolation for scalable structured Gaussian processes
+(KISS-GP)", ICML 2015; C. E. Rasmussen, C. Williams, "Gaussian Processes for Machine Learning", 2006, section 4.2.
+Lengths along the axes and the penalty are those of the least error in cross-validation over the shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim.cost.residual import hats, lattice_of, log_residual
+from hwsim.specs.software import ResidualSpec
+
+__all__ = ["Residual", "fit_residual", "residual_factor"]
+
+Floats = NDArray[np.float64]
+
+_FOLDS = 5
+_LENGTHS = (1.2, 2.5, 5.0, 10.0)
+"""Octaves over which the residual keeps its value, tried along each axis."""
+_NOISES = (0.05, 0.2, 0.6, 2.0)
+"""Variance of a single measurement against that of the residual."""
+_ROUNDS = 2
+_MOST = 1.4
+"""No row asks for a factor beyond e^1.4 = 4; further off, the formula is wrong or the row is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residual:
+    """A fitted residual and its mean absolute error over left-out shapes, in per cent, without and with it."""
+
+    spec: ResidualSpec
+    formula_percent: float
+    percent: float
+
+
+def residual_factor(spec: ResidualSpec, sizes: Mapping[str, Floats]) -> Floats:
+    """What the residual multiplies predicted times by; ``sizes`` as in :func:`fit_residual`."""
+    lattice = lattice_of(spec.low, spec.high, spec.knots, spec.weights)
+    return np.exp(log_residual(lattice, [sizes[name] for name in spec.over]))
+
+
+def fit_residual(
+    sizes: Mapping[str, Floats],
+    predicted_s: Floats,
+    measured_s: Floats,
+    *,
+    of: Sequence[str],
+    knots: int = 256,
+) -> Residual | None:
+    """The residual of a kernel family, or None where it would not lessen the error of shapes that it has not seen.
+
+    Args:
+        sizes: by name, one array of shape (rows,) each: sizes of Work as in :data:`hwsim.graph.work.SIZES`, or products
+            of them (``rows*cols``); a size that never changes is left out.
+        predicted_s: seconds by the formula alone, (rows,).
+        measured_s: measured seconds, (rows,). Give rows to fit alone: what validates must not be among them.
+        of: the kernel families the residual is for, such as ``linear.bf16``.
+        knots: most knots of the lattice; there are never more than half as many as rows.
+    """
+    logs = np.clip(np.log(measured_s / predicted_s), -_MOST, _MOST)
+    varied = {name: size for name, size in sizes.items() if np.min(size) < np.max(size)}
+    if not varied or len(logs) < 2 * _FOLDS:
+        return None
+    knots = min(knots, len(logs) // 2)
+    fold = _folds(list(varied.values()))
+    best = (_error(np.zeros_like(logs), logs), (1.0,) * len(varied), _NOISES[-1])
+    formula = best[0]
+    lengths, noise = (2.5,) * len(varied), 0.2
+    for _ in range(_ROUNDS):
+        for axis in range(len(varied)):
+            for length in _LENGTHS:
+                tried = (*lengths[:axis], length, *lengths[axis + 1 :])
+                best = min(best, (_left_out(varied, logs, fold, tried, noise, knots), tried, noise))
+            lengths = best[1]
+        best = min(best, *((_left_out(varied, logs, fold, lengths, n, knots), lengths, n) for n in _NOISES))
+        lengths, noise = best[1:]
+    if best[0] >= formula:
+        return None
+    spec = _solved(varied, logs, lengths, noise, knots, of)
+    return Residual(spec=spec, formula_percent=100.0 * formula, percent=100.0 * best[0])
+
+
+def _folds(sizes: Sequence[Floats]) -> NDArray[np.int64]:
+    """A fold for each row; equal shapes share theirs."""
+    _, shape = np.unique(np.stack(sizes), axis=1, return_inverse=True)
+    order = np.random.default_rng(0).permutation(int(shape.max()) + 1)
+    return np.asarray(order[shape] % _FOLDS, dtype=np.int64)
+
+
+def _error(logs: Floats, wanted: Floats) -> float:
+    return float(np.minimum(np.abs(np.expm1(logs - wanted)), 1.0).mean())
+
+
+def _axes(
+    sizes: Mapping[str, Floats], lengths: Sequence[float], most: int
+) -> tuple[list[float], list[float], list[int]]:
+    """From, to and knots of each axis: spacings in proportion to the lengths, at most so many knots in all."""
+    low, high = ([float(edge(size)) for size in sizes.values()] for edge in (np.min, np.max))
+    octaves = np.log2(np.array(high) / np.array(low))
+    for spacing in np.geomspace(0.2, 20.0, 200):
+        knots = np.maximum(2, np.ceil(octaves / (spacing * np.array(lengths)) + 1.0)).astype(int).tolist()
+        if np.prod(knots) <= most:
+            return low, high, knots
+    return low, high, [2] * len(octaves)
+
+
+def _roughness(low: Sequence[float], high: Sequence[float], knots: Sequence[int], lengths: Sequence[float]) -> Floats:
+    """Inverse of the prior covariance of the weights, (knots, knots): a product over the axes."""
+    whole: Floats = np.ones((1, 1))
+    for a, b, count, length in zip(low, high, knots, lengths, strict=True):
+        place = np.linspace(np.log2(a), np.log2(b), count)
+        gap = np.abs(place[:, None] - place) / length
+        whole = np.kron(whole, np.linalg.inv((1.0 + gap) * np.exp(-gap) + 1e-6 * np.eye(count)))
+    return whole
+
+
+def _left_out(
+    sizes: Mapping[str, Floats],
+    logs: Floats,
+    fold: NDArray[np.int64],
+    lengths: Sequence[float],
+    noise: float,
+    most: int,
+) -> float:
+    """Mean error of every fold, predicted from the others."""
+    low, high, knots = _axes(sizes, lengths, most)
+    basis = hats(lattice_of(low, high, knots, np.zeros(int(np.prod(knots)))), list(sizes.values()))
+    penalty = noise * _roughness(low, high, knots, lengths)
+    guess = np.zeros_like(logs)
+    for left in range(_FOLDS):
+        seen, out = basis[fold != left], fold == left
+        weights = np.linalg.solve(seen.T @ seen + penalty, seen.T @ logs[fold != left])
+        guess[out] = basis[out] @ weights
+    return _error(guess, logs)
+
+
+def _solved(
+    sizes: Mapping[str, Floats], logs: Floats, lengths: Sequence[float], noise: float, most: int, of: Sequence[str]
+) -> ResidualSpec:
+    low, high, knots = _axes(sizes, lengths, most)
+    basis = hats(lattice_of(low, high, knots, np.zeros(int(np.prod(knots)))), list(sizes.values()))
+    penalty = noise * _roughness(low, high, knots, lengths)
+    weights = np.linalg.solve(basis.T @ basis + penalty, basis.T @ logs)
+    rounded = np.clip(np.round(weights, 2), -_MOST, _MOST) + 0.0
+    return ResidualSpec(
+        of=tuple(of),
+        over=tuple(sizes),
+        low=tuple(low),
+        high=tuple(high),
+        knots=tuple(knots),
+        weights=tuple(rounded.tolist()),
+    )

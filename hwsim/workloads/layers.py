@@ -28,6 +28,7 @@ from hwsim.operators.groupnorm import GroupNorm
 from hwsim.operators.hardsigmoid import HardSigmoid
 from hwsim.operators.hardswish import HardSwish
 from hwsim.operators.layernorm import LayerNorm
+from hwsim.operators.leaky_relu import LeakyRelu
 from hwsim.operators.linear import Linear
 from hwsim.operators.mul import Mul
 from hwsim.operators.pooling import Pool2d
@@ -84,6 +85,7 @@ _ACTIVATIONS: Mapping[str, Operator] = MappingProxyType(
         "gelu_tanh": Gelu(approximate=True),
         "hardsigmoid": HardSigmoid(),
         "hardswish": HardSwish(),
+        "leaky_relu": LeakyRelu(0.1),
         "quick_gelu": QuickGelu(),
         "relu": Relu(),
         "relu6": Relu6(),

@@ -12,6 +12,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "bert": ("bert_base", "bert_large"),
     "cogvideox": ("cogvideox_2b", "cogvideox1_5_5b"),
     "convnext": ("convnext_tiny",),
+    "darknet": ("tiny_yolov3", "tiny_yolov4", "yolov3"),
     "densenet": ("densenet121",),
     "efficientnet": ("efficientnet_b0", "efficientnet_b1", "efficientnet_b4"),
     "flux": ("flux_dev",),
@@ -53,7 +54,26 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "vit": ("vit_b_16", "vit_s_16", "vit_l_16"),
     "wan": ("wan2_1_t2v_1_3b", "wan2_1_t2v_14b"),
     "whisper": ("whisper_tiny", "whisper_base", "whisper_small", "whisper_medium"),
-    "yolov8": ("yolov8n", "yolov8s", "yolov8m", "yolov8l"),
+    "yolo11": (
+        *("yolo11n", "yolo11s", "yolo11m", "yolo11l", "yolo11x"),
+        *("yolo11n_seg", "yolo11s_seg", "yolo11n_pose"),
+    ),
+    "yolov5": (
+        *("yolov5n", "yolov5s", "yolov5m", "yolov5l", "yolov5x", "yolov5s_relu"),
+        *("yolov5n_seg", "yolov5s_seg", "yolov5m_seg", "yolov5l_seg"),
+    ),
+    "yolov6": ("yolov6n", "yolov6s", "yolov6n_v2"),
+    "yolov7": ("yolov7", "yolov7_tiny"),
+    "yolov8": (
+        *("yolov8n", "yolov8s", "yolov8m", "yolov8l", "yolov8x"),
+        *("yolov8n_seg", "yolov8s_seg", "yolov8m_seg", "yolov8x_seg"),
+        *("yolov8n_pose", "yolov8s_pose", "yolov8m_pose", "yolov8n_obb", "fastsam_s", "fastsam_x"),
+    ),
+    "yolov10": ("yolov10n", "yolov10s", "yolov10m", "yolov10b", "yolov10l", "yolov10x"),
+    "yolox": (
+        *("yolox_tiny", "yolox_s", "yolox_m", "yolox_l", "yolox_x"),
+        *("yolox_s_leaky", "yolox_s_wide_leaky", "yolox_l_leaky"),
+    ),
 }
 
 MODULE_OF: Mapping[str, str] = MappingProxyType(

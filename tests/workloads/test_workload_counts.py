@@ -61,6 +61,19 @@ EXACT_PARAMETERS = {
     "yolov8s": 11_166_560,
     "yolov8m": 25_902_640,
     "yolov8l": 43_691_520,
+    "yolov8x": 68_229_648,
+    "yolov8n_seg": 3_409_968,
+    "yolov8s_seg": 11_821_056,
+    "yolov5n": 1_872_157,
+    "yolov5s": 7_235_389,
+    "yolov5m": 21_190_557,
+    "yolov5l": 46_563_709,
+    "yolov5x": 86_749_405,
+    "yolo11n": 2_624_080,
+    "yolo11s": 9_458_752,
+    "yolo11m": 20_114_688,
+    "yolo11l": 25_372_160,
+    "yolo11x": 56_966_176,
 }
 GMACS = {
     # operator counts of exported graphs, which equal torchvision's metadata

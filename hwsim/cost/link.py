@@ -3,19 +3,68 @@
 Point to point follows Hockney (latency + bytes / bandwidth). Collectives follow the ring algorithms'
 steps and traffic (Thakur, Rabenseifner, Gropp, "Optimization of collective communication operations in
 MPICH", 2005) with a soft crossover from latency to bandwidth: t = (t_alpha^p + t_beta^p)^(1/p), which on
-measured NCCL runs errs by 6-11 % where plain alpha-beta errs by 12-27 %.
+measured NCCL runs errs by 8-13 % where plain alpha-beta errs by 12-27 %. Copying a rank's own part beside what it
+receives, the direct exchange of an all-to-all and the sum inside a switch (NVIDIA, "NVLink SHARP") bring that to
+8-10 % (``benchmarks/fit_links.py``).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["collective_time_s", "ring_all_reduce_s", "steps_of", "traffic_factor", "transfer_time_s"]
+__all__ = [
+    "LinkConstants",
+    "NetworkConstants",
+    "collective_time_s",
+    "network_time_s",
+    "ring_all_reduce_s",
+    "steps_of",
+    "traffic_factor",
+    "transfer_time_s",
+]
 
+Floats = NDArray[np.float64]
 _ONE_ROUND = ("all_gather", "reduce_scatter", "all_to_all")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkConstants:
+    """How collectives drive the links of one machine.
+
+    ``bandwidth_bytes_per_s`` is one rank's, per direction, of which ``efficiency`` is reached. ``base_s``: fixed
+    start-up; ``step_s``: start-up of each round of the ring; ``peer_s``: of each further peer in an all-to-all, whose
+    messages start together. ``overlap``: the exponent p, large for a sharp crossover, below 1 for a slow one.
+    ``own``, ``own_exchange``: cost of a byte of a rank's own part, which it copies, against a byte at the full
+    bandwidth; the latter in an all-to-all. ``switch_s``, ``switch_efficiency``: start-up and reachable bandwidth of an
+    all-reduce that the switch sums up; 0 where it cannot.
+    """
+
+    bandwidth_bytes_per_s: float
+    base_s: float = 0.0
+    step_s: float = 0.0
+    peer_s: float = 0.0
+    efficiency: float = 1.0
+    overlap: float = 1.0
+    own: float = 0.0
+    own_exchange: float = 0.0
+    switch_s: float = 0.0
+    switch_efficiency: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConstants:
+    """The network between machines: ``bandwidth_bytes_per_s`` of a port, which ``ranks_per_port`` ranks share."""
+
+    bandwidth_bytes_per_s: float
+    ranks_per_port: int = 1
+    base_s: float = 0.0
+    step_s: float = 0.0
+    efficiency: float = 1.0
+    overlap: float = 1.0
 
 
 def transfer_time_s(size_bytes: ArrayLike, latency_s: ArrayLike, bandwidth_bytes_per_s: ArrayLike) -> NDArray[Any]:
@@ -55,37 +104,64 @@ def traffic_factor(pattern: str, participants: int) -> float:
     return share if pattern in _ONE_ROUND else 1.0
 
 
-def collective_time_s(
-    pattern: str,
-    size_bytes: float,
-    participants: int,
-    *,
-    bandwidth_bytes_per_s: float,
-    base_s: float,
-    step_s: float,
-    efficiency: float,
-    overlap: float,
-) -> float:
-    """Seconds of one collective; nothing for a single participant.
+def collective_time_s(pattern: str, size_bytes: ArrayLike, participants: int, links: LinkConstants) -> Floats:
+    """Seconds of collectives within one machine; nothing for a single participant or no bytes.
 
     Args:
         pattern: all_reduce, all_gather, reduce_scatter, all_to_all or send.
         size_bytes: full result buffer of one rank.
         participants: ranks.
-        bandwidth_bytes_per_s: of one rank, per direction.
-        base_s: fixed start-up.
-        step_s: start-up of each round of the ring, see :func:`steps_of`.
-        efficiency: reachable share of the bandwidth.
-        overlap: exponent p; large for a sharp crossover, below 1 for a slow one.
+        links: what they run on.
+
+    >>> ring = LinkConstants(bandwidth_bytes_per_s=1e9, step_s=1e-3)
+    >>> float(collective_time_s("all_reduce", 1e9, 2, ring))
+    1.002
     """
-    if participants < 2 or size_bytes <= 0.0:
-        return 0.0
-    alpha = base_s + step_s * steps_of(pattern, participants)
-    beta = traffic_factor(pattern, participants) * size_bytes / (bandwidth_bytes_per_s * efficiency)
-    if alpha == 0.0 or beta == 0.0:
-        return alpha + beta
-    top = max(alpha, beta)
-    return float(top * ((alpha / top) ** overlap + (beta / top) ** overlap) ** (1.0 / overlap))
+    size = np.asarray(size_bytes, dtype=np.float64)
+    if participants < 2:
+        return np.zeros_like(size)
+    exchange = pattern == "all_to_all"
+    rounds = 1 if exchange else steps_of(pattern, participants)
+    alpha = links.base_s + links.step_s * rounds + (links.peer_s * (participants - 2) if exchange else 0.0)
+    full = size / links.bandwidth_bytes_per_s
+    share = {"all_reduce": 1.0, "send": 0.0}.get(pattern, 1.0 / participants)
+    own = share * (links.own_exchange if exchange else links.own)
+    beta = (traffic_factor(pattern, participants) / links.efficiency + own) * full
+    time = _crossed(alpha, beta, links.overlap)
+    if pattern == "all_reduce" and participants > 2 and links.switch_efficiency > 0.0:
+        time = np.minimum(time, links.switch_s + full / links.switch_efficiency)
+    return np.where(size > 0.0, time, 0.0)
+
+
+def network_time_s(
+    pattern: str, size_bytes: ArrayLike, participants: int, per_node: int, network: NetworkConstants
+) -> Floats:
+    """Seconds that the network between machines of ``per_node`` ranks takes for a collective over all of them.
+
+    A ring's bytes leave each machine once for every rank's share, whatever their number inside; in an all-to-all every
+    rank sends to all ranks elsewhere. A machine's ports carry them together.
+
+    >>> wire = NetworkConstants(bandwidth_bytes_per_s=1e9, ranks_per_port=2)
+    >>> float(network_time_s("all_reduce", 1e9, 8, 4, wire))
+    0.875
+    """
+    size = np.asarray(size_bytes, dtype=np.float64)
+    nodes = -(-participants // per_node)
+    if nodes < 2:
+        return np.zeros_like(size)
+    ports = -(-per_node // network.ranks_per_port)
+    leaving = traffic_factor(pattern, participants)
+    if pattern == "all_to_all":
+        leaving = per_node * (participants - per_node) / participants
+    rounds = 1 if pattern == "all_to_all" else steps_of(pattern, nodes)
+    beta = leaving * size / (network.bandwidth_bytes_per_s * ports * network.efficiency)
+    return np.where(size > 0.0, _crossed(network.base_s + network.step_s * rounds, beta, network.overlap), 0.0)
+
+
+def _crossed(alpha: float, beta: Floats, overlap: float) -> Floats:
+    """(alpha^p + beta^p)^(1/p), of which either may be 0."""
+    top = np.maximum(np.maximum(alpha, beta), 1e-30)
+    return np.asarray(top * ((alpha / top) ** overlap + (beta / top) ** overlap) ** (1.0 / overlap))
 
 
 def ring_all_reduce_s(size_bytes: float, participants: int, latency_s: float, bandwidth_bytes_per_s: float) -> float:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from hwsim.cost.link import collective_time_s, traffic_factor
-from hwsim.devices.base import BOUNDS, Costs
+from hwsim.cost.link import LinkConstants, NetworkConstants, collective_time_s, network_time_s, traffic_factor
+from hwsim.devices.base import BOUNDS, Array, Costs
 from hwsim.graph.lowering import Table
 from hwsim.graph.work import Collective
 from hwsim.specs.system import InterconnectSpec
@@ -19,8 +21,8 @@ def price_collectives(table: Table, links: InterconnectSpec, participants: int) 
     ``memory_j`` is the energy of the links: what each rank sends, times the ranks.
     """
     works = [w for w in table.works if isinstance(w, Collective)]
-    time = np.array([[_time_s(w, links, participants) for w in works]])
     ranks = np.array([[float(min(w.participants, participants)) for w in works]])
+    time = _times_s(works, [int(count) for count in ranks[0]], links)
     moved = np.array([[traffic_factor(w.pattern, min(w.participants, participants)) * w.bytes for w in works]])
     zero = np.zeros_like(time)
     return Costs(
@@ -39,14 +41,36 @@ def price_collectives(table: Table, links: InterconnectSpec, participants: int) 
     )
 
 
-def _time_s(work: Collective, links: InterconnectSpec, participants: int) -> float:
-    return collective_time_s(
-        work.pattern,
-        work.bytes,
-        min(work.participants, participants),
+def _times_s(works: Sequence[Collective], ranks: Sequence[int], links: InterconnectSpec) -> Array:
+    """Seconds of each, (1, rows): that of the slower of the links inside a machine and the network between machines."""
+    inside = LinkConstants(
         bandwidth_bytes_per_s=links.bandwidth_bytes_per_s,
         base_s=links.base_s,
         step_s=links.step_s,
+        peer_s=links.peer_s,
         efficiency=links.efficiency,
         overlap=links.overlap,
+        own=links.own,
+        own_exchange=links.own_exchange,
+        switch_s=links.switch_s,
+        switch_efficiency=links.switch_efficiency,
     )
+    time = [
+        float(collective_time_s(work.pattern, work.bytes, min(count, links.node), inside))
+        for work, count in zip(works, ranks, strict=True)
+    ]
+    if links.network is None:
+        return np.array([time])
+    network = NetworkConstants(
+        bandwidth_bytes_per_s=links.network.bandwidth_bytes_per_s,
+        ranks_per_port=links.network.ranks_per_port,
+        base_s=links.network.base_s,
+        step_s=links.network.step_s,
+        efficiency=links.network.efficiency,
+        overlap=links.network.overlap,
+    )
+    between = [
+        float(network_time_s(work.pattern, work.bytes, count, links.node, network))
+        for work, count in zip(works, ranks, strict=True)
+    ]
+    return np.maximum([time], [between])

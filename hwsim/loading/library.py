@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ __all__ = [
     "find",
     "find_by_alias",
     "find_reference",
+    "is_called",
     "is_path",
     "list_devices",
     "list_scenarios",
@@ -224,12 +225,17 @@ def find_by_alias(alias: str) -> str:
         if _folded(name) == wanted:
             return name
     aliases = {name: cached("aliases", path, partial(_read_aliases, path)) for name, path in names.items()}
-    owners = [name for name, known in aliases.items() if wanted in map(_folded, known)]
+    owners = [name for name, known in aliases.items() if is_called(alias, known)]
     if len(owners) > 1:
         raise InputError(f"alias '{alias}' is listed by {' and '.join(owners)}; keep it in one of them")
     if not owners:
         raise unknown_name("device with the alias", alias, [a for known in aliases.values() for a in known])
     return owners[0]
+
+
+def is_called(name: str, aliases: Sequence[str]) -> bool:
+    """Whether a name in measured data is one of the aliases, written so or similarly."""
+    return _folded(name) in map(_folded, aliases)
 
 
 def _folded(name: str) -> str:

@@ -32,7 +32,7 @@ from hwsim.loading.models import (
 )
 from hwsim.registry import known_names, suggest
 from hwsim.specs.device import DeviceSpec, MemorySpec
-from hwsim.specs.fields import Choice, Count, Key, Text
+from hwsim.specs.fields import Choice, Count, Key, Names, Text
 from hwsim.specs.system import InterconnectSpec, LinkSpec, SystemSpec, single
 from hwsim.units import shown
 
@@ -52,6 +52,7 @@ class SystemHead:
     schema: Annotated[str, Choice("schema", (SCHEMA,))]
     name: Annotated[str, Text("name")]
     title: Annotated[str, Text("title")] = ""
+    aliases: Annotated[tuple[str, ...], Names("aliases")] = ()
     memory: Annotated[MemorySpec | None, Key("memory")] = None
     interconnect: Annotated[InterconnectSpec | None, Key("interconnect")] = None
     note: Annotated[str, Text("note")] = ""
@@ -147,6 +148,7 @@ def read_system(path: Path) -> tuple[SystemSpec, tuple[Path, ...]]:
     spec = SystemSpec(
         name=head.name,
         title=head.title or head.name,
+        aliases=head.aliases,
         devices=types.MappingProxyType(devices),
         memory=head.memory,
         links=links,

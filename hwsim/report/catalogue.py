@@ -193,12 +193,19 @@ def system_page(system: SystemSpec) -> list[Table]:
         ring = system.interconnect
         pairs = [
             ("bandwidth", format_quantity(ring.bandwidth_bytes_per_s, "B/s")),
-            ("start-up", f"{format_quantity(ring.base_s, 's')} + {format_quantity(ring.step_s, 's')} a participant"),
-            ("efficiency", f"{ring.efficiency:.0%}, overlap exponent {ring.overlap:g}"),
+            ("start-up", f"{format_quantity(ring.base_s, 's')} + {format_quantity(ring.step_s, 's')} a step"),
+            ("efficiency", f"{ring.efficiency:.3g}, overlap exponent {ring.overlap:g}"),
+            *_held_out(ring.validated),
             ("from", _origin(ring)),
         ]
         pages.append(key_values("Interconnect (collectives)", pairs))
     return pages
+
+
+def _held_out(validated: Mapping[str, float]) -> list[tuple[str, str]]:
+    """The line that says how far measured collectives were off, if any were kept back."""
+    errors = ", ".join(f"{pattern} {error:g} %" for pattern, error in validated.items())
+    return [("mean error on held-out runs", errors)] if errors else []
 
 
 def workloads_table(workloads: Sequence[Workload]) -> Table:

@@ -138,11 +138,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Formats:
-    """A mapping from number formats to values of one marker, e.g. operations a clock."""
+    """A mapping from number formats, or other names, to values of one marker, e.g. operations a clock."""
 
     key: str
     of: Quantity | Count | Ratio
     names: tuple[str, ...] = ()
+    what: str = "number format"
 
     def parse(self, raw: object) -> Mapping[str, float]:
         """The mapping; raises InputError."""
@@ -153,7 +154,7 @@ class Formats:
     def parse_name(self, name: object) -> str:
         """A name of the mapping; raises InputError."""
         if not isinstance(name, str) or (self.names and name not in self.names):
-            raise InputError(f"no number format {shown(name)}{known_names(str(name), self.names)}")
+            raise InputError(f"no {self.what} {shown(name)}{known_names(str(name), self.names)}")
         return name
 
     def schema(self) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
@@ -251,17 +252,30 @@ def _blended(energy: NDArray[np.float64], time: NDArray[np.float64], spec: Devic
 
 
 def _price_collective(spec: DeviceSpec, each: Prediction, work: Collective) -> None:
-    links = _links(spec.name, work.participants)
-    if links is None:
+    found = _links(spec.name, each.device, work.participants)
+    if found is None:
         each.reason = f"no system of {work.participants} x {spec.name} with an interconnect"
         return
+    system, links = found
+    per_node = _ranks_per_node(each.row)
+    if per_node < min(work.participants, links.node):
+        if links.network is None:
+            each.reason = f"{system.name} has no network between machines"
+            return
+        links = replace(links, node=per_node)
     table = tables_of([work])[Form.COLLECTIVE]
-    each.values = {"time": float(price_collectives(table, links[1], len(links[0].devices)).time_s[0, 0])}
+    each.values = {"time": float(price_collectives(table, links, len(system.devices)).time_s[0, 0])}
+
+
+def _ranks_per_node(row: Row) -> int:
+    """How many ranks a row says share a machine: ``devices_per_node=2`` in its column ``model``."""
+    name, _, count = row.text("model").partition("=")
+    return int(count) if name == "devices_per_node" and count.isdecimal() else sys.maxsize
 
 
 @cache
-def _links(device: str, ranks: int) -> tuple[SystemSpec, InterconnectSpec] | None:
-    """The smallest system of at least so many such devices."""
+def _links(device: str, measured: str, ranks: int) -> tuple[SystemSpec, InterconnectSpec] | None:
+    """The smallest system of at least so many such devices: one measured data call so, else one without aliases."""
     systems = (load_system(name) for name in library.list_systems())
     fitting = [
         (system, system.interconnect)
@@ -270,4 +284,6 @@ def _links(device: str, ranks: int) -> tuple[SystemSpec, InterconnectSpec] | Non
         and len(system.devices) >= ranks
         and {spec.name for spec in system.devices.values()} == {device}
     ]
-    return min(fitting, key=lambda pair: len(pair[0].devices), default=None)
+    named = [pair for pair in fitting if library.is_called(measured, pair[0].aliases)]
+    others = [pair for pair in fitting if not pair[0].aliases]
+    return min(named or others, key=lambda pair: len(pair[0].devices), default=None)

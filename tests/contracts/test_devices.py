@@ -32,6 +32,7 @@ rtx_4090 p100_pcie mi100 mi210 mi300x jetson_agx_orin adreno_750 hexagon_v75 asc
 apple_m1_ane tpu_v1 tpu_v4 tpu_v5e edge_tpu rk3588_npu kryo_8gen3 xeon_8480 ideal
 """
 PROMISED_SYSTEMS = "snapdragon_8_gen_3 h100_x1 h100_x2 h100_x4 h100_x8 b200_x1 b200_x2 b200_x4 b200_x8"
+PROMISED_SYSTEMS += " a100_x2 a100_x4 a100_x8 h200_x2 h200_x4 h200_x8 l40s_x2 l40s_x4 l40s_x8"
 
 every_device = pytest.mark.parametrize("name", DEVICES)
 every_system = pytest.mark.parametrize("name", SYSTEMS)

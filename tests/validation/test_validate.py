@@ -104,6 +104,23 @@ def test_a_collective_takes_the_smallest_system_that_holds_its_ranks(tmp_path: P
     assert found.skipped == [("no system of 4 x l4 with an interconnect", 1)]
 
 
+def test_a_system_that_measured_data_name_answers_for_their_rows(tmp_path: Path) -> None:
+    """Two ranks of a cluster, in one machine and in two: a link of 450 GB/s, and an adapter of 50 GB/s."""
+    path = tmp_path / "cluster.csv"
+    path.write_text(
+        "device,op,dtype,ngpus,bytes,model,timing,latency_us\n"
+        "H100-SXM5-80GB(DGX),send_recv,fp16,2,1000000000,devices_per_node=2,profiler_kernel,3000\n"
+        "H100-SXM5-80GB(DGX),send_recv,fp16,2,1000000000,devices_per_node=1,profiler_kernel,28000\n"
+        "H100-SXM5-80GB,send_recv,fp16,2,1000000000,devices_per_node=1,nccl_bench,28000\n",
+        encoding="utf-8",
+    )
+    found = validate(path)
+    inside, between = (each.predicted for each in found.compared)
+    assert 1e9 / 450e9 < inside < 2 * 1e9 / 450e9
+    assert 1e9 / 50e9 < between < 2 * 1e9 / 50e9
+    assert found.skipped == [("h100_x2 has no network between machines", 1)]
+
+
 def test_sustained_kernels_stay_within_the_power_of_their_chip(tmp_path: Path) -> None:
     path = tmp_path / "sustained.csv"
     header = "device,op,dtype,m,n,k,batch,timing,latency_us,power_w,energy_j\n"

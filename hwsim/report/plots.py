@@ -6,7 +6,7 @@ Every function draws on the axes given, or on new ones, and returns them; none s
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,7 @@ __all__ = [
     "key",
     "legend_below",
     "line",
+    "movie",
     "new_axes",
     "picture",
     "plot_comparison",
@@ -68,6 +69,16 @@ def picture(ax: Axes) -> bytes:
     figure: Any = ax.figure
     figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def movie(ax: Axes, draw: Callable[[int], Any], frames: int, frame_s: float) -> str:
+    """HTML with controls that plays what ``draw`` makes of the axes for each frame."""
+    from matplotlib.animation import FuncAnimation
+
+    figure: Any = ax.figure
+    playing = FuncAnimation(figure, lambda frame: [draw(frame)], frames=frames, interval=1e3 * frame_s, blit=False)
+    page: str = playing.to_jshtml(fps=max(1, round(1.0 / frame_s)), default_mode="once")
+    return page
 
 
 def key(color: str, label: str) -> Any:

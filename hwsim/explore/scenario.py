@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from hwsim.errors import PlacementError, UnsupportedError
 from hwsim.explore.compare import simulate_or_note
+from hwsim.functional.numerics import Numerics
 from hwsim.graph.graph import Graph
 from hwsim.report.result import Result
 from hwsim.report.verdict import compared, judged, required
@@ -72,10 +73,13 @@ class Scenario:
         runs: dict[tuple[str, str], Result] = {}
         self.refused = {}
         graphs: dict[str, Graph] = {}
+        studies: dict[str, Numerics] = {}
         for variant, case in self._cases:
             for use in case.systems:
                 try:
                     result = _simulated(use, case, graphs)
+                    if case.numerics is not None:
+                        result = replace(result, numerics=_numerics(use.workload, result.dtype, case, graphs, studies))
                     runs[variant, use.name] = replace(result, scenario=self.spec.title, variant=variant)
                 except (UnsupportedError, PlacementError) as error:
                     self.refused[f"{use.name}{' ' + variant if variant else ''}"] = str(error)
@@ -108,11 +112,35 @@ class Scenario:
         ]
 
 
+def _key(spec: WorkloadSpec) -> str:
+    return f"{spec.name}:{sorted(spec.params.items())}"
+
+
 def _graph(spec: WorkloadSpec, graphs: dict[str, Graph]) -> Graph:
-    key = f"{spec.name}:{sorted(spec.params.items())}"
+    key = _key(spec)
     if key not in graphs:
         graphs[key] = workload(spec.name, **spec.params)
     return graphs[key]
+
+
+def _numerics(
+    spec: WorkloadSpec, dtype: str, case: ScenarioSpec, graphs: dict[str, Graph], studies: dict[str, Numerics]
+) -> Mapping[str, object]:
+    """The numerical error of a workload in a number format; runs of one workload share what they have in common."""
+    wanted = case.numerics
+    assert wanted is not None
+    params = {name: value for name, value in spec.params.items() if name != "dtype"}
+    small = replace(spec, params={**params, **wanted.at})
+    key = f"{wanted} {case.seed} {_key(small)}"
+    if key not in studies:
+        studies[key] = Numerics(
+            _graph(small, graphs),
+            inputs=wanted.inputs,
+            calibration=wanted.calibration,
+            percentile=wanted.percentile,
+            seed=case.seed,
+        )
+    return asdict(studies[key].error(dtype)) | {"calibration": wanted.calibration}
 
 
 def _simulated(use: SystemUse, case: ScenarioSpec, graphs: dict[str, Graph]) -> Result:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -19,9 +19,16 @@ METHODS = ("minmax", "percentile")
 
 
 def calibrated(
-    graph: Graph, inputs: Mapping[str, Array], *, method: str = "minmax", percentile: float = 99.99, seed: int = 0
+    graph: Graph,
+    samples: Sequence[Mapping[str, Array]],
+    *,
+    method: str = "minmax",
+    percentile: float = 99.99,
+    seed: int = 0,
 ) -> dict[str, tuple[Array, Array]]:
     """(least, greatest) values of what the graph's products multiply, by name: one each, of a weight one a channel.
+
+    ``samples`` are inputs to run it on, one after another; a range covers that of every sample.
 
     ``minmax`` takes the extremes; ``percentile`` cuts off what lies beyond that per cent of an activation's values on
     either side, so that few outliers do not coarsen the grid of all others (Wu et al., Integer Quantization for Deep
@@ -44,13 +51,16 @@ def calibrated(
         axis = wanted[tensor.name] if tensor.role == "weight" else None
         if axis is not None:
             rows = np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
-            ranges[tensor.name] = (rows.min(axis=1), rows.max(axis=1))
+            low, high = rows.min(axis=1), rows.max(axis=1)
         elif cut < 100:
-            ranges[tensor.name] = tuple(np.percentile(values, [100 - cut, cut]).astype(np.float32)[:, None])
+            low, high = np.percentile(values, [100 - cut, cut]).astype(np.float32)[:, None]
         else:
-            ranges[tensor.name] = (values.min().reshape(1), values.max().reshape(1))
+            low, high = values.min().reshape(1), values.max().reshape(1)
+        before = ranges.get(tensor.name, (low, high))
+        ranges[tensor.name] = (np.minimum(low, before[0]), np.maximum(high, before[1]))
 
-    run_reference(graph, inputs, seed, watch)
+    for inputs in samples:
+        run_reference(graph, inputs, seed, watch)
     return ranges
 
 

@@ -6,18 +6,19 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from hwsim.errors import InputError, ShapeError
-from hwsim.graph.graph import Graph
+from hwsim.graph.graph import Graph, Phase
 from hwsim.graph.operator import Array
 from hwsim.graph.tensor import AUTO, Tensor
 from hwsim.operators.formats import round_to_float
 from hwsim.registry import known_names
 
-__all__ = ["run_reference"]
+__all__ = ["folded", "run_reference", "weight_values"]
 
 _DTYPES: dict[str, Any] = {
     "fp64": np.float64,
@@ -87,6 +88,38 @@ def run_reference(
             if uses[name] == 0:
                 values.pop(name, None)
     return {name: values[name] if name in values else given.value(graph.tensors[name]) for name in graph.outputs}
+
+
+def weight_values(graph: Graph, seed: int = 0) -> dict[str, Array]:
+    """The values that :func:`run_reference` takes for the graph's weights, so that several runs can share them."""
+    given = _Given(graph, {}, seed)
+    return {name: given.value(t) for name, t in graph.tensors.items() if t.role == "weight"}
+
+
+def folded(graph: Graph, weights: Mapping[str, Array], seed: int = 0) -> tuple[Graph, dict[str, Array]]:
+    """The graph without what depends on weights alone, and the values of all weights it then has."""
+    constant = {name for name, tensor in graph.tensors.items() if tensor.role == "weight"}
+    nodes = []
+    for node in graph.nodes:
+        if node.inputs and all(name in constant for name in node.inputs):
+            constant.update(node.outputs)
+            nodes.append(node)
+    made = [name for node in nodes for name in node.outputs]
+    needed = {name for node in nodes for name in node.inputs}
+    before = replace(graph, nodes=tuple(nodes), outputs=tuple(made), phases=(Phase("constants", 0, len(nodes)),))
+    values = run_reference(before, {n: weights[n] for n in needed if n in weights}, seed)
+    tensors = {n: replace(t, role="weight") if n in values else t for n, t in graph.tensors.items()}
+    gone = {node.name for node in nodes}
+    phases, kept = [], 0
+    for phase in graph.phases:
+        count = sum(node.name not in gone for node in graph.nodes[phase.first : phase.last])
+        phases.append(Phase(phase.name, kept, kept + count, phase.repeat))
+        kept += count
+    rest = tuple(node for node in graph.nodes if node.name not in gone)
+    read = {name for node in rest for name in node.inputs} | set(graph.outputs)
+    everything = {**weights, **values}
+    after = replace(graph, nodes=rest, tensors=tensors, phases=tuple(phases))
+    return after, {name: array for name, array in everything.items() if name in read}
 
 
 class _Given:

@@ -35,7 +35,15 @@ from hwsim.loading.workload import WORKLOAD_SCHEMA, read_workload
 from hwsim.placement.problem import POLICIES
 from hwsim.registry import known_names
 from hwsim.specs.fields import Choice, Count, Key, Text
-from hwsim.specs.scenario import ArrivalsSpec, MeasuredSpec, ScenarioSpec, SystemUse, VariantSpec, WorkloadSpec
+from hwsim.specs.scenario import (
+    ArrivalsSpec,
+    MeasuredSpec,
+    NumericsSpec,
+    ScenarioSpec,
+    SystemUse,
+    VariantSpec,
+    WorkloadSpec,
+)
 from hwsim.specs.system import SystemSpec
 from hwsim.specs.variant import evolve_system
 from hwsim.units import shown
@@ -55,6 +63,7 @@ class ScenarioHead:
     title: Annotated[str, Text("title")]
     policy: Annotated[str, Text("policy")] = "auto"
     arrivals: Annotated[ArrivalsSpec | None, Key("arrivals")] = None
+    numerics: Annotated[NumericsSpec | None, Key("numerics")] = None
     seed: Annotated[int, Count("seed", 0)] = 0
     spill: Annotated[bool, Choice("spill")] = False
     note: Annotated[str, Text("note")] = ""
@@ -212,6 +221,7 @@ def _scenario(node: Node, path: Path, faults: Faults, variants: list[str]) -> Sc
         title=head.title,
         systems=tuple(use for use in systems if use is not None),
         arrivals=arrivals,
+        numerics=head.numerics,
         claims=read_claims(model.claim_, ("claim",), node, names, faults),
         measured=measured,
         require=read_requirements(model.require_, ("require",), node, names, faults),

@@ -110,13 +110,15 @@ def convolution_values(arrays: Sequence[Array], window: Window, groups: int) -> 
     kernel, cout = w.shape[2:], w.shape[0]
     positions = window.output("convolution", x.shape[2:], kernel)
     padded = np.pad(x, ((0, 0), (0, 0), *window.padding))
-    filters = w.reshape(groups, cout // groups, *w.shape[1:])
+    first = tuple(range(3, 3 + len(kernel)))
+    filters = w.reshape(groups, cout // groups, *w.shape[1:]).transpose(*first, 0, 1, 2)
+    filters = np.ascontiguousarray(filters)  # a product of strided matrices takes many times as long
     y = np.zeros((x.shape[0], groups, cout // groups, math.prod(positions)), x.dtype)
     for tap in np.ndindex(*kernel):
         starts = [at * d for at, d in zip(tap, window.dilation, strict=True)]
         reach = [slice(a, a + (o - 1) * s + 1, s) for a, o, s in zip(starts, positions, window.stride, strict=True)]
         seen = padded[(slice(None), slice(None), *reach)].reshape(x.shape[0], groups, w.shape[1], -1)
-        y += np.matmul(filters[(slice(None), slice(None), slice(None), *tap)], seen)
+        y += np.matmul(filters[tap], seen)
     y = y.reshape(x.shape[0], cout, *positions)
     if len(arrays) == 3:
         y += matrix_operand(arrays[2]).astype(y.dtype).reshape(-1, *(1 for _ in kernel))

@@ -83,6 +83,8 @@ def run_document(result: Result) -> dict[str, Any]:
         "item": result.graph.item,
         "metrics": result.metrics,
         "peak_memory_bytes": result.peak_memory_bytes,
+        "weight_bytes": result.graph.weight_bytes,
+        "numerics": result.numerics or None,
         "fits": result.fits,
         "note": result.note,
         "requirements": list(result.requirements),

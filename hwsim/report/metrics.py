@@ -23,6 +23,16 @@ def _token(name: str) -> Callable[[Result], float]:
     return value
 
 
+def _numerical(name: str) -> Callable[[Result], float]:
+    def value(result: Result) -> float:
+        found = result.numerics.get(name)
+        if not isinstance(found, float):
+            raise InputError(f"{name}: nobody ran the values of {result.graph.name}; write 'numerics: {{inputs: 8}}'")
+        return found
+
+    return value
+
+
 def _most(key: str) -> Callable[[Result], float]:
     return lambda result: max(use[key] for use in result.utilization.values())
 
@@ -38,6 +48,10 @@ _METRICS: Mapping[str, Callable[[Result], float]] = MappingProxyType(
         "items": lambda r: float(r.items),
         "peak_memory_bytes": lambda r: float(r.peak_memory_bytes),
         "fits": lambda r: float(r.fits),
+        "weight_bytes": lambda r: float(r.graph.weight_bytes),
+        "snr_db": _numerical("snr_db"),
+        "cosine": _numerical("cosine"),
+        "top1_agreement": _numerical("top1_agreement"),
         "utilization": _most("compute"),
         "memory_utilization": _most("memory"),
         "busy": _most("busy"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,7 @@ __all__ = ["Result"]
 class Result:
     """What happened on a system, and what it means.
 
+    ``numerics``, if somebody asked, says how far the values of the run's number format lie from fp32.
     ``fits`` is False when the run was made without memory limits and would have overflowed; ``note`` says where.
     """
 
@@ -52,6 +53,7 @@ class Result:
     requirements: tuple[Mapping[str, object], ...] = ()
     claims: tuple[Mapping[str, object], ...] = ()
     measured: tuple[Mapping[str, object], ...] = ()
+    numerics: Mapping[str, object] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """One line; the properties and ``ops`` have the rest."""

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from hwsim.report.basis import Basis
 from hwsim.report.estimate import Estimate
-from hwsim.report.figures import counted, figure, joules, number, seconds, shortened, words
+from hwsim.report.figures import counted, figure, joules, number, percent, seconds, shortened, size, words
 from hwsim.report.result import Result
 from hwsim.report.tables import plain_table
 from hwsim.units import format_quantity
@@ -29,6 +29,10 @@ def verdict_tables(results: Sequence[Result]) -> list[Table]:
         heads6 = ("system", "figure", "measured", "simulated", "error", "source")
         rows = [[*row[:-1], shortened(row[-1], 90)] for row in measured]
         tables.append(plain_table("Measured", heads6, rows, heads6[2:5], optional=("source",)))
+    errors = [_numerics_row(result) for result in results if result.numerics]
+    if errors:
+        heads7 = ("system", "dtype", "latency", "energy", "weights", "SNR", "cosine", "same top-1", "inputs")
+        tables.append(plain_table("Numerical error against fp32", heads7, errors, heads7[2:]))
     needs = [_need_row(result, need) for result in results for need in result.requirements]
     if needs:
         heads5 = ("requirement", "system", "must be", "is", "verdict")
@@ -51,6 +55,22 @@ def _measured_row(result: Result, row: Mapping[str, Any]) -> list[str]:
         figure(metric, row["simulated"]),
         "" if error is None else f"{error:+.1f} %",
         str(row["source"]),
+    ]
+
+
+def _numerics_row(result: Result) -> list[str]:
+    found: Any = result.numerics
+    agreement = found["top1_agreement"]
+    return [
+        f"{result.system.name} {result.variant}".strip(),
+        str(found["scheme"]),
+        seconds(result.latency_s),
+        joules(result.energy_j),
+        size(result.graph.weight_bytes),
+        f"{found['snr_db']:.1f} dB",
+        f"{found['cosine']:.6f}",
+        "" if agreement is None else percent(agreement),
+        str(found["inputs"]),
     ]
 
 

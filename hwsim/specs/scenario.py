@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from hwsim.specs.fields import Choice, Quantity, Ratio, Text
+from hwsim.specs.fields import Choice, Count, Formats, Quantity, Ratio, Text
 from hwsim.specs.system import SystemSpec
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "ArrivalsSpec",
     "ClaimSpec",
     "MeasuredSpec",
+    "NumericsSpec",
     "RequirementSpec",
     "ScenarioSpec",
     "SystemUse",
@@ -41,6 +42,10 @@ METRICS: Mapping[str, str] = MappingProxyType(
         "memory_utilization": "",
         "busy": "",
         "fits": "",
+        "weight_bytes": "bytes",
+        "snr_db": "",
+        "cosine": "",
+        "top1_agreement": "",
     }
 )
 """What a run is judged by, and the dimension a limit is written in ("" for a plain number)."""
@@ -74,6 +79,20 @@ class ArrivalsSpec:
     """When requests come; ``once`` is a single request at time zero."""
 
     kind: Annotated[str, Text("kind")] = "once"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumericsSpec:
+    """How far the values of each run's number format lie from fp32, on ``inputs`` synthetic inputs.
+
+    Quantized formats are calibrated on as many others. ``at`` are parameters of the workload for these runs in NumPy,
+    e.g. smaller images.
+    """
+
+    inputs: Annotated[int, Count("inputs")] = 8
+    calibration: Annotated[str, Choice("calibration", ("minmax", "percentile"))] = "minmax"
+    percentile: Annotated[float, Ratio("percentile", 50.0, 100.0)] = 99.99
+    at: Annotated[Mapping[str, int], Formats("at", Count("at"))] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +161,7 @@ class ScenarioSpec:
     title: str
     systems: tuple[SystemUse, ...]
     arrivals: ArrivalsSpec = field(default_factory=ArrivalsSpec)
+    numerics: NumericsSpec | None = None
     variants: tuple[VariantSpec, ...] = ()
     claims: tuple[ClaimSpec, ...] = ()
     measured: tuple[MeasuredSpec, ...] = ()

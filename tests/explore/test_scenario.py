@@ -169,3 +169,24 @@ def test_the_document_holds_a_run_a_system(write: Write) -> None:
     document = result_document(hwsim.load_scenario(write(SMALL)).run())
     assert [run["system"] for run in document["runs"]] == ["l4", "phone"]
     assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_a_scenario_reports_the_numerical_error_beside_time_and_energy(write: Write) -> None:
+    body = SMALL + "numerics: {inputs: 2, at: {batch: 2}}\nvariants: [{name: int8, set: {workload.dtype: w8a8}}]\n"
+    body += "require: [{name: near, metric: snr_db, variant: int8, op: '>=', limit: 20}]\n"
+    scenario = hwsim.load_scenario(write(body))
+    results = scenario.run()
+    runs = result_document(results)["runs"]
+    assert [run["numerics"]["scheme"] for run in runs] == ["fp16", "fp16", "w8a8", "w8a8"]
+    assert runs[2]["numerics"] == runs[3]["numerics"]
+    assert runs[0]["numerics"]["snr_db"] > runs[2]["numerics"]["snr_db"] > 20
+    assert runs[2]["numerics"]["inputs"] == 2
+    assert runs[2]["weight_bytes"] < 0.6 * runs[0]["weight_bytes"]
+    assert scenario.holds
+    assert result_document(hwsim.load_scenario(write(SMALL)).run())["runs"][0]["numerics"] is None
+
+
+def test_a_requirement_on_the_numerical_error_needs_numerics(write: Write) -> None:
+    body = SMALL + "require: [{name: near, metric: snr_db, op: '>=', limit: 20}]\n"
+    with pytest.raises(hwsim.HwsimError, match=r"numerics: \{inputs: 8\}"):
+        hwsim.load_scenario(write(body)).run()

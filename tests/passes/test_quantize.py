@@ -50,7 +50,7 @@ def _mlp() -> Graph:
 
 def test_a_calibrated_product_reads_integers_and_stores_integer_weights() -> None:
     graph = _mlp()
-    quantized = quantize(graph, "w8a8", calibrated(graph, _inputs(graph)))
+    quantized = quantize(graph, "w8a8", calibrated(graph, [_inputs(graph)]))
     assert [node.name for node in quantized.nodes] == [
         "x.quantized",
         "x.dequantized",
@@ -69,7 +69,7 @@ def test_a_calibrated_product_reads_integers_and_stores_integer_weights() -> Non
 
 def test_products_and_what_surrounds_them_become_integer_kernels() -> None:
     graph = _mlp()
-    fused = fuse_quantized(quantize(graph, "w8a8", calibrated(graph, _inputs(graph))))
+    fused = fuse_quantized(quantize(graph, "w8a8", calibrated(graph, [_inputs(graph)])))
     assert [node.name for node in fused.nodes] == [
         "x.quantized",
         "w1.quantized",
@@ -92,7 +92,7 @@ def test_values_stay_near_and_integer_kernels_agree_with_qdq(name: str, scheme: 
     graph = WORKLOADS[name].build(height=32, width=32)
     inputs = _inputs(graph)
     (reference,) = run_reference(graph, inputs).values()
-    quantized = quantize(graph, scheme, calibrated(graph, inputs))
+    quantized = quantize(graph, scheme, calibrated(graph, [inputs]))
     (found,) = run_reference(quantized, inputs).values()
     (fused,) = run_reference(fuse_quantized(quantized), inputs).values()
     assert _snr_db(reference, found) > least_db
@@ -122,7 +122,7 @@ def test_activations_on_the_right_get_no_zero_point() -> None:
     q, k = b.input("q", (2, 4, 8)), b.input("k", (2, 4, 8))
     graph = b.build([b.add(Softmax(), b.add(Matmul(transpose_b=True), q, k))])
     inputs = {name: np.abs(array) for name, array in _inputs(graph).items()}
-    quantized = quantize(graph, "w8a8", calibrated(graph, inputs))
+    quantized = quantize(graph, "w8a8", calibrated(graph, [inputs]))
     grids = {node.name: node.op.grid for node in quantized.nodes if hasattr(node.op, "grid")}
     assert grids["q.quantized"].zero == (-128,)
     assert not grids["k.quantized"].zero
@@ -171,8 +171,8 @@ def test_percentile_calibration_ignores_outliers() -> None:
         (found,) = run_reference(quantize(graph, "w8a8", ranges), inputs).values()
         return float(np.abs(reference - found)[1:].mean())
 
-    assert error(calibrated(graph, inputs, method="percentile", percentile=99.5)) < 0.1 * error(
-        calibrated(graph, inputs)
+    assert error(calibrated(graph, [inputs], method="percentile", percentile=99.5)) < 0.1 * error(
+        calibrated(graph, [inputs])
     )
 
 
@@ -180,8 +180,8 @@ def test_calibration_sees_channels_of_weights_and_extremes_of_activations() -> N
     b = GraphBuilder("g")
     graph = b.build([b.add(Conv2d(), b.input("x", (1, 1, 2, 2)), b.weight("w", (2, 1, 1, 1)))])
     given = {"x": np.array([[[[1.0, -3.0], [2.0, 0.5]]]]), "w": np.array([4.0, -5.0]).reshape(2, 1, 1, 1)}
-    ranges = calibrated(graph, given)
-    assert [edge.tolist() for edge in ranges["x"]] == [[-3.0], [2.0]]
+    ranges = calibrated(graph, [given, {**given, "x": given["x"] - 1}])
+    assert [edge.tolist() for edge in ranges["x"]] == [[-4.0], [2.0]]
     assert [edge.tolist() for edge in ranges["w"]] == [[4.0, -5.0], [4.0, -5.0]]
 
 
@@ -189,6 +189,6 @@ def test_what_cannot_be_asked_for_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="w8a8"):
         quantize(_mlp(), "w8a9")
     with pytest.raises(InputError, match="minmax, percentile"):
-        calibrated(_mlp(), _inputs(_mlp()), method="entropy")
+        calibrated(_mlp(), [_inputs(_mlp())], method="entropy")
     with pytest.raises(InputError, match="above 50"):
-        calibrated(_mlp(), _inputs(_mlp()), method="percentile", percentile=20)
+        calibrated(_mlp(), [_inputs(_mlp())], method="percentile", percentile=20)

@@ -56,9 +56,10 @@ def workloads(name: Name = None, as_json: Json = False, quiet: Quiet = False, ve
         entry = WORKLOADS[name]
         print_json(listing.workload_entry(entry, whole=True)) if as_json else show(*catalogue.workload_page(entry))
     elif as_json:
-        print_json({"workloads": [listing.workload_entry(entry) for entry in WORKLOADS.values()]})
+        families = [listing.family_entry(family) for family in WORKLOADS.families()]
+        print_json({"workloads": [listing.workload_entry(e) for e in WORKLOADS.values()], "families": families})
     else:
-        show(catalogue.workloads_table(list(WORKLOADS.values())))
+        show(catalogue.workloads_table(list(WORKLOADS.values())), catalogue.families_table(WORKLOADS.families()))
 
 
 def policies(as_json: Json = False, quiet: Quiet = False, verbose: Verbose = False) -> None:

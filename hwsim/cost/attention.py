@@ -40,7 +40,10 @@ FULL_WIDTH = 128  # head dimension at which prefill kernels reach their ceiling
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttentionProblem:
-    """Columns of attention: sizes, ``causal`` as 0 or 1, and bytes an element of Q, of K and V, and of the output."""
+    """Columns of attention: sizes, ``causal`` as 0 or 1, bytes an element of Q, of K and V, and of the output.
+
+    ``bias_bytes`` are those of a bias on the scores.
+    """
 
     batch: Number
     heads: Number
@@ -52,6 +55,7 @@ class AttentionProblem:
     q_width: Number = 2.0
     kv_width: Number = 2.0
     out_width: Number = 2.0
+    bias_bytes: Number = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +103,10 @@ class AttentionConstants:
 
 
 def attention_bytes(problem: AttentionProblem) -> Floats:
-    """Compulsory traffic: Q and the output of every head, K and V of every head of keys."""
+    """Compulsory traffic: Q and the output of every head, K and V of every head of keys, the bias."""
     queries = problem.batch * problem.heads * problem.seq_q * problem.head_dim
-    return np.asarray(queries * (problem.q_width + problem.out_width) + _kv_bytes(problem), dtype=np.float64)
+    widths = problem.q_width + problem.out_width
+    return np.asarray(queries * widths + _kv_bytes(problem) + problem.bias_bytes, dtype=np.float64)
 
 
 def _kv_bytes(problem: AttentionProblem) -> Number:

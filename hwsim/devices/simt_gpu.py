@@ -343,7 +343,7 @@ def _gemm_constants(table: Table, params: SimtParams) -> tiling.GemmConstants:
 
 
 def _attention_problem(table: Table) -> attention.AttentionProblem:
-    names = ("batch", "heads", "kv_heads", "seq_q", "seq_kv", "head_dim", "causal")
+    names = ("batch", "heads", "kv_heads", "seq_q", "seq_kv", "head_dim", "causal", "bias_bytes")
     return attention.AttentionProblem(
         **{name: getattr(table, name) for name in names},
         q_width=_width(table, "format"),

@@ -131,7 +131,8 @@ class Gemm:
 class Attention:
     """A fused kernel softmax(Q K^T) V whose score matrix never leaves the chip.
 
-    Q is (batch, seq_q, heads, head_dim), K and V (batch, seq_kv, kv_heads, head_dim).
+    Q is (batch, seq_q, heads, head_dim), K and V (batch, seq_kv, kv_heads, head_dim). ``bias_bytes`` are read in
+    addition: a bias that is added to the scores, as it is stored.
     """
 
     form: ClassVar[Form] = Form.ATTENTION
@@ -146,6 +147,7 @@ class Attention:
     format: str
     kv_format: str
     out_format: str
+    bias_bytes: int = 0
 
     @property
     def macs(self) -> int:
@@ -160,10 +162,10 @@ class Attention:
 
     @property
     def bytes_in(self) -> int:
-        """Compulsory reads: Q, K and V."""
+        """Compulsory reads: Q, K, V and the bias."""
         q = self.batch * self.heads * self.seq_q * self.head_dim
         kv = 2 * self.batch * self.kv_heads * self.seq_kv * self.head_dim
-        return size_bytes(q, self.format) + size_bytes(kv, self.kv_format)
+        return size_bytes(q, self.format) + size_bytes(kv, self.kv_format) + self.bias_bytes
 
     @property
     def bytes_out(self) -> int:

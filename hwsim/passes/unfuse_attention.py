@@ -11,6 +11,7 @@ import math
 
 from hwsim.graph.graph import Graph, Node
 from hwsim.graph.tensor import Tensor
+from hwsim.operators.add import Add
 from hwsim.operators.attention import Attention
 from hwsim.operators.causal_mask import CausalMask
 from hwsim.operators.matmul import Matmul
@@ -38,7 +39,7 @@ def unfuse_attention(graph: Graph) -> Graph:
 
 
 def _spell_out(new: Rewriter, node: Node, attention: Attention) -> None:
-    q, k, v = (new.tensors[name] for name in node.inputs)
+    q, k, v, *biases = (new.tensors[name] for name in node.inputs)
     heads, seq_q, dim = q.shape[1:]
     kv_heads = k.shape[1]
     grouped = heads != kv_heads
@@ -49,6 +50,12 @@ def _spell_out(new: Rewriter, node: Node, attention: Attention) -> None:
         v = new.add(shared, [v], f"{node.name}.v", node)
     scores = new.add(Matmul(transpose_b=True), [q, k], f"{node.name}.scores", node)
     scores = new.add(Mul(1 / math.sqrt(dim)), [scores], f"{node.name}.scale", node)
+    for bias in biases:
+        if grouped:
+            scores = new.add(Reshape((0, heads, seq_q, -1)), [scores], f"{node.name}.all_heads", node)
+        scores = new.add(Add(), [scores, bias], f"{node.name}.bias", node)
+        if grouped:
+            scores = new.add(Reshape((0, kv_heads, heads // kv_heads, seq_q, -1)), [scores], f"{node.name}.split", node)
     if attention.causal and seq_q > 1:
         scores = new.add(CausalMask(), [scores], f"{node.name}.mask", node)
     weights = new.add(Softmax(), [scores], f"{node.name}.softmax", node)

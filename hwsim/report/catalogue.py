@@ -19,11 +19,12 @@ from hwsim.report.tables import key_values, plain_table
 from hwsim.specs.device import DeviceSpec
 from hwsim.specs.system import SystemSpec
 from hwsim.units import format_quantity
-from hwsim.workloads.registry import Workload
+from hwsim.workloads.registry import Family, Workload
 
 __all__ = [
     "device_page",
     "devices_table",
+    "families_table",
     "operator_page",
     "operators_table",
     "policies_table",
@@ -215,6 +216,12 @@ def workloads_table(workloads: Sequence[Workload]) -> Table:
     ]
     heads = ("name", "title", "makes", "parameters and defaults")
     return plain_table("Workloads", heads, rows, optional=("makes",))
+
+
+def families_table(families: Sequence[Family]) -> Table:
+    """One row a family, whose networks are named but not listed."""
+    rows = [(family.name, family.title, ", ".join(family.examples)) for family in families]
+    return plain_table("Families, any size by its timm name", ("family", "networks", "for example"), rows)
 
 
 def workload_page(entry: Workload) -> list[Table]:

@@ -12,9 +12,9 @@ from hwsim.placement.problem import Policy
 from hwsim.report.document import plain
 from hwsim.specs.device import DeviceSpec
 from hwsim.specs.system import SystemSpec
-from hwsim.workloads.registry import Workload
+from hwsim.workloads.registry import Family, Workload
 
-__all__ = ["device_entry", "operator_entry", "policy_entry", "system_entry", "workload_entry"]
+__all__ = ["device_entry", "family_entry", "operator_entry", "policy_entry", "system_entry", "workload_entry"]
 
 
 def device_entry(device: DeviceSpec) -> dict[str, Any]:
@@ -78,6 +78,12 @@ def workload_entry(entry: Workload, *, whole: bool = False) -> dict[str, Any]:
         found |= {"weight_bytes": graph.weight_bytes, "items": graph.items, "phases": phases}
     shown: dict[str, Any] = plain(found)
     return shown
+
+
+def family_entry(family: Family) -> dict[str, Any]:
+    """A family of networks that are named but not listed."""
+    examples = list(family.examples)
+    return {"name": family.name, "title": family.title, "source": family.source, "examples": examples}
 
 
 def policy_entry(policy: Policy) -> dict[str, Any]:

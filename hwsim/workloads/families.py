@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from hwsim.graph.graph import Graph, GraphBuilder
 from hwsim.graph.tensor import Tensor
-from hwsim.workloads.registry import Published, workload
+from hwsim.workloads.registry import WORKLOADS, Published, Workload, define
 
-__all__ = ["Filter", "Network", "image_filter", "image_network", "torchvision"]
+__all__ = ["Filter", "ImageFamily", "Network", "Sized", "image_filter", "image_network", "torchvision"]
 
 Network = Callable[[GraphBuilder, Tensor, int], Tensor | tuple[Tensor, ...]]
 """What a network makes of images (batch, 3, height, width) for that many classes."""
@@ -47,13 +48,8 @@ def image_network(
     ``size`` (height and width, or one number for both) and ``labels`` are the defaults, ``minimum`` the smallest
     height and width.
     """
-    tall, wide = (size, size) if isinstance(size, int) else size
-
-    def build(*, batch: int = 1, height: int = tall, width: int = wide, classes: int = labels) -> Graph:
-        b = GraphBuilder(name)
-        return _built(b, network(b, b.input("image", (batch, 3, height, width)), classes), batch)
-
-    _enter(build, name, network, what, _CLASSES, title, source, published, minimum)
+    build = _classifier(name, network, size, labels)
+    WORKLOADS.add(_defined(build, name, network, what, _CLASSES, title, source, published, minimum))
 
 
 def image_filter(
@@ -75,14 +71,24 @@ def image_filter(
         b = GraphBuilder(name)
         return _built(b, network(b, b.input("image", (batch, channels, height, width))), batch)
 
-    _enter(build, name, network, what, "", title, source, published, minimum)
+    WORKLOADS.add(_defined(build, name, network, what, "", title, source, published, minimum))
+
+
+def _classifier(name: str, network: Network, size: int | tuple[int, int], labels: int) -> Callable[..., Graph]:
+    tall, wide = (size, size) if isinstance(size, int) else size
+
+    def build(*, batch: int = 1, height: int = tall, width: int = wide, classes: int = labels) -> Graph:
+        b = GraphBuilder(name)
+        return _built(b, network(b, b.input("image", (batch, 3, height, width)), classes), batch)
+
+    return build
 
 
 def _built(b: GraphBuilder, found: Tensor | tuple[Tensor, ...], batch: int) -> Graph:
     return b.build(found if isinstance(found, tuple) else (found,), items=batch, item="image")
 
 
-def _enter(
+def _defined(
     build: Callable[..., Graph],
     name: str,
     network: Network | Filter,
@@ -90,11 +96,42 @@ def _enter(
     further: str,
     title: str,
     source: str,
-    published: Published,
+    published: Published | None,
     minimum: int,
-) -> None:
+) -> Workload:
     build.__name__ = name
     build.__module__ = network.__module__
     build.__doc__ = _DOC.format(what=what) + further
     least = {"height": minimum, "width": minimum}
-    workload(title=title, source=source, item="image", minimum=least, published=published)(build)
+    return define(build, title=title, source=source, item="image", minimum=least, maximum={}, published=published)
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """A network of a family and the height and width of the images it was made for."""
+
+    network: Network
+    size: int = 224
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFamily:
+    """Image classifiers of one builder; ``find`` reads a name as timm (R. Wightman, PyTorch Image Models) writes it."""
+
+    name: str
+    title: str
+    source: str
+    examples: tuple[str, ...]
+    find: Callable[[str], Sized | None]
+    minimum: int = 32
+
+    def entry(self, name: str) -> Workload | None:
+        """The network of that name as a workload, or None if the family has none."""
+        found = self.find(name)
+        if found is None:
+            return None
+        build = _classifier(name, found.network, found.size, 1000)
+        what, title = f"Image classifier of the family {self.name}.", f"{name} ({self.title})"
+        least = min(self.minimum, found.size)
+        source = f"{self.source}; sizes as in timm"
+        return _defined(build, name, found.network, what, _CLASSES, title, source, None, least)

@@ -330,12 +330,13 @@ def attention(
     packed: bool = False,
     rope: Rope | None = None,
     qk_norm: bool = False,
+    scores: Tensor | None = None,
     name: str = "attention",
 ) -> Tensor:
     """Multi-head attention of x (batch, seq, features) to itself or to ``context``, projections included.
 
     ``packed`` computes q, k and v with one product, as GPT-2 does; ``qk_norm`` normalises each head of q and k
-    (RMS). ``key_bias`` and ``out_bias`` follow ``bias`` unless given.
+    (RMS). ``key_bias`` and ``out_bias`` follow ``bias`` unless given; ``scores`` is added to the scores.
     """
     width = x.shape[-1]
     dim = head_dim or width // heads
@@ -357,7 +358,8 @@ def attention(
             q, k = rms_norm(b, q, name="q_norm"), rms_norm(b, k, name="k_norm")
         if rope is not None:
             q, k = b.add(rope, q, name="q_rope"), b.add(rope, k, name="k_rope")
-        y = merge_heads(b, b.add(Attention(causal=causal), q, k, v, name="attention"))
+        operands = (q, k, v) if scores is None else (q, k, v, scores)
+        y = merge_heads(b, b.add(Attention(causal=causal), *operands, name="attention"))
         return linear(b, y, width, bias=bias if out_bias is None else out_bias, name="out")
 
 

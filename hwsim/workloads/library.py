@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["ALIASES", "MODULE_OF"]
+__all__ = ["ALIASES", "FAMILY_MODULES", "MODULE_OF"]
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "alexnet": ("alexnet",),
@@ -85,3 +85,8 @@ ALIASES: Mapping[str, str] = MappingProxyType(
     {"mobilenet_v3": "mobilenet_v3_large", "llama3_1_8b": "llama3_8b", "llama3_1_70b": "llama3_70b"}
 )
 """Further names of some workloads."""
+
+_FAMILIES = ("convnext", "densenet", "mobile", "regnet", "resnet", "swin", "vgg", "vit")
+
+FAMILY_MODULES: tuple[str, ...] = tuple(f"hwsim.workloads.timm.{module}" for module in _FAMILIES)
+"""Dotted paths of the modules whose ``FAMILIES`` know image networks by the names that timm gives them."""

@@ -14,18 +14,18 @@ import importlib
 import inspect
 import math
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, Protocol, TypeVar, get_args, get_origin
 
 from hwsim.errors import InputError, UnknownNameError
 from hwsim.graph.graph import Graph
 from hwsim.graph.tensor import AUTO, SCHEMES
 from hwsim.registry import Registry, suggest, unknown_name
-from hwsim.workloads.library import ALIASES, MODULE_OF
+from hwsim.workloads.library import ALIASES, FAMILY_MODULES, MODULE_OF
 
-__all__ = ["WORKLOADS", "Library", "Parameter", "Published", "Value", "Workload", "workload"]
+__all__ = ["WORKLOADS", "Family", "Library", "Parameter", "Published", "Value", "Workload", "define", "workload"]
 
 Value = int | float | bool | str
 Build = TypeVar("Build", bound=Callable[..., Graph])
@@ -147,13 +147,43 @@ class Workload:
         return dict(self.parse_parameter(text) for text in assignments)
 
 
-class Library(Mapping[str, Workload]):
-    """Workloads by name; the module behind a name of the library is imported when first asked for."""
+class Family(Protocol):
+    """Networks of one builder in many sizes: too many to list, so a name is read when it is asked for."""
 
-    def __init__(self, modules: Mapping[str, str], aliases: Mapping[str, str]) -> None:
+    @property
+    def name(self) -> str:
+        """What the family is called."""
+
+    @property
+    def title(self) -> str:
+        """What its networks are."""
+
+    @property
+    def source(self) -> str:
+        """Where its layers come from."""
+
+    @property
+    def examples(self) -> Sequence[str]:
+        """Some names, or all where they follow no rule."""
+
+    def entry(self, name: str) -> Workload | None:
+        """The network of that name, or None if the family has none."""
+
+
+class Library(Mapping[str, Workload]):
+    """Workloads by name; the module behind a name of the library is imported when first asked for.
+
+    Members of families are found by name but not listed; ``families`` tells which there are.
+    """
+
+    def __init__(
+        self, modules: Mapping[str, str], aliases: Mapping[str, str], family_modules: Sequence[str] = ()
+    ) -> None:
         self._modules = modules
         self._aliases = aliases
+        self._family_modules = family_modules
         self._defined: Registry[Workload] = Registry("workload")
+        self._members: dict[str, Workload] = {}
 
     def add(self, item: Workload) -> None:
         """Register a workload; raises InputError if the name is taken."""
@@ -163,14 +193,33 @@ class Library(Mapping[str, Workload]):
 
     def __getitem__(self, name: str) -> Workload:
         name = self._aliases.get(name, name)
-        if name not in self._defined:
-            if name not in self._modules:
-                raise unknown_name("workload", name, (*self, *self._aliases))
+        if name in self._defined:
+            return self._defined[name]
+        if name in self._modules:
             importlib.import_module(self._modules[name])
-        return self._defined[name]
+            return self._defined[name]
+        member = self._member(name)
+        if member is None:
+            examples = [example for family in self.families() for example in family.examples]
+            raise unknown_name("workload", name, (*self, *self._aliases, *examples))
+        return member
+
+    def families(self) -> list[Family]:
+        """The families, in the order of their modules."""
+        return [family for path in self._family_modules for family in importlib.import_module(path).FAMILIES]
+
+    def _member(self, name: str) -> Workload | None:
+        if name not in self._members:
+            found = next((entry for family in self.families() if (entry := family.entry(name))), None)
+            if found is None:
+                return None
+            self._members[name] = found
+        return self._members[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._modules or name in self._aliases or name in self._defined
+        if name in self._modules or name in self._aliases or name in self._defined:
+            return True
+        return isinstance(name, str) and self._member(name) is not None
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys((*self._modules, *self._defined)))
@@ -179,7 +228,7 @@ class Library(Mapping[str, Workload]):
         return sum(1 for _ in self)
 
 
-WORKLOADS = Library(MODULE_OF, ALIASES)
+WORKLOADS = Library(MODULE_OF, ALIASES, FAMILY_MODULES)
 """Every workload by its name."""
 
 
@@ -198,23 +247,45 @@ def workload(
     """
 
     def decorate(function: Build) -> Build:
-        doc = inspect.cleandoc(function.__doc__ or "")
-        parameters = _parameters(function, doc, minimum or {}, maximum or {})
         WORKLOADS.add(
-            Workload(
-                name=function.__name__,
+            define(
+                function,
                 title=title,
                 source=source,
                 item=item,
-                parameters=MappingProxyType(parameters),
-                function=function,
                 published=published,
-                doc=doc,
+                minimum=minimum or {},
+                maximum=maximum or {},
             )
         )
         return function
 
     return decorate
+
+
+def define(
+    function: Callable[..., Graph],
+    *,
+    title: str,
+    source: str,
+    item: str,
+    published: Published | None = None,
+    minimum: Mapping[str, float],
+    maximum: Mapping[str, float],
+) -> Workload:
+    """The workload that a function is, without entering it anywhere."""
+    doc = inspect.cleandoc(function.__doc__ or "")
+    parameters = _parameters(function, doc, minimum, maximum)
+    return Workload(
+        name=function.__name__,
+        title=title,
+        source=source,
+        item=item,
+        parameters=MappingProxyType(parameters),
+        function=function,
+        published=published,
+        doc=doc,
+    )
 
 
 def _parameters(

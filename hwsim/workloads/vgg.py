@@ -17,16 +17,19 @@ _CHANNELS = (64, 128, 256, 512, 512)
 
 @dataclass(frozen=True, slots=True)
 class Vgg:
-    """Convolutions of each of the five stages."""
+    """Convolutions of each of the five stages, with batch normalisation or without."""
 
     depths: tuple[int, int, int, int, int]
+    normalised: bool = False
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """Logits (batch, classes)."""
         x = image
         for stage, (depth, channels) in enumerate(zip(self.depths, _CHANNELS, strict=True)):
             for place in range(depth):
-                x = layers.conv(b, x, channels, 3, name=f"conv{stage + 1}_{place + 1}")
+                name = f"conv{stage + 1}_{place + 1}"
+                x = layers.conv(b, x, channels, 3, name=name)
+                x = layers.batch_norm(b, x, name=f"{name}_bn") if self.normalised else x
                 x = layers.activation(b, x, "relu")
             x = layers.pool(b, x, "max", 2, name=f"pool{stage + 1}")
         x = layers.flatten(b, layers.adaptive_average(b, x, 7))

@@ -82,3 +82,19 @@ def test_scores_that_a_causal_mask_hides_are_no_useful_work() -> None:
     (full,), (masked,) = (Attention(causal=causal).lower([q, kv, kv], [q]) for causal in (False, True))
     assert (full.flop, masked.flop) == (2 * 15 * 37, 2 * 12 * 37)
     assert full.macs == masked.macs
+
+
+def test_a_bias_shifts_the_scores_before_the_softmax() -> None:
+    """A bias of log 3 on one of two equal keys gives it three quarters of the weight."""
+    q, k = np.zeros((1, 1, 1, 2)), np.zeros((1, 1, 2, 2))
+    v = np.array([[[[1.0, 0.0], [0.0, 1.0]]]])
+    bias = np.log(np.array([[[[3.0, 1.0]]]]))
+    assert np.allclose(Attention().reference(q, k, v, bias)[0], [[[[0.75, 0.25]]]])
+
+
+def test_the_bytes_of_a_bias_are_read_and_its_shape_must_broadcast_to_the_scores() -> None:
+    q, bias = TensorType((2, 4, 8, 16), "fp16"), TensorType((1, 4, 8, 8), "fp16")
+    (plain,), (biased,) = (Attention().lower(inputs, (q,)) for inputs in ((q, q, q), (q, q, q, bias)))
+    assert biased.bytes_in - plain.bytes_in == 4 * 8 * 8 * 2
+    with pytest.raises(ShapeError, match=r"the bias must broadcast to \[2, 4, 8, 8\], not be \[4, 8, 8\]"):
+        Attention().infer((q, q, q, TensorType((4, 8, 8), "fp16")))

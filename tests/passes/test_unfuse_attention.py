@@ -33,6 +33,18 @@ def test_values_are_kept(causal: bool, heads: int, kv_heads: int, seq_q: int, se
     assert np.allclose(run_reference(graph, inputs)["relu"], run_reference(unfuse(graph), inputs)["relu"])
 
 
+@pytest.mark.parametrize("kv_heads", [4, 2])
+def test_a_bias_on_the_scores_becomes_a_sum_of_its_own(kv_heads: int) -> None:
+    b = GraphBuilder("g")
+    q = b.input("q", (2, 4, 5, 8))
+    k, v = (b.input(n, (2, kv_heads, 5, 8)) for n in "kv")
+    graph = b.build([b.add(Attention(), q, k, v, b.input("bias", (1, 4, 5, 5)))])
+    generator = np.random.default_rng(1)
+    inputs = {t.name: generator.standard_normal(t.shape) for t in graph.tensors.values() if t.role == "input"}
+    assert "attention.bias" in {node.name for node in unfuse(graph).nodes}
+    assert np.allclose(*(list(run_reference(each, inputs).values())[-1] for each in (graph, unfuse(graph))))
+
+
 def test_kernels_are_named_after_the_attention() -> None:
     names = [node.name for node in unfuse(_attention(4, 4, 5, 5, causal=True)).nodes]
     assert names == [f"attention.{part}" for part in ("scores", "scale", "mask", "softmax", "values")] + ["relu"]

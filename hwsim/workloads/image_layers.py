@@ -1,0 +1,94 @@
+"""Layers of image networks beyond convolutions: blurred strides, gates over channels, layer norm over channels."""
+
+from __future__ import annotations
+
+import math
+
+from hwsim.graph.graph import GraphBuilder
+from hwsim.graph.tensor import Tensor
+from hwsim.operators.attention import Attention
+from hwsim.operators.conv1d import Conv1d
+from hwsim.operators.conv2d import Conv2d
+from hwsim.operators.embedding import Embedding
+from hwsim.operators.pad import Pad
+from hwsim.operators.reshape import Reshape
+from hwsim.operators.transpose import Transpose
+from hwsim.workloads import layers
+
+__all__ = [
+    "blur",
+    "channel_gate",
+    "channel_norm",
+    "efficient_gate",
+    "fused_attention",
+    "position_bias",
+    "rounded",
+    "same_padding",
+]
+
+_TO_LAST = Transpose((0, 2, 3, 1))
+_TO_SECOND = Transpose((0, 3, 1, 2))
+
+
+def rounded(channels: float, *, divisor: int = 8, limit: float = 0.9) -> int:
+    """The nearest multiple of ``divisor``, raised by one where rounding lost more than ``limit`` allows.
+
+    >>> rounded(33.6), rounded(4), rounded(12.5, limit=0.0)
+    (32, 8, 16)
+    """
+    nearest = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return nearest + divisor if nearest < limit * channels else nearest
+
+
+def same_padding(b: GraphBuilder, x: Tensor, kernel: int, stride: int, name: str) -> Tensor:
+    """X padded as TensorFlow does, the odd pixel last: a copy of its own before a convolution without padding."""
+    sides = []
+    for size in x.shape[2:]:
+        missing = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+        sides.append((missing // 2, missing - missing // 2))
+    return b.add(Pad(((0, 0), (0, 0), *sides)), x, name=f"{name}_pad")
+
+
+def blur(b: GraphBuilder, x: Tensor, kernel: int, stride: int, name: str = "blur") -> Tensor:
+    """A fixed binomial filter with the stride (Zhang 2019, Making Convolutional Networks Shift-Invariant Again)."""
+    channels, padding = x.shape[1], (stride - 1 + kernel - 1) // 2
+    x = b.add(Pad(((0, 0), (0, 0), (padding, padding), (padding, padding))), x, name=f"{name}_pad")
+    with b.scope(name):
+        filters = b.state("filter", (channels, 1, kernel, kernel))
+    return b.add(Conv2d(stride=(stride, stride), padding=(0, 0), groups=channels), x, filters, name=name)
+
+
+def channel_gate(b: GraphBuilder, x: Tensor, ratio: float = 1 / 16, *, limit: float = 0.0) -> Tensor:
+    """Squeeze-and-excite whose inner width is a multiple of 8 (Hu et al. 2018, section 3)."""
+    return layers.squeeze_excite(b, x, rounded(x.shape[1] * ratio, limit=limit), act="relu", gate="sigmoid")
+
+
+def efficient_gate(b: GraphBuilder, x: Tensor, name: str = "eca") -> Tensor:
+    """Channels scaled by a short convolution over their means (Wang et al. 2020, ECA-Net, section 3.3)."""
+    batch, channels = x.shape[:2]
+    size = int(abs(math.log2(channels) + 1) / 2)
+    size = max(size if size % 2 else size + 1, 3)
+    with b.scope(name):
+        y = b.add(Reshape((batch, 1, channels)), layers.global_average(b, x))
+        y = b.add(Conv1d(padding=size // 2), y, b.weight("weight", (1, 1, size)), name="conv")
+        y = b.add(Reshape((batch, channels, 1, 1)), layers.activation(b, y, "sigmoid"))
+        return layers.multiply(b, x, y)
+
+
+def channel_norm(b: GraphBuilder, x: Tensor, name: str) -> Tensor:
+    """Layer normalisation over the channels of (batch, channels, height, width)."""
+    return b.add(_TO_SECOND, layers.layer_norm(b, b.add(_TO_LAST, x), name=name))
+
+
+def fused_attention(b: GraphBuilder, q: Tensor, k: Tensor, v: Tensor, scores: Tensor | None = None) -> Tensor:
+    """(batch, heads, seq, dim) of queries on keys and values that are there already; ``scores`` is added to theirs."""
+    operands = (q, k, v) if scores is None else (q, k, v, scores)
+    return b.add(Attention(), *operands, name="attention")
+
+
+def position_bias(b: GraphBuilder, table: Tensor, seq: int) -> Tensor:
+    """(1, heads, seq, seq): a row of the table (distances, heads) for each pair of positions."""
+    heads = table.shape[1]
+    places = b.state("places", (seq * seq,), "int64")
+    rows = b.add(Reshape((seq, seq, heads)), b.add(Embedding(), places, table))
+    return b.add(Reshape((1, heads, seq, seq)), b.add(Transpose((2, 0, 1)), rows))

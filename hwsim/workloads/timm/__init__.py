@@ -1,0 +1,1 @@
+"""Families of image networks under the names that timm (R. Wightman, PyTorch Image Models, 2019) gives them."""

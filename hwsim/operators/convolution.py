@@ -20,6 +20,9 @@ from hwsim.graph.work import Gemm
 from hwsim.operators.checks import expect_inputs, expect_positive, expect_rank, expect_shape
 from hwsim.operators.products import finish, gemm_work, matrix_operand
 
+_COLUMN_ELEMENTS = 2**24
+"""Most elements of the columns a convolution makes at a time (64 MiB in float32), if one output row has no more."""
+
 __all__ = ["Window", "both_sides", "convolution_type", "convolution_values", "convolution_work"]
 
 
@@ -105,21 +108,37 @@ def convolution_work(kind: str, inputs: Sequence[TensorType], output: TensorType
 
 
 def convolution_values(arrays: Sequence[Array], window: Window, groups: int) -> Array:
-    """Cross-correlation of x with w, plus the bias: one matrix product for each place in the window."""
+    """Cross-correlation of x with w, plus the bias: one product with the columns that the window sees (im2col).
+
+    Source: K. Chellapilla, S. Puri, P. Simard, High Performance Convolutional Neural Networks for Document
+    Processing, 2006, section 3. Columns are made for a few output rows at a time, so that they stay small.
+    """
     x, w = (matrix_operand(a) for a in arrays[:2])
     kernel, cout = w.shape[2:], w.shape[0]
     positions = window.output("convolution", x.shape[2:], kernel)
-    padded = np.pad(x, ((0, 0), (0, 0), *window.padding))
-    first = tuple(range(3, 3 + len(kernel)))
-    filters = w.reshape(groups, cout // groups, *w.shape[1:]).transpose(*first, 0, 1, 2)
-    filters = np.ascontiguousarray(filters)  # a product of strided matrices takes many times as long
-    y = np.zeros((x.shape[0], groups, cout // groups, math.prod(positions)), x.dtype)
-    for tap in np.ndindex(*kernel):
-        starts = [at * d for at, d in zip(tap, window.dilation, strict=True)]
-        reach = [slice(a, a + (o - 1) * s + 1, s) for a, o, s in zip(starts, positions, window.stride, strict=True)]
-        seen = padded[(slice(None), slice(None), *reach)].reshape(x.shape[0], groups, w.shape[1], -1)
-        y += np.matmul(filters[tap], seen)
+    padded = np.pad(x, ((0, 0), (0, 0), *window.padding)) if any(map(any, window.padding)) else x
+    filters = w.reshape(groups, cout // groups, -1)
+    y = np.empty((x.shape[0], groups, cout // groups, *positions), x.dtype)
+    row = x.shape[0] * x.shape[1] * math.prod(kernel) * math.prod(positions[1:])
+    step = max(1, _COLUMN_ELEMENTS // row)
+    for first in range(0, positions[0], step):
+        some = (min(step, positions[0] - first), *positions[1:])
+        offset = (first * window.stride[0], *(0 for _ in positions[1:]))
+        columns = _columns(padded, window, kernel, some, offset).reshape(x.shape[0], groups, filters.shape[2], -1)
+        y[:, :, :, first : first + step] = np.matmul(filters, columns).reshape(*y.shape[:3], *some)
     y = y.reshape(x.shape[0], cout, *positions)
     if len(arrays) == 3:
         y += matrix_operand(arrays[2]).astype(y.dtype).reshape(-1, *(1 for _ in kernel))
     return finish(y, arrays[0])
+
+
+def _columns(
+    padded: Array, window: Window, kernel: Sequence[int], positions: Sequence[int], offset: Sequence[int]
+) -> Array:
+    """What the window sees at some positions: (batch, channels, places, *positions)."""
+    seen = np.empty((*padded.shape[:2], math.prod(kernel), *positions), padded.dtype)
+    for place, tap in enumerate(np.ndindex(*kernel)):
+        starts = [o + at * d for o, at, d in zip(offset, tap, window.dilation, strict=True)]
+        reach = [slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(starts, positions, window.stride, strict=True)]
+        seen[:, :, place] = padded[(slice(None), slice(None), *reach)]
+    return seen

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from hwsim.cost.cpu import (
     blocked_traffic_bytes,
+    column_traffic_bytes,
     level_bandwidth_bytes_per_s,
     parallel_share,
     simd_flop_per_s,
@@ -95,9 +96,11 @@ class _Terms(TypedDict):
 
 
 _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
-    {"compute": (0.001, 2.0), "memory": (0.001, 2.0), "overlap": (0.1, 100.0), "keep": (0.0, 4.0), "serial": (0.0, 1.0)}
+    {"compute": (1e-5, 2.0), "memory": (1e-5, 10.0), "overlap": (0.1, 100.0), "keep": (0.0, 4.0), "serial": (0.0, 1.0)}
+    | {"columns": (0.0, 1.0), "packed": (0.0, 1.0)}
 )
 _COMMON = {"compute": 0.7, "memory": 0.7, "overlap": 3.0, "keep": 0.5, "serial": 0.0}
+_COMMON |= {"columns": 0.0, "packed": 0.0}
 
 
 class Cpu(DeviceKind[CpuParams]):
@@ -111,7 +114,8 @@ class Cpu(DeviceKind[CpuParams]):
     )
     """``compute`` and ``memory``: shares of the units' and the memory's peak that are reached. ``overlap``: the
     exponent p. ``keep``: share of each cache that holds tensors between operators. ``serial``: Amdahl's share that
-    does not thread."""
+    does not thread. ``columns``: 1 where a convolution lays out its windows as columns first (im2col).
+    ``packed``: 1 where a product copies its operands into panels first, which matrix-vector products do not."""
     defaults: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType(
         {
             Form.GEMM: _COMMON,
@@ -252,6 +256,11 @@ def _gemm_terms(table: Table, params: CpuParams) -> _Terms:
     moved = batch * blocked_traffic_bytes(
         a / batch, b / batch, table.bytes_out / batch, table.m, table.n, np.maximum(cache, 1.0), element
     )
+    packed = params.kernels.column(table, "packed") * ((table.m > 1) & (table.n > 1))
+    moved = moved + packed * 2.0 * (a + b)  # written and read once more (Goto and van de Geijn, 2008, section 4)
+    columns = params.kernels.column(table, "columns")
+    places = np.where(table.channels > 0, table.k / np.maximum(table.channels, 1.0), 1.0)
+    moved = moved + columns * batch * column_traffic_bytes(table.m, table.k, places, element)
     return _finished(table, params, compute, moved)
 
 

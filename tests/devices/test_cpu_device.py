@@ -121,6 +121,27 @@ def test_an_exponential_costs_ten_operations() -> None:
     assert _time_s(work) == pytest.approx(10.0)
 
 
+def test_packing_moves_both_operands_twice_more() -> None:
+    """A and B of 64 x 64 in fp32 are 16,384 B each: 65,536 s more at a byte a second."""
+    spec = _chip(bandwidth=1.0, kernels={"gemm": PERFECT | {"packed": 1.0}})
+    more = _time_s(_gemm(64, 64, 64), spec) - _time_s(_gemm(64, 64, 64), _chip(bandwidth=1.0))
+    assert more == pytest.approx(65536.0, rel=0.01)
+
+
+def test_a_matrix_vector_product_packs_nothing() -> None:
+    spec = _chip(bandwidth=1.0, kernels={"gemm": PERFECT | {"packed": 1.0}})
+    assert _time_s(_gemm(1, 64, 64), spec) == pytest.approx(_time_s(_gemm(1, 64, 64), _chip(bandwidth=1.0)))
+
+
+def test_columns_of_a_convolution_are_written_and_read() -> None:
+    """A 3 x 3 window of 4 channels at 64 positions: 2 x 64 x 36 x 4 bytes beside the operands; none for 1 x 1."""
+    spec = _chip(bandwidth=1.0, kernels={"gemm": PERFECT | {"columns": 1.0}})
+    three = replace(_gemm(64, 8, 36), kh=3, kw=3, channels=4)
+    one = replace(_gemm(64, 8, 36), channels=36)
+    assert _time_s(three, spec) - _time_s(three, _chip(bandwidth=1.0)) == pytest.approx(2 * 64 * 36 * 4, rel=0.01)
+    assert _time_s(one, spec) == pytest.approx(_time_s(one, _chip(bandwidth=1.0)))
+
+
 def test_serial_work_keeps_one_core_busy() -> None:
     serial = _chip(_section(cores=4), kernels={"gemm": PERFECT | {"serial": 1.0}})
     assert _time_s(_gemm(256, 256, 64), serial) == pytest.approx(_time_s(_gemm(256, 256, 64)))

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hwsim.cli.console import Quiet, Verbose, print_json, progress, say, setup, show
+from hwsim.errors import InputError
 
 __all__ = ["add_commands"]
 
@@ -26,6 +27,9 @@ def validate(
     device: Annotated[
         list[str] | None, typer.Option("-d", "--device", metavar="DEVICE", help="Only rows of this device; repeatable.")
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Run networks on this machine and compare; needs --device, as calibrated.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write predictions.csv and parity plots there.")
     ] = None,
@@ -38,12 +42,18 @@ def validate(
     from hwsim.report.document import plain
     from hwsim.report.folder import make_folder
     from hwsim.validation import report
+    from hwsim.validation.live import validate_live
     from hwsim.validation.validate import validate as validated
 
+    if live and (data is not None or len(device or []) != 1):
+        raise InputError("--live measures this machine: write one --device that 'hwsim calibrate' wrote, and no --data")
     if output is not None:
         make_folder(output)
     with ExitStack() as shown:
-        found = validated(data, device or [], started=lambda rows: shown.enter_context(progress("rows", rows)))
+        if live:
+            found = validate_live((device or [])[0], lambda runs: shown.enter_context(progress("runs", runs)))
+        else:
+            found = validated(data, device or [], started=lambda rows: shown.enter_context(progress("rows", rows)))
     if as_json:
         print_json(plain(found.document()))
     else:

@@ -28,7 +28,7 @@ from hwsim.validation.kernels import kernel_name, kernel_work
 from hwsim.validation.measured import MeasuredFile, Row
 from hwsim.validation.networks import Plan, network_plan
 
-__all__ = ["Prediction", "predict"]
+__all__ = ["Prediction", "predict", "predict_on"]
 
 _UNITS: Mapping[str, str] = {"GPU": "simt_gpu", "NPU": "systolic_npu", "ANE": "systolic_npu", "CPU": "cpu"}
 """Kinds of device by the first word of ``compute_unit``."""
@@ -91,6 +91,21 @@ def predict(
     for (name, stack), rows in kernels.items():
         _price_kernels(load_device(name), stack, rows)
         done(len(rows))
+    return found
+
+
+def predict_on(file: MeasuredFile, device: str, stack: str) -> list[Prediction]:
+    """Predictions for networks that ran on a device, named or given as a file, with one of its stacks.
+
+    Raises:
+        InputError: a row names no shipped workload, or the device has no such stack.
+    """
+    spec = load_device(device)
+    basis = spec.stack(stack).basis
+    found = [_blank(file, row) for row in file.rows]
+    for each in found:
+        each.spec, each.basis = spec.name, basis
+        each.values = dict(_simulated(network_plan(each.row), device, stack))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
@@ -15,9 +16,10 @@ from hwsim.report.parity import plot_parity
 from hwsim.report.plots import picture
 from hwsim.report.tables import plain_table
 from hwsim.units import format_quantity
+from hwsim.validation.terms import FamilyFit
 from hwsim.validation.validate import Compared, Group, Validation, families
 
-__all__ = ["groups_table", "skipped_table", "summary", "worst_table", "write_folder"]
+__all__ = ["calibration_table", "groups_table", "skipped_table", "summary", "worst_table", "write_folder"]
 
 _UNITS = {"time": "s", "power": "W", "energy": "J", "cycles": ""}
 _RIGHT = ("rows", "MAPE", "median", "p90", "bias", "rank", "measured", "predicted", "error")
@@ -53,6 +55,23 @@ def _worst_row(each: Compared) -> list[str]:
     figures = [format_quantity(each.measured, unit, 3), format_quantity(each.predicted, unit, 3)]
     place = f"{row.file.path.name}:{row.row.line}"
     return [row.spec, shortened(what, 48), row.dtype, *figures, f"{each.error_percent:+.0f} %", place]
+
+
+def calibration_table(title: str, families: Sequence[FamilyFit]) -> Table:
+    """One row a kernel family: what was fitted, and the errors in per cent on rows fitted and left out."""
+    heads = ("family", "rows", "launch", "compute", "memory", "fitted", "held out")
+    rows = [
+        [
+            fit.family,
+            str(fit.rows),
+            format_quantity(fit.constants["launch"], "s", 3),
+            *(f"{fit.constants[name]:.3g}" for name in ("compute", "memory")),
+            f"{fit.fitted_percent:.1f} %",
+            f"{fit.held_out_percent:.1f} %",
+        ]
+        for fit in families
+    ]
+    return plain_table(f"Constants fitted on {title}", heads, rows, heads[1:])
 
 
 _SIZES = ("m", "n", "k", "M", "N", "K", "batch", "heads", "seq_q", "seq_kv", "rows", "cols", "bytes", "ngpus", "shape")

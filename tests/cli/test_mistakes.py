@@ -57,6 +57,9 @@ H100 = ("-d", "h100_sxm")
         (("new", "device", "../x"), "a name is letters"),
         (("schema", "planet"), "no kind of file named 'planet'"),
         (("sweep", "nope"), "no sweep named 'nope'"),
+        (("validate", "--live"), "write one --device that 'hwsim calibrate' wrote, and no --data"),
+        (("validate", "--live", *H100), "its software stack 'cuda_graph' cannot be run here"),
+        (("calibrate", "--backend", "nump"), "did you mean 'numpy'?"),
         (("nope",), "No such command 'nope'"),
     ],
 )

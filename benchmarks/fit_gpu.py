@@ -24,6 +24,8 @@ from scipy.optimize import minimize  # noqa: TID253 -- likewise
 
 from hwsim.cost import attention, norm, streaming, tiling
 from hwsim.graph.tensor import BITS
+from hwsim.loading.device import load_device
+from hwsim.loading.library import find_by_alias
 from hwsim.units import format_quantity
 
 SHAPE = (
@@ -114,10 +116,10 @@ PREFILL: Space = {
 DECODE: Space = {
     **TIME, **CACHE, "memory": (0.3, 1.0, True), "block": (1e-8, 1e-5, True), "key": (1e-11, 3e-8, True),
     "rounding": (0.0, 1.0, False), "saturation": (0.05, 1.0, True), "split": (1e-8, 1.5e-5, True),
-    "group": (1e-8, 1e-5, True),
+    "group": (1e-8, 1e-5, True), "head": (1e-10, 1e-6, True),
 }  # fmt: skip
 SECONDS = {"launch", "floor", "wave", "k_step", "split", "gemv", "gemv_k", "row", "col", "block", "key", "key_write"}
-SECONDS |= {"quantize", "quantize_col", "group"}
+SECONDS |= {"quantize", "quantize_col", "group", "head"}
 
 
 def _renamed(constants: Mapping[str, float]) -> dict[str, float]:
@@ -266,8 +268,22 @@ def _decoded(u: np.ndarray, space: Space) -> dict[str, float]:
     return constants
 
 
+def known_place(family: Family) -> list[float]:
+    """The constants that the device file has now, as a place of the search; what it lacks lies low."""
+    spec = load_device(find_by_alias(family.device))
+    stack = next((stack for stack in spec.software.values() if family.timing in stack.timing), None)
+    constants = dict(stack.kernels.get(family.name, {})) if stack else {}
+    if "dispatch" in constants:
+        constants["launch"] = constants.get("launch", 0.0) + constants["dispatch"]
+    place = []
+    for name, (low, high, logarithmic) in family.space.items():
+        value = min(max(constants.get(name, low), low), high)
+        place.append(math.log(value / low) / math.log(high / low) if logarithmic else (value - low) / (high - low))
+    return [min(max(u, 0.02), 0.98) for u in place]
+
+
 def fit(family: Family, frame: pd.DataFrame, chip: Chip, evaluations: int, descents: int = 3) -> Fit:
-    """Least mean error over rows not held out: random starts, then Nelder-Mead from the best few."""
+    """Least mean error over rows not held out: Nelder-Mead from the constants known and the best of random starts."""
     train = ~frame["held"].to_numpy()
     seen, measured = frame[train], frame["latency_us"].to_numpy(float) * 1e-6
     best: tuple[float, dict[str, float]] | None = None
@@ -284,7 +300,7 @@ def fit(family: Family, frame: pd.DataFrame, chip: Chip, evaluations: int, desce
         starts = sorted(
             generator.random((max(30, evaluations // 8), len(family.space))).tolist(), key=lambda u: loss(np.array(u))
         )
-        for start in starts[:descents]:
+        for start in [known_place(family), *starts[:descents]]:
             options = {"maxfev": evaluations, "xatol": 1e-3, "fatol": 1e-5, "adaptive": True}
             found = minimize(loss, start, method="Nelder-Mead", options=options)
             found = minimize(loss, np.clip(found.x, 0.02, 0.98), method="Nelder-Mead", options=options)
@@ -306,6 +322,7 @@ QUANTIZED = {  # format of the matrix unit and bytes an element of A, B, C, by t
     "nvfp4_dyn": ("fp4", (2.0, 4.5 / 8, 2.0)),
 }
 TILES_OF_QUERIES = tuple({"query_tile": tile, "packed": packed} for tile in (64.0, 128.0) for packed in (0.0, 1.0))
+KEYS = tuple({"split_single": s, **more} for s in (0.0, 1.0) for more in ({}, {"group_limit": 32.0}))
 NARROW = 0.74  # ceiling left at head dimension 64, of H100, for devices measured at 128 alone
 
 
@@ -327,7 +344,7 @@ def _graph_families(device: str) -> list[Family]:
         Family(
             name="attention_decode", file="attention", ops=("attention_decode",), dtype="bf16",
             predict=fused_attention(attention.decode_time), space=DECODE,
-            variants=({"split_single": 0.0}, {"split_single": 1.0}), **common,
+            variants=KEYS, **common,
         ),
     ]  # fmt: skip
     for dtype, (fmt, widths) in QUANTIZED.items():
@@ -373,6 +390,21 @@ def _profiler_families(device: str) -> list[Family]:
     ]
 
 
+def _sustained_families() -> list[Family]:
+    """Attention of another engine, repeated for a second; below the power cap that is its time in a burst."""
+    common: dict[str, Any] = {"device": "B200-SXM", "timing": "cuda_graph_sustained_power", "dtype": "bf16"}
+    return [
+        Family(
+            name="attention_prefill", file="attention", ops=("attention_prefill",), space=PREFILL,
+            predict=fused_attention(attention.prefill_time), variants=TILES_OF_QUERIES, **common,
+        ),
+        Family(
+            name="attention_decode", file="attention", ops=("attention_decode",), space=DECODE,
+            predict=fused_attention(attention.decode_time), variants=KEYS, **common,
+        ),
+    ]  # fmt: skip
+
+
 def _other_families() -> list[Family]:
     wall: dict[str, Any] = {"device": "A100-SXM4-80GB", "timing": "wall_clock_sync", "dtype": "fp16", "file": "vector"}
     found = [Family(name=op, ops=(op,), predict=rows(2.0), space=ROWS, **wall) for op in ("softmax", "layernorm")]
@@ -398,7 +430,7 @@ def families() -> list[Family]:
     found = [family for device in GRAPHS for family in _graph_families(device)]
     found += [family for device in EAGER for family in _eager_families(device)]
     found += [family for device in GRAPHS[:2] for family in _profiler_families(device)]
-    return found + _other_families()
+    return found + _sustained_families() + _other_families()
 
 
 def load(folder: Path, name: str) -> pd.DataFrame:

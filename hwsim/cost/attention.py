@@ -76,7 +76,9 @@ class AttentionConstants:
     ``block_s``: a block's fixed time; ``key_s``: a decode block's time a key (of head dimension 128).
     ``query_tile``: queries of a prefill block; ``packed``: 1 where the queries of a group of heads share a block.
     ``key_write_s``: a causal prefill's time to write one key and value of one head into a paged cache.
-    ``group_s``: what a decode kernel for grouped queries takes to start beyond the launch of the plain one.
+    ``group_s``: what a decode kernel for grouped queries takes to start beyond the launch of the plain one;
+    ``head_s``: a decode block's time for each query head that shares its keys; ``group_limit``: the most that can,
+    in larger groups every head reads the keys itself.
     ``split_s``: the reduction after a split; ``split_single``: 0 where the stack does not split keys unless
     several query heads share them. ``rounding``, ``saturation``, ``cache_speedup``, ``resident_all``,
     ``resident_none``, ``overlap``: as in :mod:`hwsim.cost.tiling`.
@@ -90,6 +92,8 @@ class AttentionConstants:
     key_s: Number = 0.0
     key_write_s: Number = 0.0
     group_s: Number = 0.0
+    head_s: Number = 0.0
+    group_limit: Number = np.inf
     query_tile: Number = 128.0
     packed: Number = 0.0
     rounding: Number = 1.0
@@ -152,7 +156,10 @@ def prefill_time(problem: AttentionProblem, limits: AttentionLimits, constants: 
 
 def decode_time(problem: AttentionProblem, limits: AttentionLimits, constants: AttentionConstants) -> KernelTime:
     """Time of attention of few queries to many keys with the fastest split of the keys over blocks."""
-    moved, kv_bytes = attention_bytes(problem), _kv_bytes(problem)
+    group = np.asarray(problem.heads / np.asarray(problem.kv_heads, dtype=np.float64))
+    sharing = np.where(group > constants.group_limit, 1.0, group)
+    kv_bytes = _kv_bytes(problem)
+    moved = attention_bytes(problem) + (group / sharing - 1.0) * kv_bytes
     resident = resident_share(kv_bytes, limits.cache_bytes, constants.resident_all, constants.resident_none)
     per_byte = mean_s_per_byte(resident, constants.memory * limits.bandwidth_bytes_per_s, constants.cache_speedup)
     partial = 8.0 * problem.batch * problem.heads * problem.seq_q * problem.head_dim
@@ -162,9 +169,10 @@ def decode_time(problem: AttentionProblem, limits: AttentionLimits, constants: A
     least = attention_flop(problem) / (constants.compute * limits.flop_per_s)
     best: KernelTime | None = None
     for split in SPLITS:
-        blocks = problem.batch * problem.kv_heads * float(split)
+        blocks = problem.batch * problem.heads / sharing * float(split)
         keys = np.ceil(np.maximum(problem.seq_kv / split, 1.0) / KEY_TILE) * KEY_TILE
-        each = constants.block_s + keys * constants.key_s * (problem.head_dim / 128.0)
+        each = constants.block_s + (sharing - 1.0) * constants.head_s
+        each = each + keys * constants.key_s * (problem.head_dim / 128.0)
         compute = np.maximum(wave_count(blocks, limits.sms, constants.rounding) * each, least)
         memory = (moved + (split * partial if split > 1 else 0.0)) * per_byte
         memory = memory / bandwidth_share(blocks, limits.sms, constants.saturation)

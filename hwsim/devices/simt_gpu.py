@@ -70,9 +70,9 @@ class SimtParams(Params):
 _SHARES = ("compute", "memory", "narrow", "strided", "direct")
 _SWITCHES = ("rounding", "store_exposed", "packed", "split_single")
 _TIMES: tuple[str, ...] = ("launch", "dispatch", "wave", "k_step", "split", "gemv", "gemv_k", "floor", "row", "col")
-_TIMES += ("block", "key", "key_write", "group", "quantize", "quantize_col")
+_TIMES += ("block", "key", "key_write", "group", "head", "quantize", "quantize_col")
 _FACTORS = ("cache_speedup", "overlap", "weight_copies", "query_tile")
-_NUMBERS = ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass")
+_NUMBERS = ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass", "group_limit")
 _CONSTANTS: Mapping[str, Ratio | Quantity] = MappingProxyType(
     {name: Ratio(name, 0.001, 1.0) for name in _SHARES}
     | {name: Ratio(name, 0.0, 1.0) for name in _SWITCHES}
@@ -90,6 +90,7 @@ _GEMM |= {"split": 2e-6, "store_exposed": 0.0, "gemv": _AS_LAUNCH, "gemv_k": 0.0
 _GEMM |= {"direct": 0.25, "floor": 0.0, "quantize": 3e-6, "quantize_col": 2e-10}
 _ATTENTION = {"compute": 0.55, "narrow": 0.75, "block": 2e-6, "key": 0.0, "key_write": 0.0, "query_tile": 128.0}
 _ATTENTION |= {"packed": 0.0, "rounding": 0.5, "saturation": 0.3, "split": 2e-6, "split_single": 1.0, "group": 0.0}
+_ATTENTION |= {"head": 0.0, "group_limit": 1e9}
 _STREAM = {"compute": 0.5, "floor": 1e-6, "saturation": 0.5, "strided": 0.5}
 _ROWS = {"knee": 1024.0, "extra_pass": 1.0, "row": 0.0, "col": 0.0}
 _DEFAULTS: Mapping[str, Mapping[str, float]] = MappingProxyType(

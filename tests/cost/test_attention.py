@@ -128,3 +128,21 @@ def test_a_single_query_takes_the_decode_kernel_and_more_take_the_prefill_kernel
     assert attention_time(both, CHIP, constants).time_s[0].tolist() == alone
     assert attention_time(problem(seq_q=1.0, seq_kv=4096.0), CHIP, constants).time_s == alone[0]
     assert attention_time(problem(seq_kv=4096.0), CHIP, constants).time_s == alone[1]
+
+
+def test_heads_beyond_the_limit_of_a_group_read_the_keys_themselves() -> None:
+    """Four heads on one head of keys: shared, one block reads them; not shared, four blocks read them four times."""
+    asked = problem(batch=1, heads=4, kv_heads=1, seq_q=1, seq_kv=1024, head_dim=64)
+    limits = AttentionLimits(sms=4, flop_per_s=1e30, bandwidth_bytes_per_s=1.0, cache_bytes=0.0)
+    keys = 2 * 1024 * 64 * 2.0
+    queries = 2 * 4 * 64 * 2.0
+    shared = decode_time(asked, limits, AttentionConstants(split_s=1e9))
+    alone = decode_time(asked, limits, AttentionConstants(split_s=1e9, group_limit=2))
+    assert (float(shared.kernel_s), float(alone.kernel_s)) == (queries + keys, queries + 4 * keys)
+
+
+def test_a_block_pays_for_each_further_head_of_its_group() -> None:
+    asked = problem(batch=1, heads=4, kv_heads=1, seq_q=1, seq_kv=64, head_dim=64)
+    limits = AttentionLimits(sms=1, flop_per_s=1e30, bandwidth_bytes_per_s=1e30, cache_bytes=0.0)
+    found = decode_time(asked, limits, AttentionConstants(block_s=2.0, head_s=0.5))
+    assert float(found.kernel_s) == 3.5

@@ -59,6 +59,9 @@ def cases() -> Iterator[Case]:
             yield Case(**same, family=family, file="gemm", ops=("matmul",), dtype=dtype)
         for family in ("attention_prefill", "attention_decode"):
             yield Case(**same, family=family, file="attention", ops=(family,), dtype="bf16")
+    for family in ("attention_prefill", "attention_decode"):
+        same = {"device": "b200_sxm", "stack": "vllm", "measured": "B200-SXM", "timing": "cuda_graph_sustained_power"}
+        yield Case(**same, family=family, file="attention", ops=(family,), dtype="bf16")
     for device in ("a100_sxm_80gb", "h100_sxm"):
         same = {"device": device, "stack": "profiler", "measured": graphs[device][0], "timing": "profiler_kernel"}
         yield Case(**same, family="gemm", file="gemm", ops=("matmul",), dtype="fp16")

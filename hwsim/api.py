@@ -25,6 +25,7 @@ from hwsim.loading.system import load_system
 from hwsim.report.estimate import Estimate
 from hwsim.report.result import Result
 from hwsim.specs.device import DeviceSpec
+from hwsim.specs.parallel import ParallelSpec
 from hwsim.specs.system import SystemSpec, single
 from hwsim.units import shown
 from hwsim.workloads import workload
@@ -55,6 +56,12 @@ def _system(hardware: Hardware) -> SystemSpec:
     if isinstance(hardware, SystemSpec):
         return hardware
     return single(hardware) if isinstance(hardware, DeviceSpec) else load_system(hardware)
+
+
+def _parallel(given: object) -> ParallelSpec:
+    if not isinstance(given, Mapping) or not all(key in ("ulysses", "ring") for key in given):
+        raise InputError(f"parallel: write {{'ulysses': 4, 'ring': 2}}, say, not {shown(given)}")
+    return ParallelSpec(**given)
 
 
 def estimate(graph: Graph, device: DeviceSpec | str, software: str | None = None) -> Estimate:
@@ -89,7 +96,8 @@ def simulate(
         software: a stack for all devices, or one by role.
         governor: only None: every device runs at its nominal operating point, below it under its power cap.
         seed: the same seed gives the same bytes.
-        options: ``allow_spill=True``, or what the policy reads: ``rules``, ``providers``, ``device``.
+        options: ``allow_spill=True``, ``parallel={"ulysses": 4, "ring": 2}`` (a diffusion pipeline divided among eight
+            equal devices), or what the policy reads: ``rules``, ``providers``, ``device``.
 
     Raises:
         PlacementError, UnsupportedError: work that no device can run.
@@ -98,12 +106,14 @@ def simulate(
     if governor is not None:
         raise InputError(f"governor: write None, the only one so far, not {shown(governor)}")
     spill = bool(options.pop("allow_spill", False))
+    parallel = options.pop("parallel", None)
     return flow.simulate(
         _checked(graph),
         _system(device_or_system),
         policy=policy,
         software=software,
         options=options,
+        parallel=None if parallel is None else _parallel(parallel),
         allow_spill=spill,
         seed=seed,
     )

@@ -15,10 +15,12 @@ from hwsim.graph.lowering import Lowered, lower
 from hwsim.graph.topology import topology
 from hwsim.graph.work import Collective
 from hwsim.passes import PASSES
+from hwsim.passes.parallel import sequence_parallel
 from hwsim.report.basis import weakest
 from hwsim.report.estimate import Estimate
 from hwsim.report.result import Result
 from hwsim.specs.device import DeviceSpec
+from hwsim.specs.parallel import ParallelSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import SystemSpec
 
@@ -28,8 +30,13 @@ _LONGEST = 100_000
 """Most repeats of a phase whose work grows from one to the next; each is priced and replayed on its own."""
 
 
-def prepare(graph: Graph, specs: Sequence[DeviceSpec], stacks: Sequence[SoftwareSpec]) -> tuple[Graph, str]:
-    """The graph as those stacks run it, and its dtype: formats resolved, passes applied.
+def prepare(
+    graph: Graph,
+    specs: Sequence[DeviceSpec],
+    stacks: Sequence[SoftwareSpec],
+    parallel: ParallelSpec | None = None,
+) -> tuple[Graph, str]:
+    """The graph as those stacks run it, and its dtype: formats resolved, passes applied, divided among ranks.
 
     Several devices share one graph, so only the passes that all their stacks name are applied.
     """
@@ -37,7 +44,10 @@ def prepare(graph: Graph, specs: Sequence[DeviceSpec], stacks: Sequence[Software
     if graph.is_auto:
         graph = graph.with_scheme(dtype)
     common = [name for name in stacks[0].passes if all(name in stack.passes for stack in stacks)]
-    return reduce(lambda g, name: PASSES[name](g), common, graph), dtype
+    graph = reduce(lambda g, name: PASSES[name](g), common, graph)
+    if parallel is not None:
+        graph = sequence_parallel(graph, ulysses=parallel.ulysses, ring=parallel.ring)
+    return graph, dtype
 
 
 def chosen_stack(graph: Graph, spec: DeviceSpec, name: str | None) -> SoftwareSpec:
@@ -64,6 +74,7 @@ def simulate(
     policy: str = "auto",
     software: str | Mapping[str, str] | None = None,
     options: Mapping[str, object] | None = None,
+    parallel: ParallelSpec | None = None,
     limited: bool = True,
     allow_spill: bool = False,
     seed: int = 0,
@@ -76,6 +87,7 @@ def simulate(
         policy: a name among ``POLICIES``.
         software: a stack for every device, or one by role.
         options: what the policy is told (``rules``, ``providers``, ``device``).
+        parallel: how its tokens are divided among the first devices, which all run a share; no policy decides then.
         limited: whether memory capacities are enforced.
         allow_spill: whether an overflowing memory may write idle tensors to host memory.
         seed: kept in the result; the same seed gives the same bytes.
@@ -87,7 +99,7 @@ def simulate(
     """
     specs = list(system.devices.values())
     stacks = [chosen_stack(graph, spec, _stack_name(software, role)) for role, spec in system.devices.items()]
-    ready, dtype = prepare(graph, specs, stacks)
+    ready, dtype = prepare(graph, specs, stacks, parallel)
     lowered = _lowered(ready)
     costs = _price(lowered, system, stacks)
     if len(specs) == 1:

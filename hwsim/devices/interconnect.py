@@ -8,6 +8,7 @@ import numpy as np
 
 from hwsim.cost.link import LinkConstants, NetworkConstants, collective_time_s, network_time_s, traffic_factor
 from hwsim.devices.base import BOUNDS, Array, Costs
+from hwsim.devices.params import Params
 from hwsim.graph.lowering import Table
 from hwsim.graph.work import Collective
 from hwsim.specs.system import InterconnectSpec
@@ -15,26 +16,28 @@ from hwsim.specs.system import InterconnectSpec
 __all__ = ["price_collectives"]
 
 
-def price_collectives(table: Table, links: InterconnectSpec, participants: int) -> Costs:
+def price_collectives(table: Table, links: InterconnectSpec, participants: int, params: Params | None = None) -> Costs:
     """Costs of a table of collectives, shape (1, rows); a payload among more ranks than there are is capped.
 
-    ``memory_j`` is the energy of the links: what each rank sends, times the ranks.
+    ``memory_j`` is the energy of the links: what each rank sends, times the ranks. ``params`` are those of the device
+    whose host issues them and which stays active meanwhile; without it, the links' part alone.
     """
     works = [w for w in table.works if isinstance(w, Collective)]
     ranks = np.array([[float(min(w.participants, participants)) for w in works]])
     time = _times_s(works, [int(count) for count in ranks[0]], links)
     moved = np.array([[traffic_factor(w.pattern, min(w.participants, participants)) * w.bytes for w in works]])
     zero = np.zeros_like(time)
+    dispatch = zero if params is None else params.kernels.column(table, "dispatch") + zero
     return Costs(
-        time_s=time,
-        overhead_s=np.minimum(time, links.base_s),
-        dispatch_s=zero,
+        time_s=time + dispatch,
+        overhead_s=np.minimum(time, links.base_s) + dispatch,
+        dispatch_s=dispatch,
         prologue_s=zero,
         dram_bytes=2.0 * moved,
         cache_bytes=zero,
         compute_j=zero,
         memory_j=ranks * moved * links.energy_j_per_byte,
-        active_j=zero,
+        active_j=zero if params is None else time * params.active_w,
         flop=table.flop + zero,
         utilization=zero,
         bound=np.full(time.shape, BOUNDS.index("link"), dtype=np.int8),

@@ -229,7 +229,7 @@ def _price_supported(
     for form, table in tables.items():
         if form is Form.COLLECTIVE:
             if interconnect is not None:
-                parts.append((table, price_collectives(table, interconnect, participants)))
+                parts.append((table, price_collectives(table, interconnect, participants, params)))
             continue
         able = table.only(mask[table.index])
         if len(able):

@@ -14,6 +14,7 @@ from hwsim.engine.layout import Layout
 from hwsim.engine.machine import Machine, picoseconds
 from hwsim.engine.moves import Moves, moves_of
 from hwsim.engine.plan import Csr, Plan, TransferTable
+from hwsim.engine.ranks import carried_by, passed_on, sends
 from hwsim.graph.graph import Graph, Phase
 from hwsim.graph.topology import Topology
 from hwsim.placement.problem import Placement
@@ -29,8 +30,9 @@ class Shape:
     """What every repeat of a placed phase has in common.
 
     Attributes:
+        first: Index of the first task among the graph's nodes.
         names: Of the tasks.
-        device: Device of each task, -1 for views, (tasks,).
+        device: Device of each task, -1 for views and for what only a link carries, (tasks,).
         priority: Order in which devices take their tasks, (tasks,).
         successors: Dependencies that cross no link.
         moves: Tensors that cross links.
@@ -38,6 +40,7 @@ class Shape:
         participants: Devices that collectives hold.
     """
 
+    first: int
     names: Sequence[str]
     device: IntArray
     priority: IntArray
@@ -65,13 +68,13 @@ def assemble(
         placement: device of each node of the phase.
         costs: node costs on each device, in the machine's order.
     """
-    view = shape.device < 0
+    view = topo.view[shape.first : shape.first + len(shape.names)]
     column = {
         name: _chosen(costs, placement.device, name) for name in ("time_s", "overhead_s", "dispatch_s", "dram_bytes")
     }
     dispatch = np.where(view, 0.0, column["dispatch_s"])
-    duration = picoseconds(np.where(view, 0.0, column["time_s"] - dispatch))
-    overhead = np.minimum(picoseconds(np.where(view, 0.0, column["overhead_s"] - dispatch)), duration)
+    duration = picoseconds(np.where(shape.device < 0, 0.0, column["time_s"] - dispatch))
+    overhead = np.minimum(picoseconds(np.maximum(np.where(view, 0.0, column["overhead_s"] - dispatch), 0.0)), duration)
     size = topo.size_bytes + repeat * topo.step_bytes if repeat else topo.size_bytes
     moved = shape.moves.size_bytes(size)
     moves = shape.moves
@@ -80,7 +83,7 @@ def assemble(
         device=shape.device,
         duration_ps=duration,
         overhead_ps=overhead,
-        dram_bytes=np.where(view, 0.0, column["dram_bytes"]),
+        dram_bytes=np.where(shape.device < 0, 0.0, column["dram_bytes"]),
         priority=shape.priority,
         release_ps=_released(dispatch, placement.priority),
         successors=shape.successors,
@@ -126,13 +129,20 @@ def shape_of(graph: Graph, layout: Layout, phase: Phase, placement: Placement, c
     view = topo.view[phase.first : phase.last]
     low, high = np.searchsorted(topo.edge_node, [phase.first, phase.last])
     tensor, reader = topo.edge_tensor[low:high], topo.edge_node[low:high] - phase.first
+    nodes = graph.nodes[phase.first : phase.last]
     carried, moves = moves_of(layout, phase, tensor, reader, copies)
+    on_links = np.zeros(count, dtype=np.bool_)
+    if phase.ranks > 1:
+        moves, on_links = passed_on(layout, phase, tensor, reader, nodes), sends(nodes)
+        carried = carried_by(moves, topo.source[tensor])
     maker = topo.producer[tensor] - phase.first
     plain = (maker >= 0) & (maker < count) & (carried < 0)
-    collective = [i for i in range(count) if graph.nodes[phase.first + i].op.kind in _COLLECTIVES]
+    meets = phase.ranks == 1
+    collective = [i for i, node in enumerate(nodes) if meets and node.op.kind in _COLLECTIVES]
     return Shape(
-        names=[node.name for node in graph.nodes[phase.first : phase.last]],
-        device=np.where(view, -1, placement.device),
+        first=phase.first,
+        names=[node.name for node in nodes],
+        device=np.where(view | on_links, -1, placement.device),
         priority=placement.priority,
         successors=Csr.from_pairs(count, maker[plain], reader[plain]),
         moves=moves,

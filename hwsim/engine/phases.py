@@ -16,10 +16,12 @@ from hwsim.engine.machine import Machine
 from hwsim.engine.moves import Moves
 from hwsim.engine.outcome import Run
 from hwsim.engine.posing import pose
+from hwsim.engine.ranks import check_ranks, for_all_ranks, sends
 from hwsim.engine.replay import run
 from hwsim.graph.graph import Graph, Phase
 from hwsim.graph.topology import Topology
 from hwsim.placement.problem import POLICIES, Placement
+from hwsim.placement.single import on_one
 from hwsim.specs.system import SystemSpec
 from hwsim.trace.record import Columns, Record
 
@@ -64,7 +66,11 @@ def replay_phases(
         DeadlockError: some work waits for ever.
     """
     problems = [pose(phase, topo, costs, machine, system, options) for phase in graph.phases]
-    placements = [POLICIES[policy].place(problem) for problem in problems]
+    if graph.ranks > 1:
+        check_ranks(graph, system)
+        placements = [on_one(problem, 0, "ranks") for problem in problems]
+    else:
+        placements = [POLICIES[policy].place(problem) for problem in problems]
     layout = layout_of(topo, machine, graph.phases, placements)
     setting = _Setting(graph=graph, layout=layout, costs=costs)
     copies = np.zeros((0, 2), dtype=np.int64)
@@ -140,12 +146,15 @@ def _record(
 ) -> Record:
     plan, table = done.plan, done.plan.transfers
     listed = setting.graph.nodes[phase.first : phase.last]
+    unpriced = setting.layout.topo.view[phase.first : phase.last]
+    if phase.ranks > 1:
+        unpriced = unpriced | sends(listed)
     times = zip(table.link, table.size_bytes, done.transfer_start_ps, done.transfer_end_ps, table.producer, strict=True)
     transfers = [
         (int(link), float(size), int(start), int(end), plan.names[maker] if maker >= 0 else "earlier phase")
         for link, size, start, end, maker in times
     ]
-    return Record(
+    record = Record(
         phase=phase.name,
         index=index,
         repeats=repeats,
@@ -156,7 +165,7 @@ def _record(
         device=plan.device,
         start_ps=done.start_ps,
         end_ps=done.end_ps,
-        columns=_columns(nodes, placement, setting.layout.topo.view[phase.first : phase.last]),
+        columns=_columns(nodes, placement, unpriced),
         busy_ps=done.device_busy_ps,
         transfers=transfers,
         memory_peak_bytes=done.memory_peak_bytes,
@@ -167,10 +176,11 @@ def _record(
         held=None if plan.participants is None else done.held,
         edges=done.edges,
     )
+    return record if phase.ranks == 1 else for_all_ranks(record, phase.ranks, listed, setting.layout.machine)
 
 
 def _columns(nodes: Sequence[NodeCosts], placement: Placement, view: NDArray[np.bool_]) -> Columns:
-    """The costs of each task on the device it ran on; views cost nothing."""
+    """The costs of each task on the device it ran on; views, and what only a link carries, cost nothing."""
     chosen: dict[str, NDArray[np.float64]] = {}
     for item in fields(NodeCosts):
         parts = [getattr(n, item.name) for n in nodes]

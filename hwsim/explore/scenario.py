@@ -151,6 +151,7 @@ def _simulated(use: SystemUse, case: ScenarioSpec, graphs: dict[str, Graph]) -> 
         policy=use.policy,
         software=use.software,
         options=use.placement,
+        parallel=use.parallel,
         allow_spill=case.spill,
         seed=case.seed,
     )

@@ -18,7 +18,7 @@ from hwsim.graph.tensor import AUTO, Tensor
 from hwsim.operators.formats import round_to_float
 from hwsim.registry import known_names
 
-__all__ = ["folded", "run_reference", "weight_values"]
+__all__ = ["Given", "folded", "run_reference", "weight_values"]
 
 _DTYPES: dict[str, Any] = {
     "fp64": np.float64,
@@ -65,7 +65,7 @@ def run_reference(
         InputError: an input is missing, a name is not a tensor given from outside, or an index lies out of range.
         ShapeError: an array has another shape than its tensor.
     """
-    given = _Given(graph, inputs, seed)
+    given = Given(graph, inputs, seed)
     uses = Counter(name for node in graph.nodes for name in node.inputs)
     uses.update(graph.outputs)
     values: dict[str, Array] = {}
@@ -92,7 +92,7 @@ def run_reference(
 
 def weight_values(graph: Graph, seed: int = 0) -> dict[str, Array]:
     """The values that :func:`run_reference` takes for the graph's weights, so that several runs can share them."""
-    given = _Given(graph, {}, seed)
+    given = Given(graph, {}, seed)
     return {name: given.value(t) for name, t in graph.tensors.items() if t.role == "weight"}
 
 
@@ -113,7 +113,7 @@ def folded(graph: Graph, weights: Mapping[str, Array], seed: int = 0) -> tuple[G
     phases, kept = [], 0
     for phase in graph.phases:
         count = sum(node.name not in gone for node in graph.nodes[phase.first : phase.last])
-        phases.append(Phase(phase.name, kept, kept + count, phase.repeat))
+        phases.append(replace(phase, first=kept, last=kept + count))
         kept += count
     rest = tuple(node for node in graph.nodes if node.name not in gone)
     read = {name for node in rest for name in node.inputs} | set(graph.outputs)
@@ -122,7 +122,7 @@ def folded(graph: Graph, weights: Mapping[str, Array], seed: int = 0) -> tuple[G
     return after, {name: array for name, array in everything.items() if name in read}
 
 
-class _Given:
+class Given:
     """The tensors of a graph that no node makes: handed in, or drawn."""
 
     def __init__(self, graph: Graph, inputs: Mapping[str, Array], seed: int) -> None:

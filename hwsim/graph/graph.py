@@ -34,12 +34,16 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Nodes ``first`` to ``last`` (exclusive), run ``repeat`` times one after another, before the next phase."""
+    """Nodes ``first`` to ``last`` (exclusive), run ``repeat`` times one after another, before the next phase.
+
+    ``ranks`` devices run the nodes at the same time, each on its own part of the data.
+    """
 
     name: str
     first: int
     last: int
     repeat: int = 1
+    ranks: int = 1
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,11 @@ class Graph:
     def types(self, names: Iterable[str], repeat: int = 0) -> tuple[TensorType, ...]:
         """Types of those tensors at that repeat of their phase."""
         return tuple(self.tensors[name].at(repeat) for name in names)
+
+    @property
+    def ranks(self) -> int:
+        """How many devices the graph is divided among; each node stands for one rank's share."""
+        return max((phase.ranks for phase in self.phases), default=1)
 
     @property
     def parameters(self) -> int:

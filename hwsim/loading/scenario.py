@@ -35,6 +35,7 @@ from hwsim.loading.workload import WORKLOAD_SCHEMA, read_workload
 from hwsim.placement.problem import POLICIES
 from hwsim.registry import known_names
 from hwsim.specs.fields import Choice, Count, Key, Text
+from hwsim.specs.parallel import ParallelSpec
 from hwsim.specs.scenario import (
     ArrivalsSpec,
     MeasuredSpec,
@@ -93,6 +94,7 @@ def scenario_model() -> type[SpecModel]:
     shared: dict[str, Any] = {
         "software_": (software, Field(default=None, alias="software")),
         "placement_": (placement_model(), Field(default=None, alias="placement")),
+        "parallel_": (model_of(ParallelSpec), Field(default=None, alias="parallel")),
     }
     overrides = parsed_by(lambda raw: raw, {"type": ["string", "object"]})
     own: dict[str, Any] = {
@@ -268,6 +270,11 @@ def _use(number: int, model: Any, head: ScenarioHead, node: Node, path: Path, fa
         (own.placement_, (*at, "placement")) if own.placement_ else (model.placement_, ("placement",))
     )
     check_placement(placement, system, placement_at, node, faults)
+    parallel, parallel_at = (own.parallel_, (*at, "parallel")) if own.parallel_ else (model.parallel_, ("parallel",))
+    spread = build(ParallelSpec, parallel) if parallel else None
+    if spread is not None and spread.ranks > len(system.devices):
+        message = f"{spread.ranks} ranks need as many devices; {system.name} has {len(system.devices)}"
+        faults.add(*node.locate(parallel_at), message)
     policy = build(SystemHead, own).policy or head.policy
     _check_policy(policy, (*at, "policy") if own.model_fields_set & {"policy_"} else ("policy",), node, faults)
     return SystemUse(
@@ -277,6 +284,7 @@ def _use(number: int, model: Any, head: ScenarioHead, node: Node, path: Path, fa
         software=software,
         policy=policy,
         placement=types.MappingProxyType(placement_options(placement)),
+        parallel=spread,
     )
 
 

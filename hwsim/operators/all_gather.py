@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,7 +28,6 @@ class AllGather(Exchange):
         axis = axis_of(self.kind, self.axis, len(old))
         return (*old[:axis], old[axis] * self.participants, *old[axis + 1 :])
 
-    def reference(self, *arrays: Array) -> tuple[Array, ...]:
-        """The array repeated along the axis."""
-        (x,) = arrays
-        return (np.concatenate([x] * self.participants, self.axis),)
+    def exchange(self, parts: Sequence[Array]) -> list[Array]:
+        """All parts joined in the order of the ranks, everywhere."""
+        return [np.concatenate(parts, self.axis)] * len(parts)

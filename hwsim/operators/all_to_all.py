@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,7 +28,7 @@ class AllToAll(Exchange):
             raise ShapeError(f"{self.kind}: {self.participants} participants do not divide the elements of {list(old)}")
         return old
 
-    def reference(self, *arrays: Array) -> tuple[Array, ...]:
-        """The first part of the flattened array, ``participants`` times."""
-        (x,) = arrays
-        return (np.tile(x.reshape(self.participants, -1)[0], self.participants).reshape(x.shape),)
+    def exchange(self, parts: Sequence[Array]) -> list[Array]:
+        """For rank j everybody's j-th part, in the order of the ranks."""
+        cut = [part.reshape(self.participants, -1) for part in parts]
+        return [np.stack([part[j] for part in cut]).reshape(parts[0].shape) for j in range(len(parts))]

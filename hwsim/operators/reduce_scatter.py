@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -32,8 +33,7 @@ class ReduceScatter(Exchange):
             )
         return (*old[:axis], old[axis] // self.participants, *old[axis + 1 :])
 
-    def reference(self, *arrays: Array) -> tuple[Array, ...]:
-        """The first part of ``participants`` times the array."""
-        (x,) = arrays
-        first = np.split(x, self.participants, self.axis)[0]
-        return (first * np.asarray(self.participants, x.dtype),)
+    def exchange(self, parts: Sequence[Array]) -> list[Array]:
+        """Each rank's part of the sum."""
+        total = np.sum(np.stack(parts), axis=0, dtype=parts[0].dtype)
+        return np.split(total, self.participants, self.axis)

@@ -13,6 +13,7 @@ from hwsim.graph.operator import Array, register
 from hwsim.graph.tensor import TensorType
 from hwsim.graph.work import Map, Work, size_bytes
 from hwsim.operators.checks import expect_inputs, expect_rank
+from hwsim.operators.collectives import Segments, held
 from hwsim.operators.precision import narrow, widen
 
 __all__ = ["Rope"]
@@ -24,12 +25,15 @@ class Rope:
     """Turns pairs of x (batch, heads, seq, dim) by position x theta^(-2 i / dim) (Su et al., RoFormer, 2021, eq. 34).
 
     A pair is (i, i + dim / 2), or (2 i, 2 i + 1) if ``interleaved``. ``positions`` is (seq) or (batch, seq);
-    without it they count from 0.
+    without it they count from 0, or, where x is one rank's part of a sequence (``segments`` cut among ``ranks``), from
+    where that part begins.
     """
 
     kind: ClassVar[str] = "rope"
     theta: float = 10000.0
     interleaved: bool = False
+    ranks: int = 1
+    segments: Segments = ()
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """Shape and format of x; raises ShapeError when dim is odd or the positions do not fit."""
@@ -61,9 +65,14 @@ class Rope:
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """Values with the dtype of x; angles in float64, products in float32 (float64 for float64)."""
+        return self.on_rank(0, *arrays)
+
+    def on_rank(self, rank: int, *arrays: Array) -> tuple[Array, ...]:
+        """Values of one rank's part."""
         x = arrays[0]
         batch, heads, seq, dim = x.shape
-        positions = np.asarray(arrays[1] if len(arrays) == 2 else np.arange(seq), np.float64).reshape(-1, 1, seq, 1)
+        own = held(self.segments, rank, self.ranks) if self.segments else np.arange(seq)
+        positions = np.asarray(arrays[1] if len(arrays) == 2 else own, np.float64).reshape(-1, 1, seq, 1)
         angle = positions * self.theta ** (-2.0 * np.arange(dim // 2) / dim)
         wide = widen(x)
         cosine, sine = np.cos(angle).astype(wide.dtype), np.sin(angle).astype(wide.dtype)

@@ -1,7 +1,8 @@
-"""A tensor sent from one device to another."""
+"""A tensor sent to the next rank."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,10 +15,10 @@ __all__ = ["Send"]
 @register
 @dataclass(frozen=True, slots=True)
 class Send(Exchange):
-    """The tensor, on the receiving rank."""
+    """Every rank of a group sends its tensor to the next, the last to the first: what it gets is its neighbour's."""
 
     kind: ClassVar[str] = "send"
 
-    def reference(self, *arrays: Array) -> tuple[Array, ...]:
-        """The same values."""
-        return arrays
+    def exchange(self, parts: Sequence[Array]) -> list[Array]:
+        """For each rank what the one before it had; the first gets the last one's."""
+        return [*parts[-1:], *parts[:-1]]

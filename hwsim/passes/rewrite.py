@@ -32,6 +32,7 @@ class Rewriter:
         self.tensors: dict[str, Tensor] = {n: t for n, t in graph.tensors.items() if n not in graph.producer}
         self._nodes: list[Node] = []
         self._phases: list[Phase] = []
+        self._types: dict[tuple[tuple[int, ...], str], TensorType] = {}
         self._taken = {node.name for node in graph.nodes} | set(graph.tensors)
 
     def phases(self) -> Iterable[tuple[Phase, range]]:
@@ -39,7 +40,7 @@ class Rewriter:
         for phase in self.graph.phases:
             first = len(self._nodes)
             yield phase, range(phase.first, phase.last)
-            self._phases.append(Phase(phase.name, first, len(self._nodes), phase.repeat))
+            self._phases.append(replace(phase, first=first, last=len(self._nodes)))
 
     def keep(self, node: Node, renamed: Mapping[str, str] | None = None) -> None:
         """Copy a node, reading other tensors where ``renamed`` says so."""
@@ -73,6 +74,31 @@ class Rewriter:
             )
         self.tensors[made.name] = made
         self._nodes.append(Node(name, op, tuple(t.name for t in inputs), (made.name,), like.tags))
+        return made
+
+    def add_all(
+        self, op: Operator, inputs: Sequence[Tensor], outputs: Sequence[str], name: str, like: Node
+    ) -> list[Tensor]:
+        """Add a node with the tags of ``like`` that makes tensors of those names, of other shapes maybe.
+
+        Formats are those of the old graph's tensors of these names, where it has any. Nothing may grow.
+
+        Raises:
+            ShapeError: the inputs do not fit the operator.
+        """
+        try:
+            types = op.infer([t.type for t in inputs])
+        except ShapeError as error:
+            raise ShapeError(f"node '{name}': {error}") from None
+        made = []
+        for label, kind in zip(outputs, types, strict=True):
+            old = self.graph.tensors.get(label)
+            fmt = kind.format if old is None else old.type.format
+            made.append(
+                Tensor(label, self._types.setdefault((kind.shape, fmt), TensorType(kind.shape, fmt)), "activation")
+            )
+        self.tensors.update((t.name, t) for t in made)
+        self._nodes.append(Node(name, op, tuple(t.name for t in inputs), tuple(outputs), like.tags))
         return made
 
     def finish(self) -> Graph:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Annotated, Any
 
 from hwsim.specs.fields import Choice, Count, Formats, Quantity, Ratio, Text
+from hwsim.specs.parallel import ParallelSpec
 from hwsim.specs.system import SystemSpec
 
 __all__ = [
@@ -72,6 +73,7 @@ class SystemUse:
     software: str | Mapping[str, str] | None = None
     policy: str = "auto"
     placement: Mapping[str, Any] = field(default_factory=dict)
+    parallel: ParallelSpec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

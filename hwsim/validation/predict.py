@@ -22,6 +22,7 @@ from hwsim.loading import library
 from hwsim.loading.device import load_device
 from hwsim.loading.system import load_system
 from hwsim.specs.device import DeviceSpec
+from hwsim.specs.parallel import ParallelSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import InterconnectSpec, SystemSpec, single
 from hwsim.validation.kernels import kernel_name, kernel_work
@@ -176,23 +177,40 @@ def _assign(each: Prediction, kernels: dict[tuple[str, str], list[tuple[Predicti
     _check_whole(row)
     named = _stack(spec, each.timing) if each.timing else None
     each.spec, each.basis = spec.name, (named or spec.default_software).basis
-    each.values = dict(_simulated(network_plan(row), spec.name, named.name if named else None))
+    plan, ranks = network_plan(row), _ranks(row)
+    each.values = dict(_simulated(plan, spec.name, named.name if named else None, ranks))
 
 
 def _check_whole(row: Row) -> None:
-    """Raise InputError where a network was measured on more than one unit, or as an average of more than itself."""
-    ranks = row.number("num_gpus", 1) if row.text("num_gpus") else row.number("ngpus", 1) if row.text("ngpus") else 1
-    if ranks > 1:
-        raise InputError("spread over several devices")
+    """Raise InputError where a network was measured on units of several kinds."""
     if any(row.text(name) not in ("", "0", "0.0") for name in ("layers_cpu", "layers_gpu")) and row.text("layers_npu"):
         raise InputError("runs on several units")
 
 
+def _ranks(row: Row) -> ParallelSpec | None:
+    """How a row's devices share the work; raises InputError where it does not say."""
+    count = next((row.number(name) for name in ("num_gpus", "ngpus") if row.text(name)), 1)
+    if count == 1:
+        return None
+    if not row.text("ulysses") or not row.text("ring"):
+        raise InputError("spread over several devices, no word how")
+    found = ParallelSpec(ulysses=row.number("ulysses"), ring=row.number("ring"))
+    if found.ranks != count:
+        raise InputError(f"{found.ulysses} x {found.ring} ranks on {count} devices are not simulated")
+    return found
+
+
 @cache
-def _simulated(plan: Plan, device: str, stack: str | None) -> Mapping[str, float]:
+def _simulated(plan: Plan, device: str, stack: str | None, parallel: ParallelSpec | None = None) -> Mapping[str, float]:
     """Seconds of a request, average power, and energy of an item; without a stack the one that suits the graph."""
     graph = plan.graph()
-    result = flow.simulate(graph, single(load_device(device)), software=stack, limited=False)
+    system = single(load_device(device))
+    if parallel is not None:
+        links = _links(device, parallel.ranks)
+        if links is None:
+            raise InputError(f"no system of {parallel.ranks} x {device} with an interconnect")
+        system = links[0]
+    result = flow.simulate(graph, system, software=stack, parallel=parallel, limited=False)
     energy_j = result.energy_j / max(1, graph.items)
     return {"time": result.latency_s, "power": result.average_power_w, "energy": energy_j}
 

@@ -60,6 +60,24 @@ def test_every_system_knows_what_it_runs_and_how(demo) -> None:
     assert (dict(phone.workload.params), phone.software, phone.policy) == ({"batch": 1}, "eager", "single")
 
 
+def test_a_system_divides_its_work_as_it_says_or_as_all_do(demo) -> None:
+    demo(
+        HEAD
+        + "workload: pixart_sigma\nparallel: {ulysses: 2}\n"
+        + "systems: [h100_x4, {name: ring, use: h100_x8, parallel: {ulysses: 2, ring: 4}}]\n"
+    )
+    four, ring = load_scenario("demo").systems
+    assert four.parallel is not None
+    assert ring.parallel is not None
+    assert (four.parallel.ranks, ring.parallel.ulysses, ring.parallel.ranks) == (2, 2, 8)
+
+
+def test_more_ranks_than_devices_are_a_fault(demo) -> None:
+    demo(HEAD + "workload: pixart_sigma\nsystems: [{use: h100_x4, parallel: {ulysses: 4, ring: 2}}]\n")
+    (fault,) = faults("demo")
+    assert fault == "demo.yaml:4:36: systems.h100_x4.parallel: 8 ranks need as many devices; h100_x4 has 4"
+
+
 def test_a_system_that_names_another_workload_starts_afresh(demo) -> None:
     demo(HEAD + "workload: {name: resnet50, batch: 8}\nsystems: [{use: toy, workload: vgg16}]\n")
     (use,) = load_scenario("demo").systems

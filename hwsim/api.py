@@ -29,11 +29,13 @@ from hwsim.specs.parallel import ParallelSpec
 from hwsim.specs.system import SystemSpec, single
 from hwsim.units import shown
 from hwsim.workloads import workload
+from hwsim.workloads.onnx import load_onnx
 
 __all__ = [
     "compare",
     "estimate",
     "load_device",
+    "load_onnx",
     "load_scenario",
     "load_system",
     "run_reference",

@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from hwsim.cli.console import say
 from hwsim.errors import InputError
 from hwsim.graph.graph import Graph
 from hwsim.loading.library import is_path
 from hwsim.loading.scenario import load_scenario
-from hwsim.workloads.registry import WORKLOADS
+from hwsim.workloads import find_workload, is_onnx
 
 __all__ = ["graph_of", "named_workload"]
 
 
-def named_workload(what: str, assignments: Sequence[str]) -> tuple[str, dict[str, object]]:
-    """Workload and parameters of a name, or of a scenario file, with ``NAME=VALUE`` texts applied.
+def named_workload(
+    what: str, assignments: Sequence[str], *, allow_unknown: bool = False
+) -> tuple[str, dict[str, object]]:
+    """Workload and parameters of a name, an ONNX file or a scenario file, with ``NAME=VALUE`` texts applied.
 
     Raises:
         InputError, UnknownNameError: no such workload, scenario or parameter.
     """
-    if Path(what).suffix == ".onnx":
-        raise InputError(
-            f"{what}: ONNX files are not read by this version; name a workload (hwsim workloads lists them)"
-        )
-    name, params = what, {}
-    if is_path(what):
+    name, params = what, dict[str, object]()
+    if is_path(what) and not is_onnx(what):
         spec = load_scenario(what).workload
-        name, params = spec.name, dict(spec.params)
-    return name, {**params, **WORKLOADS[name].parse_parameters(assignments)}
+        name, params = spec.name or spec.onnx, dict(spec.params)
+        if spec.onnx:
+            params.update(dict(params.pop("dims", {})))  # type: ignore[call-overload]  # read_workload checked it
+    entry = find_workload(name)
+    if allow_unknown:
+        if not is_onnx(name):
+            raise InputError(f"--allow-unknown is for ONNX files; {name} has no unknown operators")
+        params["allow_unknown"] = True
+    return name, {**params, **entry.parse_parameters(assignments)}
 
 
-def graph_of(what: str, assignments: Sequence[str]) -> Graph:
-    """The graph of a workload or of a scenario's workload."""
-    name, params = named_workload(what, assignments)
-    return WORKLOADS[name].build(**params)
+def graph_of(what: str, assignments: Sequence[str], *, allow_unknown: bool = False) -> Graph:
+    """The graph of a workload, of an ONNX file or of a scenario's workload; what it notes is said on stderr."""
+    name, params = named_workload(what, assignments, allow_unknown=allow_unknown)
+    graph = find_workload(name).build(**params)
+    for note in graph.notes:
+        say(f"{graph.name}: {note}")
+    return graph

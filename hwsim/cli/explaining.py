@@ -17,6 +17,10 @@ Device = Annotated[str, typer.Option("-d", "--device", metavar="DEVICE", help="A
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Software = Annotated[str | None, typer.Option("--software", help="A stack of the device's YAML.")]
 
+AllowUnknown = Annotated[
+    bool, typer.Option("--allow-unknown", help="Price operators of an ONNX file that hwsim lacks as moves of bytes.")
+]
+
 
 def add_commands(app: typer.Typer) -> None:
     """Register this module's commands."""
@@ -25,11 +29,14 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def explain(
-    what: Annotated[str, typer.Argument(metavar="WORKLOAD-or-SCENARIO", help="A workload or a scenario file.")],
+    what: Annotated[
+        str, typer.Argument(metavar="WORKLOAD-or-SCENARIO", help="A workload, an ONNX file or a scenario.")
+    ],
     device: Device,
     op: Annotated[str, typer.Option("--op", metavar="NAME", help="Name (or the end of the name) of an operator.")],
     set_: Set = None,
     software: Software = None,
+    allow_unknown: AllowUnknown = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -42,7 +49,7 @@ def explain(
     from hwsim.report import tables
     from hwsim.report.figures import shortened
 
-    found = explained(graph_of(what, set_ or []), load_device(device), op, software)
+    found = explained(graph_of(what, set_ or [], allow_unknown=allow_unknown), load_device(device), op, software)
     if as_json:
         print_json(_explanation(found))
         return
@@ -69,10 +76,13 @@ def _explanation(found: Any) -> dict[str, Any]:
 
 
 def fit(
-    what: Annotated[str, typer.Argument(metavar="WORKLOAD-or-SCENARIO", help="A workload or a scenario file.")],
+    what: Annotated[
+        str, typer.Argument(metavar="WORKLOAD-or-SCENARIO", help="A workload, an ONNX file or a scenario.")
+    ],
     device: Device,
     set_: Set = None,
     software: Software = None,
+    allow_unknown: AllowUnknown = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -85,7 +95,7 @@ def fit(
     from hwsim.report import tables
     from hwsim.report.figures import size
 
-    name, params = named_workload(what, set_ or [])
+    name, params = named_workload(what, set_ or [], allow_unknown=allow_unknown)
     found = fitted(name, load_device(device), params, software)
     need = found.footprint
     if as_json:
@@ -104,7 +114,7 @@ def fit(
         pairs.append((f"largest {found.length_name}", f"{found.largest_length:,} tokens"))
     elif found.fits:
         pairs.append(("largest length", "none: no length parameter changes the footprint"))
-    show(tables.key_values(f"{name} on {found.device}", pairs))
+    show(tables.key_values(f"{found.workload} on {found.device}", pairs))
     return 0
 
 

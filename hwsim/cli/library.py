@@ -50,10 +50,10 @@ def workloads(name: Name = None, as_json: Json = False, quiet: Quiet = False, ve
     """The networks that ship with hwsim, or one of them: parameters, layers, MACs."""
     setup(quiet, verbose)
     from hwsim.report import catalogue, listing
-    from hwsim.workloads.registry import WORKLOADS
+    from hwsim.workloads import WORKLOADS, find_workload
 
     if name is not None:
-        entry = WORKLOADS[name]
+        entry = find_workload(name)
         print_json(listing.workload_entry(entry, whole=True)) if as_json else show(*catalogue.workload_page(entry))
     elif as_json:
         families = [listing.family_entry(family) for family in WORKLOADS.families()]

@@ -21,6 +21,10 @@ Devices = Annotated[
     list[str], typer.Option("-d", "--device", metavar="DEVICE", help="A device or system; may be repeated.")
 ]
 
+AllowUnknown = Annotated[
+    bool, typer.Option("--allow-unknown", help="Price operators of an ONNX file that hwsim lacks as moves of bytes.")
+]
+
 
 def add_commands(app: typer.Typer) -> None:
     """Register this module's commands."""
@@ -30,11 +34,12 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def estimate(
-    workload: Annotated[str, typer.Argument(help="Name of a workload (hwsim workloads lists them).")],
+    workload: Annotated[str, typer.Argument(help="A workload (hwsim workloads lists them) or an ONNX file.")],
     device: Annotated[str, typer.Option("-d", "--device", metavar="DEVICE", help="A device, by name or path.")],
     set_: Set = None,
     software: Annotated[str | None, typer.Option("--software", help="A stack of the device's YAML.")] = None,
     per_op: Annotated[bool, typer.Option("--per-op", help="One row an operator.")] = False,
+    allow_unknown: AllowUnknown = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -46,7 +51,7 @@ def estimate(
     from hwsim.report import summary, tables
     from hwsim.report.document import estimate_document
 
-    found = api.estimate(graph_of(workload, set_ or []), device, software)
+    found = api.estimate(graph_of(workload, set_ or [], allow_unknown=allow_unknown), device, software)
     graph = found.costs.lowered.graph
     if as_json:
         print_json(estimate_document(found, per_op=per_op))
@@ -57,10 +62,13 @@ def estimate(
 
 
 def compare(
-    what: Annotated[str, typer.Argument(metavar="WORKLOAD-or-SCENARIO", help="A workload or a scenario file.")],
+    what: Annotated[
+        str, typer.Argument(metavar="WORKLOAD-or-SCENARIO", help="A workload, an ONNX file or a scenario.")
+    ],
     devices: Devices,
     set_: Set = None,
     output: Out = None,
+    allow_unknown: AllowUnknown = False,
     as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -73,7 +81,7 @@ def compare(
     from hwsim.report import folder, tables
     from hwsim.report.document import result_document
 
-    graph = graph_of(what, set_ or [])
+    graph = graph_of(what, set_ or [], allow_unknown=allow_unknown)
     systems = [load_system(name) for name in devices]
     if output is not None:
         folder.make_folder(output)

@@ -17,7 +17,8 @@ from hwsim.graph.lowering import lower
 from hwsim.graph.topology import ROLES, topology
 from hwsim.placement.problem import Placement
 from hwsim.specs.device import DeviceSpec
-from hwsim.workloads.registry import WORKLOADS, Workload
+from hwsim.workloads import find_workload
+from hwsim.workloads.registry import Workload
 
 __all__ = ["Fit", "Footprint", "fit", "footprint"]
 
@@ -111,7 +112,7 @@ def fit(name: str, device: DeviceSpec, params: Mapping[str, object], software: s
     Raises:
         InputError, UnknownNameError: no such workload or parameter.
     """
-    entry = WORKLOADS[name]
+    entry = find_workload(name)
     stack = device.stack(software)
     capacity = device.main_memory.capacity_bytes
 
@@ -138,7 +139,7 @@ def fit(name: str, device: DeviceSpec, params: Mapping[str, object], software: s
         top = entry.parameters[length].maximum
         longest = _largest(lambda n: holds(**{length: n}), int(top) if top else _LIMIT)
     return Fit(
-        workload=name,
+        workload=entry.name,
         device=device.name,
         dtype=dtype,
         capacity_bytes=capacity,

@@ -12,7 +12,7 @@ from hwsim.graph.graph import Graph
 from hwsim.report.result import Result
 from hwsim.report.verdict import compared, judged, required
 from hwsim.specs.scenario import ScenarioSpec, SystemUse, WorkloadSpec
-from hwsim.workloads import workload
+from hwsim.workloads import specified
 
 __all__ = ["Scenario"]
 
@@ -113,13 +113,13 @@ class Scenario:
 
 
 def _key(spec: WorkloadSpec) -> str:
-    return f"{spec.name}:{sorted(spec.params.items())}"
+    return f"{spec.name}{spec.onnx}:{sorted(spec.params.items())}"
 
 
 def _graph(spec: WorkloadSpec, graphs: dict[str, Graph]) -> Graph:
     key = _key(spec)
     if key not in graphs:
-        graphs[key] = workload(spec.name, **spec.params)
+        graphs[key] = specified(spec)
     return graphs[key]
 
 

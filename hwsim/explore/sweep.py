@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from hwsim.specs.device import DeviceSpec
 from hwsim.specs.scenario import WorkloadSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.sweep import ConstraintSpec, SweepSpec, VarySpec
-from hwsim.workloads import workload
+from hwsim.workloads import specified
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,7 +144,7 @@ class _Use:
 
     @classmethod
     def of(cls, use: WorkloadSpec, name: str, base: DeviceSpec, software: str | None) -> _Use:
-        graph = workload(use.name, **use.params)
+        graph = specified(use)
         stack = chosen_stack(graph, base, software)
         ready, _ = prepare(graph, [base], [stack])
         works, counts = _expanded(lower(ready))
@@ -152,7 +153,7 @@ class _Use:
 
 def _labels(workloads: Sequence[WorkloadSpec]) -> list[str]:
     """What to call each workload: its name, and its arguments where the name stands more than once."""
-    names = [use.name for use in workloads]
+    names = [use.name or Path(use.onnx).stem for use in workloads]
     given = [", ".join(f"{key}={value}" for key, value in use.params.items()) or "defaults" for use in workloads]
     return [name if names.count(name) == 1 else f"{name}({text})" for name, text in zip(names, given, strict=True)]
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hwsim.errors import InputError, UnknownNameError
+from hwsim.graph.tensor import AUTO, SCHEMES
 from hwsim.loading.document import Node
 from hwsim.loading.faults import Faults
 from hwsim.registry import known_names
@@ -26,7 +27,7 @@ WORKLOAD_SCHEMA: Mapping[str, Any] = MappingProxyType(
         ]
     }
 )
-_ONNX_KEYS = ("dims", "dtype")
+_ONNX_KEYS = ("dims", "dtype", "allow_unknown")
 
 
 def read_workload(node: Node, at: str, path: Path, faults: Faults) -> WorkloadSpec:
@@ -65,6 +66,18 @@ def _onnx(node: Node, params: dict[str, Any], at: str, path: Path, faults: Fault
     for key in params:
         if key not in _ONNX_KEYS:
             faults.add(node.keys[key], f"{at}.{key}", f"no key {shown(key)} here{known_names(key, _ONNX_KEYS)}")
+    dims, dtype, allowed = params.get("dims", {}), params.get("dtype", AUTO), params.get("allow_unknown", False)
+    if not isinstance(dims, dict) or any(type(size) is not int or size < 1 for size in dims.values()):
+        faults.add(
+            node.value["dims"].place, f"{at}.dims", "write sizes of at least 1 by name, e.g. {batch: 8, seq: 128}"
+        )
+    if dtype not in (AUTO, "file", *SCHEMES):
+        known = known_names(str(dtype), (AUTO, "file", *SCHEMES))
+        faults.add(node.value["dtype"].place, f"{at}.dtype", f"no format or scheme named {shown(dtype)}{known}")
+    if not isinstance(allowed, bool):
+        faults.add(
+            node.value["allow_unknown"].place, f"{at}.allow_unknown", f"write true or false, not {shown(allowed)}"
+        )
     model = node.value["onnx"]
     if not isinstance(model.value, str) or not (path.parent / model.value).is_file():
         faults.add(model.place, f"{at}.onnx", f"no such file: {shown(model.value)}, looked for beside {path.name}")

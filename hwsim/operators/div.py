@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from hwsim.graph.operator import Array, register
 from hwsim.operators.elementwise import Binary
 
@@ -14,7 +16,7 @@ __all__ = ["Div"]
 @register
 @dataclass(frozen=True, slots=True)
 class Div(Binary):
-    """a / b with broadcasting; a reciprocal (special) and a product.
+    """a / b with broadcasting; a reciprocal (special) and a product. Quotients of integers are cut towards zero.
 
     Takes two inputs, or one and the attribute ``scalar``.
     """
@@ -25,5 +27,8 @@ class Div(Binary):
 
     def value(self, a: Array, b: Array) -> Array:
         """The function of two arrays that broadcast."""
+        if np.issubdtype(a.dtype, np.integer) and np.issubdtype(b.dtype, np.integer):
+            whole: Array = (np.abs(a) // np.abs(b)) * np.sign(a) * np.sign(b)
+            return whole
         y: Array = a / b
         return y

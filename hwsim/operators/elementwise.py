@@ -7,19 +7,21 @@ reciprocal) are counted apart from plain arithmetic because hardware runs them o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 
+from hwsim.errors import ShapeError
 from hwsim.graph.operator import Array
 from hwsim.graph.tensor import TensorType
 from hwsim.graph.work import Map, Work
 from hwsim.operators.checks import broadcast, expect_inputs, expect_shape
 from hwsim.operators.precision import narrow, result_format, widen
 
-__all__ = ["Binary", "Gated", "Unary", "map_work"]
+__all__ = ["Binary", "Elementwise", "ExactUnary", "Gated", "Unary", "map_work"]
 
 
 def map_work(kind: str, inputs: Sequence[TensorType], output: TensorType, flop: int, special: int) -> Map:
@@ -35,7 +37,7 @@ def map_work(kind: str, inputs: Sequence[TensorType], output: TensorType, flop: 
     )
 
 
-class _Elementwise(ABC):
+class Elementwise(ABC):
     """An operator whose every output element depends on one element of each input."""
 
     __slots__ = ()
@@ -49,7 +51,7 @@ class _Elementwise(ABC):
         return (map_work(self.kind, inputs, outputs[0], self.flop_per_element, self.special_per_element),)
 
 
-class Unary(_Elementwise):
+class Unary(Elementwise):
     """A function of one tensor of any shape."""
 
     __slots__ = ()
@@ -69,8 +71,31 @@ class Unary(_Elementwise):
         """The function itself."""
 
 
+class ExactUnary(Unary):
+    """A function of one tensor that is computed in its own format: integers stay exact, floats need no wider ones.
+
+    One with ``modes`` (functions by name) has an attribute ``mode`` that names one of them.
+    """
+
+    __slots__ = ()
+
+    modes: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+
+    def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
+        """Shape and format of the input; raises ShapeError for a mode there is not."""
+        mode = getattr(self, "mode", None)
+        if mode is not None and mode not in self.modes:
+            raise ShapeError(f"{self.kind}: mode is one of {', '.join(self.modes)}, not '{mode}'")
+        return super().infer(inputs)
+
+    def reference(self, *arrays: Array) -> tuple[Array, ...]:
+        """Values with the input's dtype; halves are computed in float32."""
+        (x,) = arrays
+        return (narrow(self.value(x if x.dtype != np.float16 else widen(x)), x),)
+
+
 @dataclass(frozen=True, slots=True)
-class Binary(_Elementwise):
+class Binary(Elementwise):
     """A function of two tensors that broadcast, or of one tensor and the number ``scalar``."""
 
     scalar: float | None = None
@@ -97,7 +122,7 @@ class Binary(_Elementwise):
         """The function itself."""
 
 
-class Gated(_Elementwise):
+class Gated(Elementwise):
     """f(gate) x up for two tensors of one shape: the middle of a gated feed-forward block.
 
     Source: N. Shazeer, GLU Variants Improve Transformer, 2020, eq. 5 and 6.

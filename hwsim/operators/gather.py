@@ -18,21 +18,26 @@ from hwsim.operators.layout import fills_lines, move_work
 __all__ = ["Gather", "indices_within"]
 
 
-def indices_within(kind: str, indices: Array, size: int) -> Array:
-    """The indices as int64; raises InputError unless all lie between 0 and ``size`` - 1."""
+def indices_within(kind: str, indices: Array, size: int, *, wrap: bool = False) -> Array:
+    """The indices as int64; raises InputError unless all lie between 0 (-``size`` to ``wrap``) and ``size`` - 1."""
     found = indices.astype(np.int64)
-    if found.size and not 0 <= found.min() <= found.max() < size:
-        raise InputError(f"{kind}: indices must lie between 0 and {size - 1}, not {found.min()} to {found.max()}")
-    return found
+    low = -size if wrap else 0
+    if found.size and not low <= found.min() <= found.max() < size:
+        raise InputError(f"{kind}: indices must lie between {low} and {size - 1}, not {found.min()} to {found.max()}")
+    return np.where(found < 0, found + size, found) if wrap else found
 
 
 @register
 @dataclass(frozen=True, slots=True)
 class Gather:
-    """For inputs (x, indices): x with ``axis`` replaced by the axes of the indices."""
+    """For inputs (x, indices): x with ``axis`` replaced by the axes of the indices.
+
+    With ``wrap`` negative indices count from the end.
+    """
 
     kind: ClassVar[str] = "gather"
     axis: int = 0
+    wrap: bool = False
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """The axes before, those of the indices, the axes after, in the format of x."""
@@ -51,4 +56,4 @@ class Gather:
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """The values picked; raises InputError for an index that x does not have."""
         x, indices = arrays
-        return (np.take(x, indices_within(self.kind, indices, x.shape[self.axis]), self.axis),)
+        return (np.take(x, indices_within(self.kind, indices, x.shape[self.axis], wrap=self.wrap), self.axis),)

@@ -1,11 +1,13 @@
-"""Sum, mean or maximum over some axes."""
+"""Sums, means, extremes, norms over some axes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from hwsim.errors import ShapeError
 from hwsim.graph.operator import Array, register
@@ -17,13 +19,19 @@ from hwsim.operators.rowwise import reduce_work
 
 __all__ = ["ReduceAxes"]
 
-_MODES = ("sum", "mean", "max")
+_MODES = ("sum", "mean", "max", "min", "prod", "l1", "l2", "sum_square", "log_sum", "log_sum_exp")
+_COUNTS = {"l1": (2, 0), "l2": (2, 0), "sum_square": (2, 0), "log_sum_exp": (3, 1)}
+"""Plain operations and special functions an element, where they are not one and none."""
 
 
 @register
 @dataclass(frozen=True, slots=True)
 class ReduceAxes:
-    """Sum, mean or maximum (``mode``) over ``axes``, which stay with extent 1 if ``keepdims``."""
+    """A figure (``mode``) of the elements over ``axes``, which stay with extent 1 if ``keepdims``.
+
+    ``sum``, ``mean``, ``max``, ``min``, ``prod``; the norms ``l1`` and ``l2``; ``sum_square``; the logarithms
+    ``log_sum`` and ``log_sum_exp``, the second without overflow.
+    """
 
     kind: ClassVar[str] = "reduce"
     mode: str = "sum"
@@ -47,17 +55,48 @@ class ReduceAxes:
         return (TensorType(tuple(d for i, d in enumerate(x.shape) if i not in axes), x.format),)
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
-        """One Reduce: a sum or comparison an element."""
+        """One Reduce: what the mode does to an element, and a sum, product or comparison."""
         (x,) = inputs
         cols = math.prod(x.shape[axis] for axis in self.axes)
-        return (reduce_work(self.kind, inputs, outputs[0], cols=cols, passes=1, flop=1),)
+        flop, special = _COUNTS.get(self.mode, (1, 0))
+        return (reduce_work(self.kind, inputs, outputs[0], cols=cols, passes=1, flop=flop, special=special),)
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """Values with the input's dtype, summed in float32 (float64 for float64)."""
         (x,) = arrays
-        axes = self._axes(x.ndim)
-        if self.mode == "max":
-            return (x.max(axis=axes, keepdims=self.keepdims),)
-        wide = widen(x)
-        summed = wide.sum(axis=axes, keepdims=self.keepdims)
-        return (narrow(summed / (wide.size // max(summed.size, 1)) if self.mode == "mean" else summed, x),)
+        over: dict[str, Any] = {"axis": self._axes(x.ndim), "keepdims": self.keepdims}
+        if self.mode in ("max", "min"):
+            return (_extreme(x, self.mode, over),)
+        if np.issubdtype(x.dtype, np.integer) and self.mode in ("sum", "prod", "l1", "sum_square"):
+            whole = x.astype(np.int64)
+            powers = np.abs(whole) if self.mode == "l1" else whole * whole if self.mode == "sum_square" else whole
+            return (narrow(powers.prod(**over) if self.mode == "prod" else powers.sum(**over), x),)
+        return (narrow(_figure(widen(x), self.mode, over), x),)
+
+
+def _extreme(x: Array, mode: str, over: dict[str, Any]) -> Array:
+    """Largest or smallest elements; of none, the number that any other exceeds."""
+    if x.dtype == np.bool_:
+        return np.asarray(x.any(**over) if mode == "max" else x.all(**over))
+    integer = np.issubdtype(x.dtype, np.integer)
+    low, high = (np.iinfo(x.dtype).min, np.iinfo(x.dtype).max) if integer else (-np.inf, np.inf)
+    return np.asarray(x.max(**over, initial=low) if mode == "max" else x.min(**over, initial=high))
+
+
+def _figure(x: Array, mode: str, over: dict[str, Any]) -> Array:
+    match mode:
+        case "prod":
+            return np.asarray(x.prod(**over))
+        case "l1":
+            return np.asarray(np.abs(x).sum(**over))
+        case "l2":
+            return np.asarray(np.sqrt(np.square(x).sum(**over)))
+        case "sum_square":
+            return np.asarray(np.square(x).sum(**over))
+        case "log_sum":
+            return np.asarray(np.log(x.sum(**over)))
+        case "log_sum_exp":
+            return np.asarray(np.logaddexp.reduce(x, **over))
+        case _:
+            summed = x.sum(**over)
+    return np.asarray(summed / (x.size // max(summed.size, 1)) if mode == "mean" else summed)

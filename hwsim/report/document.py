@@ -129,6 +129,8 @@ def estimate_document(estimate: Estimate, *, per_op: bool = False) -> dict[str, 
         "items": graph.items,
         "item": graph.item,
     }
+    if graph.notes:
+        document["notes"] = list(graph.notes)
     if per_op:
         columns = estimate.columns
         document["ops"] = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -136,6 +136,8 @@ def summary_lines(result: Result, *, whole: bool = False) -> list[str]:
     slow = [f"{phase} at {clock:.0%} of the clock" for phase, clock in slowest.items() if clock < 0.999]
     if slow:
         lines.append(f"  power cap: {', '.join(slow[:4])}")
+    if result.graph.notes:
+        lines.append(f"  not understood: {'; '.join(result.graph.notes)}")
     if result.note:
         lines.append(f"  does not fit: {result.note}")
     return lines
@@ -153,7 +155,9 @@ def estimate_pairs(estimate: Estimate, *, whole: bool = False) -> list[tuple[str
         longest[bound] = longest.get(bound, 0.0) + spent
     ranked = sorted(longest.items(), key=lambda item: -item[1])
     shares = ", ".join(f"{spent / time:.0%} {bound}" for bound, spent in ranked if time)
+    noted = [("not understood", "; ".join(graph.notes))] if graph.notes else []
     return [
+        *noted,
         ("makes", counted(graph.items, graph.item)),
         ("time", f"{seconds(time)} ± {basis.error_percent:.0f} %{each}"),
         ("energy", f"{joules(energy)}{joules_each}   ({format_quantity(energy / time if time else 0.0, 'W', 3)})"),

@@ -24,7 +24,7 @@ from hwsim.operators.layernorm import LayerNorm
 from hwsim.operators.linear import Linear
 from hwsim.operators.matmul import Matmul
 from hwsim.operators.mul import Mul
-from hwsim.operators.pooling import Pool2d
+from hwsim.operators.pooling import Pool
 from hwsim.operators.relu import Relu
 from hwsim.operators.rmsnorm import RmsNorm
 from hwsim.operators.sigmoid import Sigmoid
@@ -125,7 +125,7 @@ PROBES: Mapping[str, Callable[[], Iterator[Graph]]] = MappingProxyType(
         "softmax": lambda: _alike(Softmax(), _ROWS),
         "layernorm": lambda: _alike(LayerNorm(), _ROWS, affine=2),
         "rmsnorm": lambda: _alike(RmsNorm(), _ROWS, affine=1),
-        "pooling": lambda: _alike(Pool2d(mode="max", kernel=(3, 3), stride=(2, 2), padding=(1, 1)), _IMAGES),
+        "pooling": lambda: _alike(Pool(mode="max", kernel=(3, 3), stride=(2, 2), padding=(1, 1)), _IMAGES),
         "global_average": lambda: _alike(GlobalAverage(), _IMAGES),
         "concat": lambda: _alike(Concat(axis=1), _IMAGES, inputs=2),
         "transpose": lambda: _alike(Transpose(perm=(1, 0)), _FLAT[1:]),

@@ -17,7 +17,7 @@ from hwsim.operators.concat import Concat
 from hwsim.operators.conv2d import Conv2d
 from hwsim.operators.gelu import Gelu
 from hwsim.operators.layernorm import LayerNorm
-from hwsim.operators.pooling import Pool2d
+from hwsim.operators.pooling import Pool
 from hwsim.operators.rmsnorm import RmsNorm
 from hwsim.operators.slice import Slice
 from hwsim.operators.softmax import Softmax
@@ -87,7 +87,7 @@ def _conv2d(torch: Any, op: Conv2d, x: tuple[Any, ...]) -> Any:
     )
 
 
-def _pooling(torch: Any, op: Pool2d, x: tuple[Any, ...]) -> Any:
+def _pooling(torch: Any, op: Pool, x: tuple[Any, ...]) -> Any:
     function = torch.nn.functional.max_pool2d if op.mode == "max" else torch.nn.functional.avg_pool2d
     return function(x[0], op.kernel, op.stride, op.padding[:2], ceil_mode=op.ceil)
 

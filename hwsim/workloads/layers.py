@@ -31,7 +31,7 @@ from hwsim.operators.layernorm import LayerNorm
 from hwsim.operators.leaky_relu import LeakyRelu
 from hwsim.operators.linear import Linear
 from hwsim.operators.mul import Mul
-from hwsim.operators.pooling import Pool2d
+from hwsim.operators.pooling import Pool
 from hwsim.operators.quick_gelu import QuickGelu
 from hwsim.operators.relu import Relu
 from hwsim.operators.relu6 import Relu6
@@ -249,7 +249,7 @@ def pool(
     name: str | None = None,
 ) -> Tensor:
     """Pooling, ``mode`` 'max' or 'average'; the stride is the kernel unless given."""
-    op = Pool2d(
+    op = Pool(
         mode=mode,
         kernel=pair(kernel),
         stride=pair(kernel if stride is None else stride),

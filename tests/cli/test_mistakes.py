@@ -36,7 +36,7 @@ H100 = ("-d", "h100_sxm")
         (("estimate", "resnet50", "-d", "tpu_v1", "--set", "dtype=fp32"), "its formats are int8, int16"),
         (("estimate", "resnet50", *H100, "--software", "tensorrt9"), "no software stack of h100_sxm named 'tensorrt9'"),
         (("estimate", "llama3_8b", *H100, "--set", "tokens=999999999"), "at most 100,000 such repeats"),
-        (("estimate", "model.onnx", *H100), "ONNX files are not read by this version"),
+        (("estimate", "model.onnx", *H100), "model.onnx: cannot read this file: No such file or directory"),
         (("compare", "mlp"), "Missing option '-d'"),
         (("compare", "mlp", "-d", "nope"), "no device named 'nope'"),
         (("compare", "mlp", "-d", "tpu_v1", "--set", "dtype=fp64"), "none of tpu_v1 can run mlp"),

@@ -18,14 +18,17 @@ from hwsim.errors import ShapeError
 from hwsim.graph.operator import OPERATORS, kernel_labels
 from hwsim.graph.tensor import TensorType
 from hwsim.graph.work import Gemm
+from hwsim.operators.precision import dtype_of
 
 Shapes = Sequence[tuple[int, ...]]
 
+_REDUCTIONS = ("sum", "mean", "max", "min", "prod", "l1", "l2", "sum_square", "log_sum", "log_sum_exp")
 _CONV = [(2, 4, 7, 6), (6, 2, 3, 3), (6,)]
 SAMPLES: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
     "append": [({"axis": 2}, [(1, 2, 5, 4), (1, 2, 1, 4)])],
     "attention": [({}, [(2, 4, 3, 8), (2, 2, 5, 8), (2, 2, 5, 8)]), ({"causal": True}, [(1, 2, 4, 8)] * 3)],
     "attention_part": [({}, [(2, 4, 3, 8), (2, 2, 5, 8), (2, 2, 5, 8)])],
+    "arg_extreme": [({}, [(3, 4)]), ({"mode": "min", "axis": 0, "keepdims": True, "last": True}, [(3, 4)])],
     "batchnorm": [({}, [(2, 3, 4), (3,), (3,), (3,), (3,)])],
     "cast": [({"format": "fp32"}, [(4, 8)])],
     "concat": [({"axis": 1}, [(2, 3), (2, 5), (2, 1)])],
@@ -35,12 +38,17 @@ SAMPLES: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
         ({"padding": (1, 1), "groups": 4}, [(1, 4, 5, 5), (4, 1, 3, 3)]),
     ],
     "conv3d": [({"padding": (2, 1, 1, 0, 1, 1)}, [(1, 2, 3, 5, 4), (3, 2, 3, 3, 3)])],
+    "clip": [({"low": 0.3, "high": 1.0}, [(3, 4)])],
     "conv_transpose": [({"stride": (2, 2), "padding": (1, 1)}, [(1, 4, 3, 5), (4, 6, 4, 4), (6,)])],
     "dequantize_linear": [({"format": "fp16"}, [(4, 8)])],
+    "cumulative": [({}, [(3, 4)]), ({"mode": "prod", "exclusive": True, "reverse": True}, [(3, 4)])],
+    "einsum": [({"equation": "bij,bjk->bik"}, [(2, 3, 4), (2, 4, 5)]), ({"equation": "ij->j"}, [(3, 4)])],
     "embedding": [({}, [(2, 3), (10, 4)])],
     "quantized_product": [],  # made by a pass; see tests/operators/test_quantized_product.py
     "fused": [],  # made by a pass; see tests/operators/test_fused.py
     "gather": [({"axis": 1}, [(3, 5, 2), (2, 2)])],
+    "gather_elements": [({"axis": 1}, [(3, 5), (3, 2)])],
+    "gather_nd": [({}, [(4, 5, 2), (3, 2)]), ({"batch": 1}, [(3, 5, 2), (3, 4, 1)])],
     "gemm": [({}, [(3, 4), (4, 5), (5,)]), ({"transpose_a": True, "transpose_b": True}, [(4, 3), (5, 4)])],
     "global_average": [({}, [(2, 3, 4, 5)])],
     "groupnorm": [({"groups": 2}, [(2, 4, 3, 3), (4,), (4,)])],
@@ -48,19 +56,27 @@ SAMPLES: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
     "layernorm": [({}, [(2, 8), (8,), (8,)]), ({"axes": 2}, [(2, 3, 4)])],
     "linear": [({}, [(2, 3, 4), (5, 4), (5,)]), ({}, [(4,), (5, 4)])],
     "matmul": [({}, [(2, 3, 4), (4, 5)]), ({"transpose_b": True}, [(2, 3, 4), (2, 5, 4)])],
+    "one_hot": [({"depth": 5, "axis": 1, "format": "fp16"}, [(3, 2)])],
+    "opaque": [],  # has no values; see tests/workloads/test_onnx_import.py
     "pad": [({"pads": ((1, 0), (0, 2)), "value": 3.0}, [(2, 3)])],
     "pooling": [
         ({"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1)}, [(1, 2, 7, 7)]),
         ({"mode": "average", "ceil": True}, [(1, 2, 5, 5)]),
+        ({"kernel": (2,), "dilation": (2,), "places": "rows"}, [(1, 2, 5)]),
+        ({"mode": "norm", "kernel": (2, 2, 2)}, [(1, 2, 4, 4, 4)]),
     ],
-    "reduce": [({"mode": mode, "axes": (0, 2)}, [(2, 3, 4)]) for mode in ("sum", "mean", "max")],
+    "reduce": [({"mode": mode, "axes": (0, 2)}, [(2, 3, 4)]) for mode in _REDUCTIONS],
     "reduce_scatter": [({"participants": 2, "axis": 1}, [(3, 4)])],
     "rmsnorm": [({}, [(2, 8), (8,)])],
     "rope": [({}, [(1, 2, 3, 4)]), ({"interleaved": True}, [(2, 1, 3, 4), (2, 3)])],
     "scale_shift": [({}, [(2, 3, 4), (2, 1, 4), (2, 1, 4)])],
     "shard": [({"axis": 1, "segments": ((1, False), (4, True))}, [(2, 5)])],
+    "scatter_elements": [({"axis": 1, "mode": mode}, [(3, 5), (3, 2), (3, 2)]) for mode in ("none", "add")],
+    "scatter_nd": [({}, [(4, 5), (2, 1), (2, 5)])],
     "slice": [({"axis": 1, "start": 1, "stop": None, "step": 2}, [(2, 5)])],
     "split": [({"axis": 1, "sizes": (2, 3)}, [(2, 5)])],
+    "tile": [({"repeats": (2, 1)}, [(2, 3)])],
+    "topk": [({"k": 2}, [(3, 5)]), ({"k": 3, "axis": 0, "largest": False}, [(5, 2)])],
     "transpose": [({"perm": (2, 0, 1)}, [(2, 3, 4)])],
     "upsample": [({}, [(1, 2, 3, 3)]), ({"scales": None, "size": (5, 4), "mode": "bilinear"}, [(1, 2, 3, 3)])],
 }
@@ -72,7 +88,10 @@ VIEWS: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
 """Operators that never ask for Work."""
 WIDER = {"cast": np.float32, "dequantize_linear": np.float32, "quantize_linear": np.int8}
 """Dtypes of results that do not follow their input, by kind."""
-INTEGERS = {"embedding": [0], "gather": [1], "rope": [1]}
+INTEGERS = {"embedding": [0], "gather": [1], "gather_elements": [1], "gather_nd": [1], "one_hot": [0], "rope": [1]} | {
+    "scatter_elements": [1],
+    "scatter_nd": [1],
+}
 """Inputs that are indices or positions, by kind."""
 
 
@@ -126,8 +145,9 @@ def test_half_precision_values_are_those_of_double_precision_rounded(
 ) -> None:
     op = OPERATORS[kind](**fields)
     exact = op.reference(*_arrays(kind, shapes, np.float64))
-    for half, double in zip(op.reference(*_arrays(kind, shapes, np.float16)), exact, strict=True):
-        assert half.dtype == WIDER.get(kind, np.float16)
+    formats = [t.format for t in op.infer(_types(kind, shapes))]
+    for half, double, fmt in zip(op.reference(*_arrays(kind, shapes, np.float16)), exact, formats, strict=True):
+        assert half.dtype == WIDER.get(kind, dtype_of(fmt))
         assert np.allclose(half.astype(np.float64), double, rtol=2e-3, atol=2e-3)
 
 

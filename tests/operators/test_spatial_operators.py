@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hwsim.errors import ShapeError
 from hwsim.graph.tensor import TensorType
-from hwsim.operators.pooling import Pool2d
+from hwsim.operators.pooling import Pool
 from hwsim.operators.upsample import Resize
 
 RNG = np.random.default_rng(2)
@@ -27,7 +27,7 @@ RNG = np.random.default_rng(2)
 )
 def test_pooling_looks_at_the_elements_under_its_window(mode, sizes, kernel, stride, padding, ceil) -> None:
     x = RNG.standard_normal((1, 2, *sizes))
-    op = Pool2d(mode, kernel, stride, padding, ceil)
+    op = Pool(mode, kernel, stride, padding, ceil)
     (y,) = op.reference(x)
     assert op.infer([TensorType(x.shape)])[0].shape == y.shape
     for n, c, i, j in np.ndindex(y.shape):
@@ -52,13 +52,13 @@ def test_pooling_looks_at_the_elements_under_its_window(mode, sizes, kernel, str
     ],
 )
 def test_the_number_of_windows_is_that_of_published_networks(size, kernel, stride, padding, ceil, positions) -> None:
-    op = Pool2d("max", (kernel, kernel), (stride, stride), (padding, padding), ceil)
+    op = Pool("max", (kernel, kernel), (stride, stride), (padding, padding), ceil)
     assert op.infer([TensorType((1, 1, size, size))])[0].shape == (1, 1, positions, positions)
 
 
 def test_pooling_reduces_a_row_per_output() -> None:
     x = TensorType((1, 64, 112, 112), "fp16")
-    op = Pool2d("max", (3, 3), (2, 2), (1, 1))
+    op = Pool("max", (3, 3), (2, 2), (1, 1))
     (y,) = op.infer([x])
     (work,) = op.lower([x], [y])
     assert (work.kernel, work.rows, work.cols, work.flop) == ("pooling", 64 * 56 * 56, 9, 9 * 64 * 56 * 56)
@@ -108,10 +108,10 @@ def test_nearest_moves_and_bilinear_computes() -> None:
 @pytest.mark.parametrize(
     ("op", "shape", "message"),
     [
-        (Pool2d("median"), (1, 1, 4, 4), "mode is 'max' or 'average'"),
-        (Pool2d(kernel=(5, 5)), (1, 1, 4, 4), "does not fit"),
-        (Pool2d(stride=(0, 1)), (1, 1, 4, 4), "stride must be 2 whole numbers of at least 1"),
-        (Pool2d(), (1, 4, 4), "x must have 4 axes"),
+        (Pool("median"), (1, 1, 4, 4), "mode is 'max' or 'average'"),
+        (Pool(kernel=(5, 5)), (1, 1, 4, 4), "does not fit"),
+        (Pool(stride=(0, 1)), (1, 1, 4, 4), "stride must be 2 whole numbers of at least 1"),
+        (Pool(), (1, 4, 4), "x must have 4 axes"),
         (Resize(), (1, 1, 4), "each of the 1 spatial axes"),
         (Resize(mode="cubic"), (1, 1, 4, 4), "not 'cubic'"),
     ],
@@ -122,6 +122,6 @@ def test_what_does_not_fit_is_named(op, shape, message: str) -> None:
 
 
 def test_an_average_over_a_padded_corner_divides_by_real_elements() -> None:
-    (y,) = Pool2d("average", (2, 2), (1, 1), (1, 1)).reference(np.full((1, 1, 2, 2), 3.0))
+    (y,) = Pool("average", (2, 2), (1, 1), (1, 1)).reference(np.full((1, 1, 2, 2), 3.0))
     assert math.isclose(y.min(), 3.0)
     assert math.isclose(y.max(), 3.0)

@@ -1,0 +1,254 @@
+"""ONNX files as graphs: counts of real networks, weights and constants, dimensions, what is refused and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hwsim
+from hwsim.errors import InputError, UnknownNameError, UnsupportedError
+from hwsim.functional.run import run_reference
+from hwsim.graph.graph import Graph
+from hwsim.graph.lowering import lower
+
+onnx = pytest.importorskip("onnx")
+
+helper, numpy_helper, FLOAT, INT64 = onnx.helper, onnx.numpy_helper, onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
+
+LIGHT = {
+    # name: (MACs, parameters); docs/onnx.md compares them with published counts
+    "bvlc_alexnet": (654_560_384, 60_965_224),
+    "densenet121": (2_834_161_664, 8_062_504),
+    "inception_v1": (1_431_556_352, 6_998_552),
+    "inception_v2": (2_018_851_840, 11_214_888),
+    "resnet50": (4_089_184_256, 25_557_032),
+    "shufflenet": (124_664_528, 1_393_320),
+    "squeezenet": (349_151_936, 1_235_496),
+    "vgg19": (19_632_062_464, 143_667_240),
+    "zfnet512": (1_481_727_008, 87_250_536),
+}
+
+
+def light(name: str) -> Path:
+    """A network of the onnx package's own test data."""
+    import onnx.backend.test
+
+    return Path(onnx.backend.test.__file__).parent / "data" / "light" / f"light_{name}.onnx"
+
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a model of some nodes; inputs and outputs are fp32 unless typed, shapes may hold names."""
+
+    def made(
+        nodes: Sequence[Any],
+        inputs: dict[str, Any],
+        outputs: Sequence[str],
+        weights: dict[str, Any] | None = None,
+        *,
+        opset: int = 17,
+        functions: Sequence[Any] = (),
+        domains: Sequence[tuple[str, int]] = (),
+        types: dict[str, int] | None = None,
+    ) -> Path:
+        values = [helper.make_tensor_value_info(n, (types or {}).get(n, FLOAT), s) for n, s in inputs.items()]
+        ends = [helper.make_tensor_value_info(n, (types or {}).get(n, FLOAT), None) for n in outputs]
+        stored = [numpy_helper.from_array(np.asarray(v), n) for n, v in (weights or {}).items()]
+        graph = helper.make_graph(list(nodes), "g", values, ends, stored)
+        imports = [helper.make_opsetid("", opset), *(helper.make_opsetid(*d) for d in domains)]
+        model = helper.make_model(graph, opset_imports=imports, functions=list(functions))
+        path = tmp_path / "model.onnx"
+        path.write_bytes(model.SerializeToString())
+        return path
+
+    return made
+
+
+def kinds(graph: Graph) -> list[str]:
+    return [node.op.kind for node in graph.nodes]
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_a_real_network_has_the_macs_and_parameters_it_is_known_for(name: str) -> None:
+    graph = hwsim.load_onnx(light(name))
+    assert (graph.macs, graph.parameters) == LIGHT[name]
+
+
+def test_the_file_and_the_shipped_workload_of_one_network_agree() -> None:
+    ours, theirs = hwsim.workload("resnet50"), hwsim.load_onnx(light("resnet50"))
+    assert ours.macs == theirs.macs
+    assert ours.parameters == theirs.parameters
+
+
+def test_an_imported_network_is_priced_like_any_other() -> None:
+    costs = hwsim.estimate(hwsim.load_onnx(light("squeezenet")), "h100_sxm")
+    assert costs.time_s > 0
+    assert hwsim.simulate(hwsim.load_onnx(light("squeezenet")), "hexagon_v75").latency_s > 0
+
+
+def test_weights_that_nodes_make_are_weights_and_stored_lazily(write: Write) -> None:
+    huge = helper.make_node("ConstantOfShape", ["shape"], ["w"], value=helper.make_tensor("v", FLOAT, [1], [2.0]))
+    nodes = [huge, helper.make_node("MatMul", ["x", "w"], ["y"])]
+    graph = hwsim.load_onnx(write(nodes, {"x": [1, 2]}, ["y"], {"shape": np.array([2, 4_000_000_000])}))
+    assert graph.parameters == 8_000_000_000
+    assert kinds(graph) == ["matmul"]
+
+
+def test_values_are_those_of_the_file(write: Write) -> None:
+    nodes = [helper.make_node("Gemm", ["x", "w", "b"], ["y"], transB=1)]
+    weights = {"w": np.arange(6, dtype=np.float32).reshape(3, 2), "b": np.ones(3, np.float32)}
+    graph = hwsim.load_onnx(write(nodes, {"x": [1, 2]}, ["y"], weights))
+    assert hwsim.run_reference(graph, {"x": np.array([[1.0, 2.0]])})["y"].tolist() == [[3.0, 9.0, 15.0]]
+
+
+def test_a_symbolic_dimension_takes_its_size_from_dims(write: Write) -> None:
+    path = write([helper.make_node("Relu", ["x"], ["y"])], {"x": ["batch", "past + seq", 4]}, ["y"])
+    with pytest.raises(InputError, match=r"'batch' \(axis 0 of input 'x'\), 'past \+ seq' \(axis 1 of input 'x'\)"):
+        hwsim.load_onnx(path)
+    with pytest.raises(UnknownNameError, match="no input has a dimension 'bacth'; did you mean 'batch'"):
+        hwsim.load_onnx(path, {"bacth": 2})
+    graph = hwsim.load_onnx(path, {"batch": 2, "past + seq": 3})
+    assert graph.tensors["y"].shape == (2, 3, 4)
+
+
+def test_a_sum_of_named_dimensions_needs_no_size_of_its_own(write: Write) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("Relu", ["m"], ["z"])]
+    path = write(nodes, {"x": ["batch", "seq"], "m": ["batch", "2*seq + 1"]}, ["y", "z"])
+    assert hwsim.load_onnx(path, {"batch": 2, "seq": 3}).tensors["z"].shape == (2, 7)
+
+
+def test_shape_arithmetic_folds_away(write: Write) -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Gather", ["s", "zero"], ["batch"], axis=0),
+        helper.make_node("Unsqueeze", ["batch", "axes"], ["batch1"]),
+        helper.make_node("Concat", ["batch1", "rest"], ["shape"], axis=0),
+        helper.make_node("Reshape", ["x", "shape"], ["y"]),
+        helper.make_node("Relu", ["y"], ["z"]),
+    ]
+    weights = {"zero": np.array(0), "axes": np.array([0]), "rest": np.array([-1])}
+    graph = hwsim.load_onnx(write(nodes, {"x": [5, 2, 3]}, ["z"], weights))
+    assert kinds(graph) == ["reshape", "relu"]
+    assert graph.tensors["z"].shape == (5, 6)
+
+
+def test_all_unsupported_operators_are_named_at_once(write: Write) -> None:
+    nodes = [
+        helper.make_node("Det", ["x"], ["a"]),
+        helper.make_node("Det", ["x"], ["b"]),
+        helper.make_node("Relu", ["a"], ["c"]),
+        helper.make_node("Sparkle", ["c"], ["y"], domain="com.example"),
+    ]
+    path = write(nodes, {"x": [2, 4, 4]}, ["y"], domains=[("com.example", 1)])
+    with pytest.raises(UnsupportedError, match=r"2 operators that hwsim does not have: Det x2, com.example::Sparkle"):
+        hwsim.load_onnx(path)
+
+
+def test_allowed_unknown_operators_move_their_bytes_and_are_noted(write: Write) -> None:
+    nodes = [helper.make_node("Det", ["x"], ["a"], name="det"), helper.make_node("Relu", ["a"], ["y"])]
+    graph = hwsim.load_onnx(write(nodes, {"x": ["n", 4, 4]}, ["y"]), {"n": 8}, allow_unknown=True)
+    assert kinds(graph) == ["opaque", "relu"]
+    assert graph.notes == ("Det x1 priced as a move of its bytes",)
+    (work, *_) = lower(graph.with_scheme("fp16")).works
+    assert (work.form, work.bytes_in, work.bytes_out) == ("move", 2 * 8 * 16, 2 * 8)
+    assert hwsim.estimate(graph, "h100_sxm").time_s > 0
+    with pytest.raises(InputError, match="does not know what 'Det' computes"):
+        run_reference(graph, {"x": np.zeros((8, 4, 4))})
+
+
+def test_an_unknown_operator_of_unknown_shape_is_refused_all_the_same(write: Write) -> None:
+    nodes = [helper.make_node("Sparkle", ["x"], ["y"], domain="com.example")]
+    path = write(nodes, {"x": [2]}, ["y"], domains=[("com.example", 1)])
+    with pytest.raises(UnsupportedError, match="does not say what shape 'y' has"):
+        hwsim.load_onnx(path, allow_unknown=True)
+
+
+def test_a_branch_decided_by_a_constant_is_read_and_one_decided_by_data_refused(write: Write) -> None:
+    def branch(kind: str) -> Any:
+        out = helper.make_tensor_value_info("out", FLOAT, None)
+        return helper.make_graph([helper.make_node(kind, ["x"], ["out"])], kind, [], [out])
+
+    node = helper.make_node("If", ["c"], ["y"], then_branch=branch("Relu"), else_branch=branch("Tanh"))
+    known = write([node], {"x": [2]}, ["y"], {"c": np.array([False])})
+    assert kinds(hwsim.load_onnx(known)) == ["tanh"]
+    with pytest.raises(UnsupportedError, match=r"If .a branch that data decide has no one price"):
+        hwsim.load_onnx(write([node], {"x": [2], "c": [1]}, ["y"], types={"c": onnx.TensorProto.BOOL}))
+
+
+def test_functions_of_the_model_are_read_where_they_are_called(write: Write) -> None:
+    scaled = helper.make_function(
+        "own",
+        "Scaled",
+        ["a"],
+        ["b"],
+        [
+            helper.make_node("Elu", ["a"], ["t"], name="inner"),
+            helper.make_node("Relu", ["t"], ["b"]),
+        ],
+        [helper.make_opsetid("", 17)],
+        ["alpha"],
+    )
+    scaled.node[0].attribute.append(onnx.AttributeProto(name="alpha", ref_attr_name="alpha", type=1))
+    nodes = [helper.make_node("Scaled", ["x"], ["y"], domain="own", alpha=0.5)]
+    graph = hwsim.load_onnx(write(nodes, {"x": [3]}, ["y"], functions=[scaled], domains=[("own", 1)]))
+    assert kinds(graph) == ["elu", "relu"]
+    assert graph.nodes[0].op.alpha == 0.5
+
+
+def test_standard_operators_without_a_rule_are_read_by_their_definition(write: Write) -> None:
+    graph = hwsim.load_onnx(write([helper.make_node("Celu", ["x"], ["y"], alpha=2.0)], {"x": [3]}, ["y"]))
+    x = np.array([-1.0, 0.0, 2.0])
+    assert run_reference(graph, {"x": x})["y"] == pytest.approx(np.where(x > 0, x, 2 * np.expm1(x / 2)))
+
+
+def test_external_data_may_be_absent_or_beside_the_model(write: Write, tmp_path: Path) -> None:
+    path = write([helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": [1, 2]}, ["y"], {"w": np.eye(2, dtype="f4")})
+    model = onnx.load(path)
+    onnx.external_data_helper.set_external_data(model.graph.initializer[0], "weights.bin")
+    model.graph.initializer[0].ClearField("raw_data")
+    path.write_bytes(model.SerializeToString())
+    absent = hwsim.load_onnx(path)
+    assert (absent.macs, absent.parameters, absent.values) == (4, 4, {})
+    (tmp_path / "weights.bin").write_bytes(np.full(4, 3, "f4").tobytes())
+    assert run_reference(hwsim.load_onnx(path), {"x": np.ones((1, 2))})["y"].tolist() == [[6.0, 6.0]]
+    model.graph.initializer[0].external_data[0].value = "../weights.bin"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InputError, match=r"external data must lie beside the model, not at '\.\./weights\.bin'"):
+        hwsim.load_onnx(path)
+
+
+def test_half_precision_files_keep_their_format_and_single_ones_wait_for_the_device(write: Write) -> None:
+    node = [helper.make_node("Relu", ["x"], ["y"])]
+    assert hwsim.load_onnx(write(node, {"x": [2]}, ["y"])).tensors["x"].type.format == "auto"
+    assert hwsim.load_onnx(write(node, {"x": [2]}, ["y"]), dtype="file").tensors["x"].type.format == "fp32"
+    assert hwsim.load_onnx(write(node, {"x": [2]}, ["y"]), dtype="bf16").tensors["x"].type.format == "bf16"
+    half = {"x": onnx.TensorProto.FLOAT16, "y": onnx.TensorProto.FLOAT16}
+    assert hwsim.load_onnx(write(node, {"x": [2]}, ["y"], types=half)).tensors["x"].type.format == "fp16"
+
+
+def test_outputs_keep_their_names_even_when_they_are_inputs_or_shared(write: Write) -> None:
+    nodes = [
+        helper.make_node("Identity", ["x"], ["same"]),
+        helper.make_node("Relu", ["x"], ["y"]),
+        helper.make_node("Identity", ["y"], ["again"]),
+    ]
+    graph = hwsim.load_onnx(write(nodes, {"x": [2]}, ["same", "y", "again"]))
+    found = run_reference(graph, {"x": np.array([-1.0, 2.0])})
+    assert {name: value.tolist() for name, value in found.items()} == {
+        "same": [-1.0, 2.0],
+        "y": [0.0, 2.0],
+        "again": [0.0, 2.0],
+    }
+
+
+def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
+    with pytest.raises(InputError, match=r"pip install 'hwsim\[onnx\]'"):
+        hwsim.load_onnx("model.onnx")

@@ -160,6 +160,8 @@ class GraphCosts:
             columns[item.name] = np.bincount(owner, weights=getattr(rows, item.name)[0, ids], minlength=count)
         time = rows.time_s[0, ids]
         busy = np.where(np.isfinite(time), time, 0.0)
+        columns["time_s"][owner[:1]] += self.stack.request_s
+        columns["overhead_s"][owner[:1]] += self.stack.request_s
         weighted = np.bincount(owner, weights=rows.utilization[0, ids] * busy, minlength=count)
         total = np.bincount(owner, weights=busy, minlength=count)
         bound = np.full(count, 2, dtype=np.int8)
@@ -167,6 +169,12 @@ class GraphCosts:
         bound[owner[order]] = rows.bound[0, ids][order]
         columns["utilization"] = np.divide(weighted, total, out=np.zeros(count), where=total > 0)
         return NodeCosts(bound=bound, **columns)
+
+    def request_s(self, phase: Phase, nodes: NDArray[np.bool_] | None = None) -> float:
+        """What handing the phase to the device costs over all its repeats, where the device runs its first node."""
+        start, stop = self.lowered.row_start[phase.first], self.lowered.row_start[phase.last]
+        ran = start < stop and (nodes is None or bool(nodes[self.lowered.node_of[start] - phase.first]))
+        return self.stack.request_s * phase.repeat if ran else 0.0
 
     def phase_energy_and_time(
         self, phase: Phase, nodes: NDArray[np.bool_] | None = None, point: int = 0
@@ -192,7 +200,7 @@ class GraphCosts:
             energy += float(costs.energy_j[0, used] @ weight[used])
             busy += float((costs.time_s - costs.dispatch_s)[0, used] @ weight[used])
             host += float(costs.dispatch_s[0, used] @ weight[used])
-        return energy, max(busy, host)
+        return energy, max(busy, host) + self.request_s(phase, nodes)
 
     def cap(self, phase: Phase, nodes: NDArray[np.bool_] | None = None) -> tuple[int, int, float]:
         """How far the clock falls so that the phase's average power stays within the TDP.

@@ -35,6 +35,7 @@ class StackHead:
     timing: Annotated[tuple[str, ...], Names("timing")] = ()
     launch_s: Annotated[float, Quantity("launch", "s", zero=True)] = 0.0
     dispatch_s: Annotated[float, Quantity("dispatch", "s", zero=True)] = 0.0
+    request_s: Annotated[float, Quantity("request", "s", zero=True)] = 0.0
     passes: Annotated[tuple[str, ...], Names("passes")] = ()
     weights_limit_bytes: Annotated[float, Quantity("weights_limit", "bytes")] = 0.0
     beyond: Annotated[str, Text("beyond")] = ""
@@ -73,6 +74,7 @@ def build_stack(name: str, model: SpecModel) -> SoftwareSpec:
         name=name,
         launch_s=head.launch_s,
         dispatch_s=head.dispatch_s,
+        request_s=head.request_s,
         kernels=types.MappingProxyType(kernels),
         residuals=head.residuals,
         passes=head.passes,

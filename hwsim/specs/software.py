@@ -36,7 +36,8 @@ class SoftwareSpec:
     """A named stack of a device's YAML.
 
     ``launch_s`` is the device-side cost of starting one kernel, ``dispatch_s`` the host-side cost an eager
-    framework pays per operator (hidden behind long kernels). ``kernels`` maps a kernel family (a kernel
+    framework pays per operator (hidden behind long kernels), ``request_s`` what it costs to hand a compiled graph to
+    the device, once for each time it runs. ``kernels`` maps a kernel family (a kernel
     label, a form of Work, or either followed by ``.format``, e.g. ``gemm.int8``) to its constants by name;
     each kind of device documents the constants it reads. ``passes`` are graph passes the stack applies.
     ``timing`` lists the timing modes of measured rows it stands for. ``validated`` maps families to the
@@ -50,6 +51,7 @@ class SoftwareSpec:
     name: str
     launch_s: Annotated[float, Quantity("launch", "s", zero=True)] = 0.0
     dispatch_s: Annotated[float, Quantity("dispatch", "s", zero=True)] = 0.0
+    request_s: Annotated[float, Quantity("request", "s", zero=True)] = 0.0
     kernels: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     residuals: tuple[ResidualSpec, ...] = ()
     passes: tuple[str, ...] = ()

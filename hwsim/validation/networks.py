@@ -10,6 +10,7 @@ from types import MappingProxyType
 from hwsim.errors import InputError
 from hwsim.graph.graph import Graph
 from hwsim.validation.measured import Row
+from hwsim.validation.names import UNSAID, named_workload
 from hwsim.workloads import WORKLOADS
 
 __all__ = ["Plan", "network_plan"]
@@ -27,59 +28,6 @@ class Plan:
         return WORKLOADS[self.workload].build(**dict(self.parameters))
 
 
-_NAMES: Mapping[str, str] = MappingProxyType(
-    {
-        "bert_base_uncased_hf": "bert_base",
-        "bert_base_cased": "bert_base",
-        "cogvideox_1_5_5b": "cogvideox1_5_5b",
-        "cogvideox1_5_5b": "cogvideox1_5_5b",
-        "flux_1_dev": "flux_dev",
-        "hunyuandit_v1_2_diffusers": "hunyuan_dit",
-        "hunyuanvideo": "hunyuan_video",
-        "inception_v1": "googlenet",
-        "llama3_8b_decode": "llama3_8b",
-        "llama3_8b_prefill": "llama3_8b",
-        "llama_3_1_8b_instruct": "llama3_8b",
-        "llama_3_1_70b": "llama3_70b",
-        "llama_3_70b": "llama3_70b",
-        "llama_3_8b": "llama3_8b",
-        "mobilenet_v2_1_0": "mobilenet_v2",
-        "mobilenetv1_100": "mobilenet_v1",
-        "mobilenetv2_100": "mobilenet_v2",
-        "mobilenetv2_12": "mobilenet_v2",
-        "mobilenetv3_large_100": "mobilenet_v3_large",
-        "mobilenetv3_small_100": "mobilenet_v3_small",
-        "pixart_sigma_xl_2_1024_ms": "pixart_sigma",
-        "regnety_004": "regnet_y_400mf",
-        "regnety_400m": "regnet_y_400mf",
-        "regnety_008": "regnet_y_800mf",
-        "resnet50_v1": "resnet50",
-        "resnet50_v2_7": "resnet50",
-        "resnet_50": "resnet50",
-        "resnet_v1_18": "resnet18",
-        "resnet_v1_34": "resnet34",
-        "resnet_v1_50": "resnet50",
-        "resnext50": "resnext50_32x4d",
-        "sana1_5_1_6b_1024px_diffusers": "sana_1_6b",
-        "sana1_5_4_8b_1024px_diffusers": "sana_4_8b",
-        "shufflenet_v2": "shufflenet_v2_x1_0",
-        "squeezenet": "squeezenet1_1",
-        "squeezenet_v1_1": "squeezenet1_1",
-        "stable_diffusion_3_5_large": "sd3_5_large",
-        "stable_diffusion_3_5_medium": "sd3_5_medium",
-        "vit": "vit_b_16",
-        "vit_base_patch16_224": "vit_b_16",
-        "vit_large_patch16_224": "vit_l_16",
-        "vit_small_patch16_224": "vit_s_16",
-        "wan2_1_t2v_14b_diffusers": "wan2_1_t2v_14b",
-        "wan2_1_t2v_1_3b_diffusers": "wan2_1_t2v_1_3b",
-        "wideresnet50": "wide_resnet50_2",
-        "yolov8_det": "yolov8n",
-    }
-)
-"""Names of measured data that are not those of the workloads themselves, all folded."""
-_UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType({"bert_base_uncased_hf": {"seq": 384}})
-"""Parameters of networks whose rows do not state them: quic/ai-hub-models exports BERT for 384 tokens."""
 _FORMATS: Mapping[str, str] = MappingProxyType(
     {
         "": "auto",
@@ -93,7 +41,11 @@ _FORMATS: Mapping[str, str] = MappingProxyType(
         "int8": "w8a8",
         "int8 (w8a8; some w4)": "w8a8",
         "w8a8": "w8a8",
+        "int8/mixed": "w8a8",
         "w8a16": "w8a16",
+        "w8a16_mixed_int16": "w8a16",
+        "w8a16_mixed_fp16": "w8a16",
+        "w4": "w4a16",
         "w4a16": "w4a16",
         "q4_k_m": "w4a16",
         "mixed_precision": "fp16_mixed",
@@ -104,7 +56,7 @@ _FORMATS: Mapping[str, str] = MappingProxyType(
 )
 """Schemes by the precision of measured data; phones run "float" networks in fp16."""
 _IMAGE = re.compile(r"(\d+)\s*x\s*(\d+)(?:\s*x\s*3)?\b")
-_TENSOR = re.compile(r"\[1, 3, (\d+), (\d+)\]")
+_TENSOR = re.compile(r"\b1(?:, | ?x ?)[13](?:, | ?x ?)(\d+)(?:, | ?x ?)(\d+)\b")
 _SEQUENCE = re.compile(r"seq\s*=?\s*(\d+)")
 _PROMPT = re.compile(r"(\d+)-token prompt(?: / (\d+) generated)?")
 _SIZES = ("height", "width", "frames", "steps", "seq")
@@ -112,9 +64,9 @@ _SIZES = ("height", "width", "frames", "steps", "seq")
 
 def network_plan(row: Row) -> Plan:
     """The workload of a row with its parameters; raises InputError where hwsim has none."""
-    name, own = _workload(row.text("model"))
+    name, folded = named_workload(row.text("model"), _parameters(row))
     accepted = WORKLOADS[name].parameters
-    given: dict[str, object] = {**own, **_batch(row), "dtype": _dtype(row)}
+    given: dict[str, object] = {**UNSAID.get(folded, {}), **_batch(row), "dtype": _dtype(row)}
     if row.text("op") in _LLM or "prompt" in accepted:
         given |= _language(row)
     else:
@@ -122,13 +74,12 @@ def network_plan(row: Row) -> Plan:
     return Plan(name, tuple(sorted((key, value) for key, value in given.items() if key in accepted)))
 
 
-def _workload(model: str) -> tuple[str, Mapping[str, object]]:
-    """The workload that measured data call by that name, and the parameters that go without saying."""
-    folded = re.sub(r"[^a-z0-9]+", "_", model.rpartition("/")[2].casefold()).strip("_")
-    name = _NAMES.get(folded, folded)
-    if name not in WORKLOADS:
-        raise InputError(f"no workload for '{model}'")
-    return name, _UNSAID.get(folded, {})
+def _parameters(row: Row) -> float | None:
+    """Parameters of the network as the row states them."""
+    try:
+        return float(row.text("params_m")) * 1e6
+    except ValueError:
+        return None
 
 
 def _dtype(row: Row) -> str:

@@ -153,3 +153,16 @@ def test_work_within_the_limit_prices_no_lower_clock() -> None:
     costs = costs_of(small(), capped=True)
     assert costs.cap(costs.lowered.graph.phases[0]) == (0, 0, 0.0)
     assert costs._later == {}
+
+
+def test_a_request_is_paid_once_by_the_first_operator_of_a_phase() -> None:
+    """Two operators and a floor of 50 us: only the first is later, and a capped phase knows of it."""
+    spec = load_device("hexagon_v75")
+    stack = replace(spec.default_software, request_s=50e-6)
+    lowered = lower(workload("mlp", dtype="fp16"))
+    plain, floored = (price_graph(lowered, spec, s) for s in (replace(stack, request_s=0.0), stack))
+    phase = lowered.graph.phases[0]
+    later = floored.nodes(phase).time_s - plain.nodes(phase).time_s
+    assert later[0] == pytest.approx(50e-6)
+    assert not later[1:].any()
+    assert floored.phase_energy_and_time(phase)[1] - plain.phase_energy_and_time(phase)[1] == pytest.approx(50e-6)

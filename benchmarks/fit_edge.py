@@ -1,0 +1,199 @@
+"""Fits the structure constants of phone and embedded NPUs to whole networks measured at batch one.
+
+Run from the root of the repository: ``python -m benchmarks.fit_edge hexagon_v75``. Few constants a chip, none for a
+network; what hwsim calls a measured name is the table of ``hwsim validate``. Networks whose name has a CRC-32 that ends
+in 7, 8 or 9 (decimal) are never fitted, in any format, on any chip.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from types import MappingProxyType
+
+import numpy as np
+
+from benchmarks.fit_npu import TRUTH, Floats, errors
+from hwsim.devices.base import KINDS
+from hwsim.errors import HwsimError
+from hwsim.graph.lowering import lower, tables_of
+from hwsim.graph.work import Form, Work
+from hwsim.loading.device import load_device
+from hwsim.passes import apply_passes
+from hwsim.specs.device import DeviceSpec
+from hwsim.validation.measured import Row, read_measured
+from hwsim.validation.networks import Plan, network_plan
+
+__all__ = ["FITS", "EdgeFit", "Suite", "held_out", "measured", "suite_of", "times_s"]
+
+ALL = "gemm+map+reduce+attention+move"
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeFit:
+    """Rows of a file that stand for a device, and where its free constants start.
+
+    A constant is ``launch`` or ``request`` (seconds), or ``family+family:constant``.
+    """
+
+    file: str
+    free: Mapping[str, float]
+    chip: str = ""
+    stack: str = ""
+    suspect: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Networks lowered once: distinct rows of Work, how often each network runs each, and how often it is started."""
+
+    works: tuple[Work, ...]
+    count: Floats
+    starts: Floats
+
+
+def held_out(plan: Plan) -> bool:
+    """Whether no constant may be fitted to that workload."""
+    return zlib.crc32(plan.workload.encode()) % 10 >= 7
+
+
+def measured(fit: EdgeFit, spec: DeviceSpec) -> dict[Plan, float]:
+    """Seconds of the networks that ran whole on the device, the median over runtimes."""
+    found: dict[Plan, list[float]] = {}
+    file = read_measured(TRUTH / "edge" / fit.file)
+    for row in file.rows if file else ():
+        chip = row.text("device")
+        if chip not in ((fit.chip,) if fit.chip else spec.aliases) or not row.figures or not _whole(row):
+            continue
+        try:
+            plan = network_plan(row)
+        except HwsimError:
+            continue
+        found.setdefault(plan, []).append(next(iter(row.figures.values())))
+    return {plan: statistics.median(values) for plan, values in found.items()}
+
+
+def _whole(row: Row) -> bool:
+    elsewhere = [row.text(name) for name in ("layers_cpu", "layers_gpu")]
+    return row.text("unit").startswith(("NPU", "ANE")) and all(text in ("", "0", "0.0") for text in elsewhere)
+
+
+@cache
+def _lowered(plan: Plan, passes: tuple[str, ...]) -> tuple[Mapping[Work, int], int] | None:
+    try:
+        graph = plan.graph()
+        low = lower(apply_passes(graph, passes))
+    except HwsimError:
+        return None
+    mine: dict[Work, int] = {}
+    for work, number in zip(low.works, low.count().tolist(), strict=True):
+        mine[work] = mine.get(work, 0) + number
+    return MappingProxyType(mine), sum(phase.repeat for phase in graph.phases)
+
+
+def suite_of(plans: Sequence[Plan], passes: Sequence[str]) -> Suite:
+    """The rows of all networks, (networks, rows) counts."""
+    place: dict[Work, int] = {}
+    found = [_lowered(plan, tuple(passes)) for plan in plans]
+    for each in found:
+        for work in each[0] if each else ():
+            place.setdefault(work, len(place))
+    matrix = np.zeros((len(plans), len(place)))
+    for index, each in enumerate(found):
+        for work, number in each[0].items() if each else ():
+            matrix[index, place[work]] = number
+    return Suite(tuple(place), matrix, np.array([each[1] if each else np.nan for each in found], float))
+
+
+def times_s(spec: DeviceSpec, suite: Suite, constants: Mapping[str, float], stack_name: str = "") -> Floats:
+    """Seconds of each network, operators one after the other; infinite where the device lacks a format."""
+    stack = spec.stack(stack_name) if stack_name else spec.default_software
+    kernels = {name: dict(values) for name, values in stack.kernels.items()}
+    for name, value in constants.items():
+        families, _, constant = name.partition(":")
+        for family in families.split("+") if constant else ():
+            kernels.setdefault(family, {})[constant] = value
+    launch, request = constants.get("launch", stack.launch_s), constants.get("request", stack.request_s)
+    stack = replace(stack, kernels=MappingProxyType(kernels), launch_s=launch, request_s=request)
+    kind = KINDS[spec.kind]
+    params = kind.params(spec, stack)
+    times = np.zeros(len(suite.works))
+    for form, table in tables_of(suite.works).items():
+        if form is not Form.COLLECTIVE:
+            able = kind.supports(table, params)
+            cost = np.where(able, kind.price_form(table, params).time_s[0], np.inf)
+            times[table.index] = cost
+    busy = np.where(np.isfinite(times), times, 1e3)
+    total: Floats = suite.count @ busy + request * suite.starts
+    return total
+
+
+def run(name: str, fit: EdgeFit) -> None:
+    """Fit a chip and print its constants and errors."""
+    from scipy.optimize import minimize
+
+    spec = load_device(name)
+    stack = spec.stack(fit.stack) if fit.stack else spec.default_software
+    found = {plan: time for plan, time in measured(fit, spec).items() if plan.workload not in fit.suspect}
+    plans, seconds = list(found), np.array(list(found.values()))
+    suite = suite_of(plans, stack.passes)
+    able = np.isfinite(suite.starts)
+    test = np.array([held_out(plan) for plan in plans])
+    names = list(fit.free)
+
+    def predicted(logs: Floats) -> Floats:
+        return times_s(spec, suite, dict(zip(names, np.exp(logs).tolist(), strict=True)), fit.stack)
+
+    start = np.log(np.array(list(fit.free.values())))
+
+    def cost(logs: Floats) -> float:
+        chosen = able & ~test
+        gap = np.abs(np.log(predicted(logs)[chosen] / seconds[chosen]))
+        return float(gap.mean() + 0.02 * np.abs(logs - start).mean())
+
+    best = start
+    for _ in range(3 if names else 0):
+        best = minimize(cost, best, method="Nelder-Mead", options={"maxfev": 250, "xatol": 1e-3, "fatol": 1e-5}).x
+    times = predicted(best)
+    for key, value in zip(names, np.exp(best), strict=True):
+        sys.stdout.write(f"    {key}: {value:.4g}\n")
+    order = np.argsort(times / seconds)
+    for index in order[able[order]] if "-v" in sys.argv else ():
+        plan, mark = plans[index], "held out" if test[index] else ""
+        options = " ".join(str(value) for key, value in plan.parameters if key not in ("batch", "classes"))
+        line = f"{plan.workload:24} {options:18} {seconds[index] * 1e3:9.3f} {times[index] * 1e3:9.3f} ms"
+        sys.stdout.write(f"    {line} {100 * (times[index] / seconds[index] - 1):+6.1f} % {mark}\n")
+    for label, chosen in (("fitted", able & ~test), ("held out", able & test)):
+        if chosen.any():
+            mean, median, p90 = errors(times[chosen], seconds[chosen])
+            bias = float(np.exp(np.log(times[chosen] / seconds[chosen]).mean()) - 1) * 100
+            rank = float(np.corrcoef(*(np.argsort(np.argsort(x[chosen])) for x in (times, seconds)))[0, 1])
+            kinds = len({plans[index].workload for index in np.flatnonzero(chosen)})
+            sys.stdout.write(
+                f"{name} {label:9} n {chosen.sum()} networks {kinds} "
+                f"mean {mean:.1f} % median {median:.1f} % p90 {p90:.1f} % bias {bias:+.1f} % rank {rank:.3f}\n"
+            )
+
+
+_PHONE = {
+    "launch": 3e-6,
+    "request": 40e-6,
+    "gemm:compute": 0.8,
+    "gemm.fp16:compute": 0.5,
+    f"{ALL}:keep": 1.2,
+    "map+reduce:compute": 0.4,
+    "softmax:compute": 0.1,
+    "gemm:vector": 1.5,
+}
+FITS: Mapping[str, EdgeFit] = {
+    "hexagon_v75": EdgeFit("qualcomm_aihub.csv", _PHONE),
+}
+"""What is fitted, by device."""
+
+if __name__ == "__main__":
+    for chip in [name for name in sys.argv[1:] if not name.startswith("-")] or FITS:
+        run(chip, FITS[chip])

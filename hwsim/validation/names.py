@@ -1,0 +1,124 @@
+"""What measured data call the shipped workloads: one normalisation, then one table.
+
+A name is folded (lower case, words joined by ``_``), rewritten by the rules that whole families follow, and looked up
+whole, then by what stands after its last ``/``, each also without the endings that name a way of export.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+from hwsim.errors import InputError
+from hwsim.workloads import WORKLOADS
+
+__all__ = ["UNSAID", "named_workload"]
+
+_NAMES: Mapping[str, tuple[str, ...]] = {
+    "bert_base": ("bert_base_uncased_hf", "bert_base_cased"),
+    "cogvideox1_5_5b": ("cogvideox_1_5_5b",),
+    "deeplabv3_mobilenet_v2": ("deeplab_v3_mobilenet_v2", "deeplab_v3"),
+    "deeplabv3_mobilenet_v2_stride32": ("deeplab_v3_mobilenet_v2_wo_dilation",),
+    "deeplabv3_plus_mobilenet": ("deeplab_v3_plus_mobilenet_v2",),
+    "densenet121": ("densenet",),
+    "depth_anything_v2_small": ("depth_anything", "depth_anything_v2", "depth_anything_vits", "depth_anything_v2_vits"),
+    "detr_resnet18": ("detr_resnet18_bn",),
+    "dncnn_color": ("dncnn_color_blind",),
+    "edsr_f32b5": ("edsr_f32b5_snusr",),
+    "efficientnet_edgetpu_l": ("efficientnet_l",),
+    "efficientnet_edgetpu_m": ("efficientnet_m",),
+    "efficientnet_edgetpu_s": ("efficientnet_s",),
+    "esrgan": ("real_esrgan_x4plus",),
+    "fcn8_resnet18": ("fcn8_resnet_v1_18",),
+    "ffnet_78s": ("ffnet_78s_lowres",),
+    "flux_dev": ("flux_1_dev",),
+    "googlenet": ("inception_v1",),
+    "hunyuan_dit": ("hunyuandit_v1_2_diffusers",),
+    "hunyuan_video": ("hunyuanvideo",),
+    "llama3_70b": ("llama_3_1_70b", "llama_3_70b"),
+    "llama3_8b": ("llama3_8b_decode", "llama3_8b_prefill", "llama_3_1_8b_instruct", "llama_3_8b"),
+    "mobilenet_v1": ("mobilenetv1_100",),
+    "midas_small": ("midas", "midas_v2"),
+    "mnasnet0_5": ("mnasnet05",),
+    "mobilenet_v2": ("mobilenet_v2_1_0", "mobilenetv2_100", "mobilenetv2_12"),
+    "mobilenet_v3_large": ("mobilenetv3_large_100",),
+    "mobilenet_v3_small": ("mobilenetv3_small_100",),
+    "pixart_sigma": ("pixart_sigma_xl_2_1024_ms",),
+    "quicksrnet_large": ("quicksrnetlarge",),
+    "quicksrnet_medium": ("quicksrnetmedium",),
+    "quicksrnet_small": ("quicksrnetsmall",),
+    "real_esrgan_general": ("real_esrgan_general_x4v3",),
+    "regnet_y_400mf": ("regnety_004", "regnety_400m"),
+    "regnet_y_800mf": ("regnety_008",),
+    "resnet18": ("face_attr_resnet18",),
+    "resnet50": ("resnet50_v2", "resnet50_v1", "resnet50_v2_7", "resnet_50"),
+    "resnext50_32x4d": ("resnext50",),
+    "sana_1_6b": ("sana1_5_1_6b_1024px_diffusers",),
+    "sana_4_8b": ("sana1_5_4_8b_1024px_diffusers",),
+    "sd3_5_large": ("stable_diffusion_3_5_large",),
+    "sd3_5_medium": ("stable_diffusion_3_5_medium",),
+    "shufflenet_v2_x1_0": ("shufflenet_v2",),
+    "squeezenet1_1": ("squeezenet", "squeezenet_v1_1"),
+    "unet_mobilenet_v2": ("unet_mobilenetv2",),
+    "vit_b_16": ("vit", "vit_base_patch16_224", "vit_base_bn"),
+    "vit_l_16": ("vit_large_patch16_224",),
+    "vit_s_16": ("vit_small_patch16_224", "vit_small"),
+    "wan2_1_t2v_14b": ("wan2_1_t2v_14b_diffusers",),
+    "wan2_1_t2v_1_3b": ("wan2_1_t2v_1_3b_diffusers",),
+    "wide_resnet50_2": ("wideresnet50",),
+    "yolov6n_v2": ("yolov6n_0_2_1",),
+}
+"""Names of measured data that no rule leads to, all folded."""
+UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType({"bert_base_uncased_hf": {"seq": 384}})
+"""Parameters of networks whose rows do not state them: quic/ai-hub-models exports BERT for 384 tokens."""
+
+_KNOWN: Mapping[str, str] = MappingProxyType({name: workload for workload, names in _NAMES.items() for name in names})
+_RULES = (
+    (re.compile(r"resnet_v1_(\d+)"), r"resnet\1"),
+    (re.compile(r"regnet_?([xy])_(\d)"), r"regnet_\1_\2"),
+    (re.compile(r"yolo_?v?11"), "yolo11"),
+    (re.compile(r"^(yolo\w*\d)([nsmblx])?_det$"), r"\1\2"),
+    (re.compile(r"^(yolo(?:v8|11|v10))(_seg|_pose|_obb)?$"), r"\1n\2"),
+)
+"""How families write their members."""
+_NEAR = 0.1
+_ENDINGS = re.compile(r"_(postprocess|nms_core|bbox_decoding_only)$")
+
+
+def named_workload(model: str, parameters: float | None = None) -> tuple[str, str]:
+    """(workload, folded name) of what measured data call ``model``; raises InputError where hwsim has none.
+
+    A name that says no size ("yolov7" of 6.2 million parameters) means the member of its family that has as many
+    ``parameters``, where one comes within a tenth and the namesake does not.
+    """
+    for folded in _spellings(model):
+        name = _KNOWN.get(folded, folded)
+        family = [other for other in WORKLOADS if other.startswith(name)] if parameters else []
+        if name in WORKLOADS and (not parameters or _distance(name, parameters) < _NEAR or len(family) < 2):
+            return name, folded
+        near = sorted((_distance(other, parameters or 0.0), other) for other in family)
+        if near and near[0][0] < _NEAR:
+            return near[0][1], folded
+        if name in WORKLOADS:
+            return name, folded
+    raise InputError(f"no workload for '{model}'")
+
+
+def _distance(name: str, parameters: float) -> float:
+    """How far the published parameters of a workload are from those stated, as a relative difference."""
+    published = WORKLOADS[name].published
+    known = published.parameters if published is not None else None
+    return abs(known / parameters - 1.0) if known and parameters else math.inf
+
+
+def _spellings(model: str) -> Iterator[str]:
+    for text in dict.fromkeys((model, model.rpartition("/")[2])):
+        folded = re.sub(r"[^a-z0-9]+", "_", text.casefold()).strip("_")
+        yield folded
+        bare = _ENDINGS.sub("", folded)
+        yield bare
+        for rule, replacement in _RULES:
+            bare = rule.sub(replacement, bare)
+        yield bare

@@ -1,0 +1,255 @@
+"""Semantic segmentation on ResNets and MobileNets: FCN, DeepLab, FFNet, U-Net, BiSeNet.
+
+Sources: Long, Shelhamer and Darrell 2015, FCN; Chen et al. 2017, DeepLabv3, section 3, and 2018, DeepLabv3+,
+section 3.1; Mehta et al. 2022, FFNet (Qualcomm AI Research), Fig. 2; Ronneberger et al. 2015, U-Net, Fig. 1; Yu et
+al. 2018, BiSeNet, section 3. Layers as in torchvision, quic/ai-hub-models and hailo_model_zoo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hwsim.graph.graph import GraphBuilder
+from hwsim.graph.tensor import Tensor
+from hwsim.operators.concat import Concat
+from hwsim.operators.conv_transpose import ConvTranspose2d
+from hwsim.operators.reshape import Reshape
+from hwsim.workloads import layers
+from hwsim.workloads.backbones import (
+    dilated_conv,
+    mobilenet_v2_levels,
+    resized,
+    resnet_levels,
+    resnet_stem,
+)
+from hwsim.workloads.families import image_network
+from hwsim.workloads.registry import Published
+
+__all__ = ["transposed_conv"]
+
+_KEPT = (1, 1, 2, 4)
+
+
+def transposed_conv(b: GraphBuilder, x: Tensor, channels: int, kernel: int, stride: int, *, name: str) -> Tensor:
+    """A transposed convolution that multiplies the size by its stride."""
+    with b.scope(name):
+        weight, bias = b.weight("weight", (x.shape[1], channels, kernel, kernel)), b.weight("bias", (channels,))
+    padding = (kernel - stride) // 2
+    op = ConvTranspose2d(stride=(stride, stride), padding=(padding, padding))
+    return b.add(op, x, weight, bias, name=name)
+
+
+def _atrous_pyramid(b: GraphBuilder, x: Tensor, channels: int, rates: Sequence[int], *, light: bool = False) -> Tensor:
+    """Parallel convolutions with growing holes and the mean of the image, joined (DeepLabv3, Fig. 5)."""
+    with b.scope("aspp"):
+        parts = [layers.conv_bn_act(b, x, channels, 1, name="point")]
+        for rate in rates:
+            y = x
+            if light:
+                y = dilated_conv(b, y, y.shape[1], 3, dilation=rate, groups=y.shape[1], name=f"dw{rate}")
+            parts.append(
+                dilated_conv(b, y, channels, 1 if light else 3, dilation=1 if light else rate, name=f"a{rate}")
+            )
+        mean = b.add(Reshape((x.shape[0], x.shape[1], 1, 1)), layers.global_average(b, x))
+        mean = layers.conv_bn_act(b, mean, channels, 1, name="pool")
+        parts.append(resized(b, mean, x.shape, name="spread"))
+        return layers.conv_bn_act(b, b.add(Concat(1), *parts), channels, 1, name="project")
+
+
+@dataclass(frozen=True, slots=True)
+class _Fcn:
+    """FCN or DeepLabv3 head on a ResNet of bottlenecks with output stride 8 (torchvision)."""
+
+    depths: tuple[int, int, int, int]
+    rates: tuple[int, ...] = ()
+
+    def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+        x = resnet_levels(b, resnet_stem(b, image), self.depths, bottleneck=True, dilations=_KEPT)[-1]
+        if self.rates:
+            x = layers.conv_bn_act(b, _atrous_pyramid(b, x, 256, self.rates), 256, 3, name="head")
+        else:
+            x = layers.conv_bn_act(b, x, x.shape[1] // 4, 3, name="head")
+        return resized(b, layers.conv(b, x, classes, 1, name="classifier"), image.shape)
+
+
+def _deeplab_mobilenet(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+    """DeepLabv3 with a pooled branch only, output stride 8 (TensorFlow's mobilenet_v2_dm100)."""
+    x = mobilenet_v2_levels(b, image, stride=8)[0]
+    mean = b.add(Reshape((x.shape[0], x.shape[1], 1, 1)), layers.global_average(b, x))
+    mean = resized(b, layers.conv_bn_act(b, mean, 256, 1, name="pool"), x.shape, name="spread")
+    x = b.add(Concat(1), layers.conv_bn_act(b, x, 256, 1, name="point"), mean)
+    x = layers.conv_bn_act(b, x, 256, 1, name="project")
+    return resized(b, layers.conv(b, x, classes, 1, name="classifier"), image.shape)
+
+
+def _deeplab_mobilenet_stride32(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+    """The same without holes, output stride 32."""
+    x = mobilenet_v2_levels(b, image)[0]
+    x = layers.conv_bn_act(b, x, 256, 1, name="project")
+    return resized(b, layers.conv(b, x, classes, 1, name="classifier"), image.shape)
+
+
+def _deeplab_plus_mobilenet(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+    """DeepLabv3+ with full 3x3 convolutions, output stride 16 (jfzhang95/pytorch-deeplab-xception)."""
+    levels = mobilenet_v2_levels(b, image, stride=16)
+    x = _atrous_pyramid(b, levels[0], 256, (6, 12, 18))
+    low = layers.conv_bn_act(b, levels[4], 48, 1, name="low")
+    x = b.add(Concat(1), resized(b, x, low.shape), low)
+    x = layers.conv_bn_act(b, layers.conv_bn_act(b, x, 256, 3, name="last0"), 256, 3, name="last1")
+    return resized(b, layers.conv(b, x, classes, 1, name="classifier"), image.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class _FFNet:
+    """A ResNet of basic blocks and an "up-A" or "up-B" path whose levels are summed (Fig. 2)."""
+
+    depths: tuple[int, int, int, int]
+    widths: tuple[int, int, int, int]
+    up: tuple[int, int]
+    head: int
+
+    def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+        """Scores at an eighth of the size."""
+        x = layers.conv_bn_act(b, image, 32, 3, stride=2, name="stem0")
+        x = layers.conv_bn_act(b, x, 64, 3, stride=2, name="stem1")
+        levels = resnet_levels(b, x, self.depths, bottleneck=False, widths=self.widths, strides=(2, 2, 2, 2))
+        own, joint = self.up
+        x = layers.conv_bn_act(b, levels[-1], joint, 3, name="up3")
+        parts = [x]
+        for place in (2, 1, 0):
+            y = layers.conv_bn_act(b, levels[place], own, 1, name=f"lateral{place}")
+            x = b.add(Concat(1), resized(b, x, y.shape), y)
+            x = layers.conv_bn_act(b, x, joint, 3, name=f"up{place}")
+            parts.append(x)
+        sized = [resized(b, part, x.shape, name=f"resize{i}") for i, part in enumerate(parts)]
+        x = layers.conv_bn_act(b, b.add(Concat(1), *sized), self.head, 3, name="seg0")
+        return layers.conv(b, x, classes, 1, name="seg1")
+
+
+def _double(b: GraphBuilder, x: Tensor, channels: int, name: str) -> Tensor:
+    with b.scope(name):
+        return layers.conv_bn_act(b, layers.conv_bn_act(b, x, channels, 3, name="0"), channels, 3, name="1")
+
+
+def _unet(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+    """U-Net with transposed convolutions (milesial/Pytorch-UNet, the Carvana checkpoint)."""
+    skips = [_double(b, image, 64, "inc")]
+    for place, channels in enumerate((128, 256, 512, 1024)):
+        skips.append(_double(b, layers.pool(b, skips[-1], "max", 2), channels, f"down{place}"))
+    x = skips.pop()
+    for place, channels in enumerate((512, 256, 128, 64)):
+        x = transposed_conv(b, x, channels, 2, 2, name=f"up{place}.up")
+        skip = skips.pop()
+        x = _double(b, b.add(Concat(1), skip, resized(b, x, skip.shape)), channels, f"up{place}")
+    return layers.conv(b, x, classes, 1, name="out")
+
+
+def _unet_mobilenet(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+    """The U-Net of TensorFlow's segmentation tutorial on MobileNetV2 (pix2pix up-sampling)."""
+    levels = mobilenet_v2_levels(b, image, wide=True)
+    skips = [levels[2], levels[4], levels[8], levels[16]]
+    x = levels[0]
+    for place, channels in enumerate((512, 256, 128, 64)):
+        x = transposed_conv(b, x, channels, 4, 2, name=f"up{place}")
+        x = b.add(Concat(1), layers.activation(b, x, "relu"), skips.pop())
+    return transposed_conv(b, x, classes, 4, 2, name="last")
+
+
+def _fcn8_resnet18(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+    """FCN-8s on ResNet-18: scores of three strides summed."""
+    levels = resnet_levels(b, resnet_stem(b, image), (2, 2, 2, 2), bottleneck=False)
+    x = layers.conv(b, levels[3], classes, 1, name="score32")
+    for place in (2, 1):
+        y = layers.conv(b, levels[place], classes, 1, name=f"score{place}")
+        x = layers.add(b, resized(b, x, y.shape), y)
+    return resized(b, x, image.shape)
+
+
+def _refined(b: GraphBuilder, x: Tensor, name: str) -> Tensor:
+    """Channels scaled by a gate computed from their means (Fig. 2b)."""
+    with b.scope(name):
+        mean = b.add(Reshape((*x.shape[:2], 1, 1)), layers.global_average(b, x))
+        gate = layers.batch_norm(b, layers.conv(b, mean, x.shape[1], 1, name="gate"))
+        return layers.multiply(b, x, layers.activation(b, gate, "sigmoid"))
+
+
+def _bisenet(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+    """BiSeNet on ResNet-18: a path of context and a path of detail (Fig. 2; ooooverflow/BiSeNet)."""
+    levels = resnet_levels(b, resnet_stem(b, image), (2, 2, 2, 2), bottleneck=False)
+    detail = image
+    for place, channels in enumerate((64, 128, 256)):
+        detail = layers.conv_bn_act(b, detail, channels, 3, stride=2, name=f"spatial{place}")
+    middle, coarse = _refined(b, levels[2], "arm16"), _refined(b, levels[3], "arm32")
+    mean = b.add(Reshape((*coarse.shape[:2], 1, 1)), layers.global_average(b, levels[3]))
+    coarse = layers.multiply(b, coarse, mean)
+    sized = [resized(b, x, detail.shape) for x in (middle, coarse)]
+    x = layers.conv_bn_act(b, b.add(Concat(1), detail, *sized), classes, 3, name="fuse")
+    gate = b.add(Reshape((*x.shape[:2], 1, 1)), layers.global_average(b, x))
+    gate = layers.activation(b, layers.conv(b, gate, classes, 1, name="fuse1"), "relu")
+    gate = layers.activation(b, layers.conv(b, gate, classes, 1, name="fuse2"), "sigmoid")
+    x = layers.add(b, x, layers.multiply(b, x, gate))
+    return layers.conv(b, resized(b, x, image.shape), classes, 1, name="classifier")
+
+
+_HUB = "quic/ai-hub-models model pages"
+_HAILO = "hailo_model_zoo, public models"
+for _name, _title, _network, _size, _labels, _parameters, _gmacs, _tolerance, _source in (
+    ("fcn_resnet50", "FCN-ResNet50", _Fcn((3, 4, 6, 3)), 520, 21, 33.0e6, 0.0, 0.01, _HUB),
+    ("deeplabv3_resnet50", "DeepLabv3-ResNet50", _Fcn((3, 4, 6, 3), (12, 24, 36)), 520, 21, 39.6e6, 0.0, 0.01, _HUB),
+    ("deeplabv3_mobilenet_v2", "DeepLabv3-MobileNetV2", _deeplab_mobilenet, 513, 21, 2.1e6, 8.825, 0.03, _HAILO),
+    (
+        *("deeplabv3_mobilenet_v2_stride32", "DeepLabv3-MobileNetV2, stride 32", _deeplab_mobilenet_stride32, 513),
+        *(21, 2.1e6, 1.605, 0.12, _HAILO),
+    ),
+    ("deeplabv3_plus_mobilenet", "DeepLabv3+-MobileNetV2", _deeplab_plus_mobilenet, 513, 21, 5.80e6, 0.0, 0.02, _HUB),
+    (
+        "ffnet_40s",
+        "FFNet-40S",
+        _FFNet((4, 5, 6, 4), (64, 128, 192, 320), (96, 96), 96),
+        (1024, 2048),
+        19,
+        13.9e6,
+        0.0,
+        0.05,
+        _HUB,
+    ),
+    (
+        "ffnet_54s",
+        "FFNet-54S",
+        _FFNet((5, 8, 8, 5), (64, 128, 192, 320), (96, 96), 96),
+        (1024, 2048),
+        19,
+        18.0e6,
+        0.0,
+        0.05,
+        _HUB,
+    ),
+    (
+        "ffnet_78s",
+        "FFNet-78S",
+        _FFNet((6, 12, 12, 8), (64, 128, 192, 320), (96, 96), 96),
+        (1024, 2048),
+        19,
+        27.5e6,
+        0.0,
+        0.05,
+        _HUB,
+    ),
+    ("unet_segmentation", "U-Net", _unet, 224, 2, 31.0e6, 0.0, 0.01, _HUB),
+    ("unet_mobilenet_v2", "U-Net on MobileNetV2", _unet_mobilenet, 256, 3, 10.08e6, 0.0, 0.01, _HAILO),
+    ("fcn8_resnet18", "FCN-8s on ResNet-18", _fcn8_resnet18, (1024, 1920), 19, 11.2e6, 71.41, 0.02, _HAILO),
+    ("bisenet", "BiSeNet on ResNet-18", _bisenet, (720, 960), 12, 12.0e6, 0.0, 0.01, _HUB),
+):
+    image_network(
+        _name,
+        _network,
+        title=_title,
+        source=(__doc__ or "").split("Sources: ")[1].split(" Layers")[0].replace("\n", " "),
+        published=Published(
+            parameters=int(_parameters), macs=_gmacs * 1e9 or None, tolerance=_tolerance, source=_source
+        ),
+        what="Semantic segmentation.",
+        size=_size,
+        labels=_labels,
+    )

@@ -1,0 +1,48 @@
+"""What measured data call networks: rules of families, a table of the rest, sizes from parameters."""
+
+from __future__ import annotations
+
+import pytest
+
+from hwsim.errors import InputError
+from hwsim.validation.names import _NAMES, named_workload
+from hwsim.workloads import WORKLOADS
+
+
+@pytest.mark.parametrize(
+    ("written", "workload"),
+    [
+        ("resnet50", "resnet50"),
+        ("resnet_v1_34", "resnet34"),
+        ("resnet50-v2-7", "resnet50"),
+        ("mobilenet_v2_1.0", "mobilenet_v2"),
+        ("yolov8s⭐", "yolov8s"),
+        ("yolov8n-seg", "yolov8n_seg"),
+        ("yolov11_det", "yolo11n"),
+        ("yolov8s_bbox_decoding_only", "yolov8s"),
+        ("microsoft/resnet-50", "resnet50"),
+    ],
+)
+def test_spellings_of_a_network_lead_to_one_workload(written: str, workload: str) -> None:
+    assert named_workload(written)[0] == workload
+
+
+def test_a_name_without_a_size_means_the_member_with_as_many_parameters() -> None:
+    assert named_workload("yolov7", 36.9e6)[0] == "yolov7"
+    assert named_workload("yolov7", 6.24e6)[0] == "yolov7_tiny"
+    assert named_workload("yolov5", 21.2e6)[0] == "yolov5m"
+
+
+def test_a_network_that_does_not_ship_is_named() -> None:
+    with pytest.raises(InputError, match="no workload for 'Nobody net'"):
+        named_workload("Nobody net", 1e6)
+
+
+def test_no_two_workloads_share_a_name_of_the_table() -> None:
+    names = [name for names in _NAMES.values() for name in names]
+    assert len(set(names)) == len(names)
+
+
+def test_names_of_the_table_do_not_hide_listed_workloads() -> None:
+    listed = set(WORKLOADS)
+    assert [name for names in _NAMES.values() for name in names if name in listed] == []

@@ -26,6 +26,7 @@ __all__ = [
     "gemm_traffic_bytes",
     "kept_share",
     "overlapped_time_s",
+    "prefetched_time_s",
     "reload_bytes",
     "spill_bytes",
     "tile_count",
@@ -218,3 +219,19 @@ def overlapped_time_s(
     fill, drain = load / count, store / count
     transfer = load - fill + store - drain
     return fill + overlap_time_s(compute, transfer, overlap) + drain, fill
+
+
+def prefetched_time_s(compute_s: Number, transfer_s: Number, tail_s: Number, *, overlap: Number = np.inf) -> Floats:
+    """Seconds of a product whose first weights were fetched ahead into a FIFO, while its inputs were made.
+
+    Loading runs beside computing from the start; only the ``tail_s`` of the last tile, which is computed on after it
+    has been loaded, stands alone: ``max(compute - tail, transfer) + tail``. TPU v1 holds four tiles ahead (N. Jouppi
+    et al., 2017, section 2).
+
+    >>> float(prefetched_time_s(3.0, 10.0, 1.0)), float(prefetched_time_s(12.0, 10.0, 1.0))
+    (11.0, 12.0)
+    """
+    tail = np.minimum(tail_s, compute_s)
+    ahead = overlap_time_s(np.subtract(compute_s, tail), transfer_s, overlap)
+    together: Floats = ahead + tail
+    return together

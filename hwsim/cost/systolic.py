@@ -29,10 +29,12 @@ __all__ = [
     "ISSUE_CYCLES",
     "Dataflow",
     "Geometry",
+    "array_activity",
     "array_axes",
     "array_shares",
     "dealt_time_s",
     "fold_count",
+    "last_tile_cycles",
     "layerwise_sparse_k",
     "mapping_efficiency",
     "non_overlapped_cycles",
@@ -133,6 +135,32 @@ def pipelined_cycles(
     interval = np.divide(rows, drain_rows) if dataflow == "os" else rows
     last = np.add(rows, cols) - 2.0 + np.maximum(time, ISSUE_CYCLES)
     return preload + (folds - 1.0) * np.maximum(time, interval) + last
+
+
+def last_tile_cycles(steps: Number, rows: Number, cols: Number) -> Floats:
+    """Cycles of the last stationary tile after it has arrived: shifted in, streamed past, drained.
+
+    >>> float(last_tile_cycles(64, 256, 256))
+    830.0
+    """
+    cycles: Floats = np.asarray(rows, float) + steps + rows + cols - 2.0
+    return cycles
+
+
+def array_activity(steps: Number, rows: Number, load: Number) -> tuple[Floats, Floats, Floats]:
+    """(active, shift, stall) cycles of one tile among many that are loaded, shifted in and used in a row.
+
+    A tile takes the longest of its ``steps`` of inputs, its ``rows`` to shift in and the cycles to ``load`` it. In what
+    its steps leave, it is shifted in; before that the array waits for it. These are rows of table 3 of N. Jouppi et
+    al., 2017: MLP0 has 200 inputs a tile and a tile every 1,349 cycles.
+
+    >>> [float(cycles) for cycles in array_activity(200, 256, 1349)]
+    [200.0, 256.0, 893.0]
+    """
+    interval = np.maximum(np.maximum(steps, rows), load)
+    idle = interval - steps
+    shift = np.minimum(idle, rows)
+    return np.asarray(steps, float), shift, idle - shift
 
 
 def mapping_efficiency(m: Number, n: Number, k: Number, rows: Number, cols: Number, dataflow: Dataflow) -> Floats:

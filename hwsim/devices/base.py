@@ -209,6 +209,10 @@ class DeviceKind(ABC, Generic[P]):
     def explain(self, work: Work, params: P) -> Sequence[tuple[str, float, str]]:
         """The terms behind one row's price on the first chip: (term, value, unit), in the order of the formula."""
 
+    def activity(self, table: Table, params: P) -> Mapping[str, Array]:
+        """Seconds of each row's time by what the unit does in them, (chips, rows); kinds that cannot say give none."""
+        return {}
+
     def price_form(self, table: Table, params: P) -> Costs:
         """Dispatch to the price function of the table's form; a Collective belongs to an interconnect."""
         match table.form:

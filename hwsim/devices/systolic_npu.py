@@ -11,23 +11,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Annotated, ClassVar, TypedDict
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.cost.roofline import overlap_time_s
-from hwsim.cost.scratchpad import (
-    gemm_traffic_bytes,
-    kept_share,
-    overlapped_time_s,
-    reload_bytes,
-    tile_count,
-    usable_bytes,
+from hwsim.cost.systolic import DATAFLOWS
+from hwsim.devices.base import KINDS, NOMINAL, Array, Costs, DeviceKind, OperatingPoint, common_params, settle
+from hwsim.devices.systolic_terms import (
+    SystolicNpuParams,
+    array_seconds,
+    attention_terms,
+    gemm_terms,
+    shown_terms,
+    vector_terms,
 )
-from hwsim.cost.systolic import DATAFLOWS, Dataflow, Geometry, dealt_time_s
-from hwsim.cost.vector_unit import operations_time_s, passes_over_memory
-from hwsim.devices.base import KINDS, NOMINAL, Array, Costs, DeviceKind, OperatingPoint, Params, common_params, settle
 from hwsim.graph.lowering import Table, tables_of
 from hwsim.graph.tensor import BITS, FORMATS
 from hwsim.graph.work import Form, Work
@@ -36,11 +34,6 @@ from hwsim.specs.fields import Choice, Count, Formats, Quantity, Ratio, Text
 from hwsim.specs.software import SoftwareSpec
 
 __all__ = ["SystolicNpu", "SystolicNpuParams", "SystolicNpuSection"]
-
-_BYTES: Array = np.array([BITS[name] / 8.0 for name in FORMATS])
-_DECODE_ROWS = 1.0
-_LEAST_RATE = 1e-30
-_QUERY_ROWS = 128.0  # rows of queries a fused kernel keeps on chip (T. Dao, FlashAttention-2, 2023, section 3.3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +45,8 @@ class SystolicNpuSection:
     vector unit by format (a format left out runs as the next wider one given); ``special`` special-function
     results per clock and core. The scratchpad is the second entry of ``memory:``, ``accumulators`` the size of
     the partial-sum memory of one core. ``channel_tile``: input channels that a convolution is padded to at each
-    window position (1: the window is flattened). ``sparse_speedup``: how much structured sparsity of the
-    weights can shorten a product.
+    window position (1: the window is flattened). ``weight_fifo``: weight tiles fetched ahead of a product (0: its first
+    one is waited for). ``sparse_speedup``: how much structured sparsity of the weights can shorten a product.
     """
 
     rows: Annotated[int, Count("rows")]
@@ -68,47 +61,11 @@ class SystolicNpuSection:
     vector: Annotated[Mapping[str, float], Formats("vector", Ratio("", 0.0), FORMATS)] = field(default_factory=dict)
     special: Annotated[float, Ratio("special", 0.0)] = 16.0
     accumulators_bytes: Annotated[float, Quantity("accumulators", "bytes")] = 262144.0
+    weight_fifo: Annotated[int, Count("weight_fifo", 0)] = 0
     channel_tile: Annotated[int, Count("channel_tile")] = 1
     sparse_speedup: Annotated[float, Ratio("sparse_speedup", 1.0, 16.0)] = 1.0
     source: Annotated[str, Text("source")] = ""
     assumption: Annotated[str, Text("assumption")] = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SystolicNpuParams(Params):
-    """Numbers of one or many NPUs, (chips, 1) unless said; ``lanes`` are MACs per cell and clock, (chips, formats)."""
-
-    dataflow: Dataflow
-    overlap_weights: bool
-    double_buffered: bool
-    rows: Array
-    cols: Array
-    units: Array
-    lanes: Array
-    clock_hz: Array
-    special_per_s: Array
-    scratchpad_bytes: Array
-    scratchpad_bytes_per_s: Array
-    accumulator_bytes: Array
-    channel_tile: Array
-    sparse_speedup: Array
-
-    def geometry(self, table: Table) -> Geometry:
-        """The arrays as the rows of a table see them."""
-        lanes = self.lanes[:, table.format[0]]
-        return Geometry(self.units, self.rows, self.cols, lanes, self.dataflow, self.overlap_weights)
-
-
-class _Terms(TypedDict):
-    """The terms of a kernel's time, columns of shape (chips, rows), as :func:`settle` takes them."""
-
-    busy_s: Array
-    compute_s: Array
-    memory_s: Array
-    launch_s: Array
-    prologue_s: Array
-    dram_bytes: Array
-    cache_bytes: Array
 
 
 _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
@@ -176,6 +133,7 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
             scratchpad_bytes=one * (pad.capacity_bytes if pad else 0.0),
             scratchpad_bytes_per_s=one * ((pad.bandwidth_bytes_per_s if pad else 0.0) or np.inf) * at.clock,
             accumulator_bytes=one * core.accumulators_bytes,
+            weight_fifo=one * core.weight_fifo,
             channel_tile=one * core.channel_tile,
             sparse_speedup=one * core.sparse_speedup,
         )
@@ -188,23 +146,23 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
 
     def price_gemm(self, table: Table, params: SystolicNpuParams) -> Costs:
         """Folds on the arrays against DRAM traffic through the scratchpad."""
-        return settle(table, params, **_gemm_terms(table, params))
+        return settle(table, params, **gemm_terms(table, params))
 
     def price_attention(self, table: Table, params: SystolicNpuParams) -> Costs:
         """Two products a score, softmax on the vector unit, K and V from DRAM."""
-        return settle(table, params, **_attention_terms(table, params))
+        return settle(table, params, **attention_terms(table, params))
 
     def price_map(self, table: Table, params: SystolicNpuParams) -> Costs:
         """Vector operations against bytes."""
-        return settle(table, params, **_vector_terms(table, params), vector=True)
+        return settle(table, params, **vector_terms(table, params), vector=True)
 
     def price_reduce(self, table: Table, params: SystolicNpuParams) -> Costs:
         """Vector operations against bytes; rows too long for the scratchpad are read once a pass."""
-        return settle(table, params, **_vector_terms(table, params), vector=True)
+        return settle(table, params, **vector_terms(table, params), vector=True)
 
     def price_move(self, table: Table, params: SystolicNpuParams) -> Costs:
         """Bytes alone."""
-        return settle(table, params, **_vector_terms(table, params), vector=True)
+        return settle(table, params, **vector_terms(table, params), vector=True)
 
     def supports(self, table: Table, params: SystolicNpuParams) -> NDArray[np.bool_]:
         """Products in the array's formats, vector work in the vector unit's, moves in any; on every chip."""
@@ -217,98 +175,15 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     def explain(self, work: Work, params: SystolicNpuParams) -> Sequence[tuple[str, float, str]]:
         """Operations, bytes and the terms of the time."""
         (table,) = tables_of([work]).values()
-        matrix = table.form in (Form.GEMM, Form.ATTENTION)
-        by_form = {Form.GEMM: _gemm_terms, Form.ATTENTION: _attention_terms}
-        terms = by_form.get(table.form, _vector_terms)(table, params)
-        rate = params.rate(table) if matrix else params.vector_rate(table)
-        shown: list[tuple[str, Array, str]] = [
-            ("operations", table.flop, "FLOP"),
-            ("peak of the arrays" if matrix else "peak of the vector unit", rate, "FLOP/s"),
-            ("compute: the slowest unit's share, at the ceiling of its kernel", terms["compute_s"], "s"),
-            ("bytes through DRAM", terms["dram_bytes"], "B"),
-            ("DRAM bandwidth", params.dram_bytes_per_s, "B/s"),
-            ("share of the bandwidth reached", params.kernels.column(table, "memory"), ""),
-            ("transfer = bytes / (bandwidth x share)", terms["memory_s"], "s"),
-            ("overlap exponent p", params.kernels.column(table, "overlap"), ""),
-            ("launch", terms["launch_s"], "s"),
-            ("time = launch + (compute^p + transfer^p)^(1/p)", terms["launch_s"] + terms["busy_s"], "s"),
-        ]
-        return [(label, float(column[0, 0]), unit) for label, column, unit in shown]
+        by_form = {Form.GEMM: gemm_terms, Form.ATTENTION: attention_terms}
+        terms = by_form.get(table.form, vector_terms)(table, params)
+        return shown_terms(table, params, terms, self.activity(table, params))
 
-
-def _gemm_terms(table: Table, params: SystolicNpuParams) -> _Terms:
-    constant = params.kernels.column
-    k = _window_length(table, params)
-    a, b, c, padding = _operand_bytes(table, params, k, constant(table, "whole_tiles"))
-    vector_rate = np.maximum(params.vector_rate(table), _LEAST_RATE)
-    rate = params.dram_bytes_per_s * constant(table, "memory")
-    compute = _array_time_s(table, params, k, a, b + padding)
-    apart = 2.0 * table.macs / np.maximum(constant(table, "vector") * vector_rate, _LEAST_RATE)
-    apart = np.maximum(apart, (a + b + c) / (params.scratchpad_bytes_per_s * constant(table, "feed")))
-    thin = (table.groups > 1) | (np.minimum(table.m, table.n) <= 1)
-    loose = b + np.where(table.groups > 1, 0.0, padding)
-    aside = thin & (np.maximum(apart, loose / rate) < np.maximum(compute, (b + padding) / rate))
-    compute, b = np.where(aside, apart, compute), np.where(aside, loose, b + padding)
-    compute = np.maximum(compute, table.epilogue_flop / vector_rate)
-    usable, batch = usable_bytes(params.scratchpad_bytes, params.double_buffered), table.batch
-    usable = np.where(params.scratchpad_bytes > 0, usable, np.inf)
-    inputs = batch * gemm_traffic_bytes(a / batch, b / batch, 0.0, table.m, table.n, usable) + table.epilogue_bytes
-    weights, moved_in, moved_out = _beyond_chip(table, params, inputs, b, c)
-    if params.dataflow == "ws":
-        folds, held = np.ceil(k / params.rows), params.accumulator_bytes
-        moved_in = moved_in + reload_bytes(table.m, table.n, folds, params.cols, b, held, usable, batch)
-    cells = params.rows * params.cols * params.units * np.maximum(params.lanes[:, table.format[0]], 1.0)
-    tiles = tile_count(moved_in, cells * _BYTES[table.b_format[0]])
-    busy, fill = overlapped_time_s(
-        compute, moved_in / rate, moved_out / rate, tiles, overlap=constant(table, "overlap")
-    )
-    moved = moved_in + moved_out
-    return _Terms(
-        busy_s=busy,
-        compute_s=compute,
-        memory_s=moved / rate,
-        launch_s=constant(table, "launch"),
-        prologue_s=np.minimum(fill, weights / rate),
-        dram_bytes=moved,
-        cache_bytes=inputs + c,
-    )
-
-
-def _attention_terms(table: Table, params: SystolicNpuParams) -> _Terms:
-    def constant(name: str) -> Array:
-        prefill = params.kernels.column(table, name)
-        return np.where(table.seq_q <= _DECODE_ROWS, params.kernels.column(table, f"decode_{name}"), prefill)
-
-    group = table.heads / table.kv_heads
-    piece = constant("tile_kv")
-    whole = np.ceil(table.seq_kv / piece) * piece
-    scores = np.where((table.causal > 0) & (table.seq_q > 1), (table.seq_kv + piece) / 2.0, whole)
-    # One query shares its keys between the heads of a group; many queries are dealt out in blocks of rows.
-    single, blocks = table.seq_q <= _DECODE_ROWS, np.ceil(table.seq_q / _QUERY_ROWS)
-    m = np.where(single, group * table.seq_q, np.minimum(table.seq_q, _QUERY_ROWS))
-    batch = table.batch * np.where(single, table.kv_heads, table.heads * blocks)
-    clock = params.clock_hz
-    first = dealt_time_s(m, scores, table.head_dim, batch, params.geometry(table), clock * constant("compute"))
-    second = dealt_time_s(m, table.head_dim, scores, batch, params.geometry(table), clock * constant("compute"))
-    count = batch * m * scores
-    softmax = operations_time_s(5.0 * count, count, params.vector_rate(table), params.special_per_s)
-    compute = np.maximum(first + second, softmax)
-    total = table.bytes_in + table.bytes_out
-    moved = total * (1.0 - kept_share(total, constant("keep") * params.scratchpad_bytes))
-    memory = moved / (params.dram_bytes_per_s * constant("memory"))
-    busy = overlap_time_s(compute, memory, constant("overlap"))
-    launch = params.kernels.column(table, "launch")
-    own = params.kernels.column(table, "decode_launch")
-    launch = np.where((table.seq_q <= _DECODE_ROWS) & (own >= 0.0), own, launch)
-    return _Terms(
-        busy_s=busy,
-        compute_s=compute,
-        memory_s=memory,
-        launch_s=launch,
-        prologue_s=np.zeros_like(busy),
-        dram_bytes=moved,
-        cache_bytes=total,
-    )
+    def activity(self, table: Table, params: SystolicNpuParams) -> Mapping[str, Array]:
+        """What the arrays do with stationary weights: streaming inputs, shifting weights in, waiting for weights."""
+        if table.form is not Form.GEMM or params.dataflow != "ws":
+            return {}
+        return array_seconds(table, params)
 
 
 def _widened(vector: Mapping[str, float]) -> dict[str, float]:
@@ -319,82 +194,6 @@ def _widened(vector: Mapping[str, float]) -> dict[str, float]:
         if name not in rates and wider:
             rates[name] = vector[min(wider, key=lambda other: (BITS[other], other))]
     return rates
-
-
-def _window_length(table: Table, params: SystolicNpuParams) -> Array:
-    """Summed length with input channels padded to the channel tile and skipped weights left out."""
-    channels = np.maximum(table.channels, 1.0)
-    padded = np.ceil(channels / params.channel_tile) * params.channel_tile * np.maximum(1.0, table.k / channels)
-    k = np.where(table.channels > 0, padded, table.k)
-    kept = np.maximum(table.b_density, 1.0 / params.sparse_speedup)
-    length: Array = np.ceil(k * kept)
-    return length
-
-
-def _operand_bytes(table: Table, params: SystolicNpuParams, k: Array, whole: Array) -> tuple[Array, ...]:
-    """Bytes behind A, B and C, and those fetched with B where the stack fetches stationary weights in whole tiles."""
-    a = table.a_elements * _BYTES[table.a_format[0]]
-    element = _BYTES[table.b_format[0]]
-    b = table.b_elements * element * np.maximum(table.b_density, 1.0 / params.sparse_speedup)
-    tiles = np.ceil(k / params.rows) * np.ceil(table.n / params.cols) * table.batch
-    padding = np.maximum(tiles * params.rows * params.cols * element - b, 0.0) * whole * table.b_is_weight
-    return a, b, table.bytes_out + np.zeros_like(b), padding
-
-
-def _array_time_s(table: Table, params: SystolicNpuParams, k: Array, a: Array, b: Array) -> Array:
-    """Seconds of the slowest array's share: its cycles, or its operands' way from the scratchpad."""
-    constant = params.kernels.column
-    return dealt_time_s(
-        table.m,
-        table.n,
-        k,
-        table.batch,
-        params.geometry(table),
-        params.clock_hz * constant(table, "compute"),
-        a / (table.batch * table.m),
-        b / (table.batch * table.n),
-        params.scratchpad_bytes_per_s * constant(table, "feed") / params.units,
-    )
-
-
-def _beyond_chip(table: Table, params: SystolicNpuParams, inputs: Array, b: Array, c: Array) -> tuple[Array, ...]:
-    """(weights, all loads, stores) that pass DRAM; what stays on chip does not."""
-    keep = params.kernels.column(table, "keep") * params.scratchpad_bytes
-    weights = np.where(table.b_is_weight > 0, b, 0.0)
-    others = np.maximum(inputs - weights, 0.0)
-    resident = kept_share(others + c, keep)
-    streamed = weights * (1.0 - params.kernels.column(table, "weights_stay"))
-    return streamed, streamed + others * (1.0 - resident), c * (1.0 - resident)
-
-
-def _vector_terms(table: Table, params: SystolicNpuParams) -> _Terms:
-    """Vector work, or a move, which has no operations."""
-    constant = params.kernels.column
-    again = compute = np.zeros((1, 1))
-    if table.form is not Form.MOVE:
-        elements = table.elements if table.form is Form.MAP else table.rows * table.cols
-        rate = np.maximum(params.vector_rate(table), _LEAST_RATE)
-        plain, special = elements * table.flop_per_element, elements * table.special_per_element
-        compute = operations_time_s(plain, special, rate, params.special_per_s) / constant(table, "compute")
-    if table.form is Form.REDUCE:
-        usable = usable_bytes(params.scratchpad_bytes, params.double_buffered)
-        passes = passes_over_memory(table.passes, table.bytes_in / table.rows, params.units, usable)
-        again = (passes - 1.0) * table.bytes_in
-    total = table.bytes_in + table.bytes_out
-    near = total / (params.scratchpad_bytes_per_s * constant(table, "feed"))
-    resident = kept_share(total, constant(table, "keep") * params.scratchpad_bytes)
-    moved = (total + again) * (1.0 - resident)
-    memory = moved / (params.dram_bytes_per_s * constant(table, "memory"))
-    busy = overlap_time_s(np.maximum(compute, near), memory, constant(table, "overlap"))
-    return _Terms(
-        busy_s=busy,
-        compute_s=compute,
-        memory_s=memory,
-        launch_s=constant(table, "launch"),
-        prologue_s=np.zeros_like(busy),
-        dram_bytes=moved,
-        cache_bytes=total + np.zeros_like(busy),
-    )
 
 
 KINDS.add(SystolicNpu.name, SystolicNpu())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwsim.devices.base import BOUNDS
+from hwsim.devices.base import BOUNDS, KINDS, DeviceKind
 from hwsim.devices.pricing import GraphCosts
 from hwsim.report.basis import Basis, basis_of
 from hwsim.units import format_quantity
@@ -82,6 +82,23 @@ class Estimate:
     def energy_j(self) -> float:
         """Dynamic energy of all operators plus idle power times the time."""
         return math.fsum(self.columns["energy_j"]) + self.idle_j
+
+    @property
+    def activity(self) -> dict[str, float]:
+        """Shares of the time by what the device's matrix unit does, 0..1, where its kind says so.
+
+        Of a weight-stationary array: ``array active``, ``weight shift``, ``weight stall``; the rest is launch, fill,
+        drain and work of other units.
+        """
+        costs = self.costs
+        kind: DeviceKind[Any] = KINDS[costs.spec.kind]
+        params = kind.params(costs.spec, costs.stack)
+        count, total = costs.lowered.count(), self.time_s
+        shares: dict[str, float] = {}
+        for table in costs.lowered.tables.values():
+            for name, seconds in kind.activity(table, params).items():
+                shares[name] = shares.get(name, 0.0) + float(seconds[0] @ count[table.index]) / total
+        return shares
 
     @property
     def device(self) -> str:

@@ -69,6 +69,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "squeezenet": ("squeezenet1_1",),
     "stable_diffusion": ("stable_diffusion_1_5",),
+    "tpu_v1_apps": ("tpu_mlp0", "tpu_mlp1", "tpu_lstm0", "tpu_lstm1", "tpu_cnn0", "tpu_cnn1"),
     "vgg": ("vgg16", "vgg19"),
     "vit": ("vit_b_16", "vit_s_16", "vit_l_16"),
     "wan": ("wan2_1_t2v_1_3b", "wan2_1_t2v_14b"),

@@ -53,6 +53,7 @@ SAMPLES: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
     "global_average": [({}, [(2, 3, 4, 5)])],
     "groupnorm": [({"groups": 2}, [(2, 4, 3, 3), (4,), (4,)])],
     "halo": [({"participants": 2}, [(2, 3, 4, 5)])],
+    "host_copy": [({}, [(2, 3)])],
     "layernorm": [({}, [(2, 8), (8,), (8,)]), ({"axes": 2}, [(2, 3, 4)])],
     "linear": [({}, [(2, 3, 4), (5, 4), (5,)]), ({}, [(4,), (5, 4)])],
     "matmul": [({}, [(2, 3, 4), (4, 5)]), ({"transpose_b": True}, [(2, 3, 4), (2, 5, 4)])],

@@ -13,6 +13,7 @@ from hwsim.operators.concat import Concat
 from hwsim.operators.embedding import Embedding
 from hwsim.operators.expand import Expand
 from hwsim.operators.gather import Gather
+from hwsim.operators.host_copy import HostCopy
 from hwsim.operators.pad import Pad
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.slice import Slice
@@ -146,3 +147,10 @@ def test_a_concatenation_moves_everything() -> None:
 def test_what_does_not_fit_is_named(op, shapes, message: str) -> None:
     with pytest.raises(ShapeError, match=message):
         op.infer([TensorType(shape) for shape in shapes])
+
+
+def test_a_copy_to_or_from_the_host_is_read_once_and_written_once() -> None:
+    """2 x 3 x 4 elements of fp16 are 48 bytes."""
+    (work,) = _works(HostCopy(), (2, 3, 4))
+    assert (work.bytes_in, work.bytes_out, work.flop) == (48, 48, 0)
+    assert HostCopy().reference(X)[0] is X

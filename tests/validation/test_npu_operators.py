@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -146,33 +145,3 @@ def test_ascend_910b_attention(model: str, limit: float) -> None:
     ]
     assert len(rows) > 200
     assert _mape("ascend_910b", works, [float(r["latency_ms"]) * 1e-3 for r in rows]) < limit
-
-
-def _tpu_v1(batch: int, side: int, layers: int) -> tuple[float, float]:
-    """(seconds, TOP/s) of square fully connected layers on a TPU v1."""
-    work = replace(_gemm(batch, side, side, "int8"), b_is_weight=True)
-    time = layers * float(_time_s("tpu_v1", [work])[0])
-    return time, 2 * batch * side * side * layers / time / 1e12
-
-
-def test_tpu_v1_takes_18_us_for_nine_weight_tiles() -> None:
-    """A 600 x 600 matrix is nine tiles of 64 KiB: 18 us (Jouppi et al., ISCA 2017, section 7)."""
-    assert _tpu_v1(64, 600, 1)[0] == pytest.approx(18e-6, rel=0.05)
-
-
-def test_tpu_v1_applications_come_in_the_measured_order() -> None:
-    """Measured 12.3, 9.7, 3.7, 2.8 TOP/s (ISCA 2017, table 3): bound by weights, 7 to 30 times below the peak.
-
-    Layer sizes are weights / layers of table 1; LSTM1's matrices are 600 x 600.
-    """
-    rates = [
-        _tpu_v1(200, 2000, 5)[1],
-        _tpu_v1(168, 1118, 4)[1],
-        _tpu_v1(64, 1472, 24)[1],
-        _tpu_v1(96, 600, 94)[1],
-    ]
-    assert rates == sorted(rates, reverse=True)
-    assert rates[0] == pytest.approx(12.3, rel=0.05)
-    assert rates[1] == pytest.approx(9.7, rel=0.15)
-    assert rates[2] == pytest.approx(3.7, rel=0.05)
-    assert rates[3] == pytest.approx(2.8, rel=0.4)

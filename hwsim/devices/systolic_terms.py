@@ -1,0 +1,282 @@
+"""The terms of a systolic NPU's prices: a product, attention, vector work; and what its arrays do meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+import numpy as np
+
+from hwsim.cost.roofline import overlap_time_s
+from hwsim.cost.scratchpad import (
+    gemm_traffic_bytes,
+    kept_share,
+    overlapped_time_s,
+    prefetched_time_s,
+    reload_bytes,
+    tile_count,
+    usable_bytes,
+)
+from hwsim.cost.systolic import Dataflow, Geometry, array_activity, dealt_time_s, last_tile_cycles
+from hwsim.cost.vector_unit import operations_time_s, passes_over_memory
+from hwsim.devices.base import Array, Params
+from hwsim.graph.lowering import Table
+from hwsim.graph.tensor import BITS
+from hwsim.graph.work import Form
+
+__all__ = [
+    "SystolicNpuParams",
+    "Terms",
+    "array_seconds",
+    "attention_terms",
+    "gemm_terms",
+    "shown_terms",
+    "vector_terms",
+]
+
+_BYTES: Array = np.array([bits / 8.0 for bits in BITS.values()])
+_DECODE_ROWS = 1.0
+_LEAST_RATE = 1e-30
+_QUERY_ROWS = 128.0  # rows of queries a fused kernel keeps on chip (T. Dao, FlashAttention-2, 2023, section 3.3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystolicNpuParams(Params):
+    """Numbers of one or many NPUs, (chips, 1) unless said; ``lanes`` are MACs per cell and clock, (chips, formats)."""
+
+    dataflow: Dataflow
+    overlap_weights: bool
+    double_buffered: bool
+    rows: Array
+    cols: Array
+    units: Array
+    lanes: Array
+    clock_hz: Array
+    special_per_s: Array
+    scratchpad_bytes: Array
+    scratchpad_bytes_per_s: Array
+    accumulator_bytes: Array
+    weight_fifo: Array
+    channel_tile: Array
+    sparse_speedup: Array
+
+    def geometry(self, table: Table) -> Geometry:
+        """The arrays as the rows of a table see them."""
+        lanes = self.lanes[:, table.format[0]]
+        return Geometry(self.units, self.rows, self.cols, lanes, self.dataflow, self.overlap_weights)
+
+
+class Terms(TypedDict):
+    """The terms of a kernel's time, columns of shape (chips, rows), as :func:`settle` takes them."""
+
+    busy_s: Array
+    compute_s: Array
+    memory_s: Array
+    launch_s: Array
+    prologue_s: Array
+    dram_bytes: Array
+    cache_bytes: Array
+
+
+def gemm_terms(table: Table, params: SystolicNpuParams) -> Terms:
+    """Folds on the arrays, or thin work on the vector unit, against traffic through the scratchpad."""
+    constant = params.kernels.column
+    k = _window_length(table, params)
+    a, b, c, padding = _operand_bytes(table, params, k, constant(table, "whole_tiles"))
+    vector_rate = np.maximum(params.vector_rate(table), _LEAST_RATE)
+    rate = params.dram_bytes_per_s * constant(table, "memory")
+    compute = _array_time_s(table, params, k, a, b + padding)
+    apart = 2.0 * table.macs / np.maximum(constant(table, "vector") * vector_rate, _LEAST_RATE)
+    apart = np.maximum(apart, (a + b + c) / (params.scratchpad_bytes_per_s * constant(table, "feed")))
+    thin = (table.groups > 1) | (np.minimum(table.m, table.n) <= 1)
+    loose = b + np.where(table.groups > 1, 0.0, padding)
+    aside = thin & (np.maximum(apart, loose / rate) < np.maximum(compute, (b + padding) / rate))
+    compute, b = np.where(aside, apart, compute), np.where(aside, loose, b + padding)
+    compute = np.maximum(compute, table.epilogue_flop / vector_rate)
+    usable, batch = usable_bytes(params.scratchpad_bytes, params.double_buffered), table.batch
+    usable = np.where(params.scratchpad_bytes > 0, usable, np.inf)
+    inputs = batch * gemm_traffic_bytes(a / batch, b / batch, 0.0, table.m, table.n, usable) + table.epilogue_bytes
+    weights, moved_in, moved_out = _beyond_chip(table, params, inputs, b, c)
+    if params.dataflow == "ws":
+        folds, held = np.ceil(k / params.rows), params.accumulator_bytes
+        moved_in = moved_in + reload_bytes(table.m, table.n, folds, params.cols, b, held, usable, batch)
+    cells = params.rows * params.cols * params.units * np.maximum(params.lanes[:, table.format[0]], 1.0)
+    tiles = tile_count(moved_in, cells * _BYTES[table.b_format[0]])
+    p, moved = constant(table, "overlap"), moved_in + moved_out
+    busy, fill = overlapped_time_s(compute, moved_in / rate, moved_out / rate, tiles, overlap=p)
+    tail = last_tile_cycles(_tile_steps(table, params), params.rows, params.cols)
+    ahead = prefetched_time_s(compute, moved / rate, tail / (params.clock_hz * constant(table, "compute")), overlap=p)
+    fifo = (params.weight_fifo > 0) & (table.b_is_weight > 0) & ~aside
+    return Terms(
+        busy_s=np.where(fifo, ahead, busy),
+        compute_s=compute,
+        memory_s=moved / rate,
+        launch_s=constant(table, "launch"),
+        prologue_s=np.minimum(fill * np.maximum(1.0, params.weight_fifo), weights / rate),
+        dram_bytes=moved,
+        cache_bytes=inputs + c,
+    )
+
+
+def _tile_steps(table: Table, params: SystolicNpuParams) -> Array:
+    """Cycles in which inputs stream past one tile of weights."""
+    steps: Array = table.m * np.maximum(1.0, 1.0 / params.lanes[:, table.format[0]])
+    return steps
+
+
+def array_seconds(table: Table, params: SystolicNpuParams) -> Mapping[str, Array]:
+    """Seconds, (chips, rows), in which arrays stream inputs past weights, shift weights in and wait for them.
+
+    What is left of an operator's time is launch, fill and drain. Arrays of one chip share the tiles.
+    """
+    constant = params.kernels.column
+    k = _window_length(table, params)
+    _, b, _, padding = _operand_bytes(table, params, k, constant(table, "whole_tiles"))
+    dot = np.maximum(1.0, params.lanes[:, table.format[0]])
+    tiles = np.ceil(k / dot / params.rows) * np.ceil(table.n / params.cols) * table.batch / params.units
+    clock = params.clock_hz * constant(table, "compute")
+    streamed = (b + padding) * (1.0 - constant(table, "weights_stay")) * (table.b_is_weight > 0)
+    load = streamed / (params.dram_bytes_per_s * constant(table, "memory")) / tiles * clock
+    thin = (table.groups > 1) | (np.minimum(table.m, table.n) <= 1)
+    count = np.where(thin & (constant(table, "vector") > 0), 0.0, tiles) / clock
+    names = ("array active", "weight shift", "weight stall")
+    cycles = array_activity(_tile_steps(table, params), params.rows, load)
+    return {name: count * part for name, part in zip(names, cycles, strict=True)}
+
+
+def shown_terms(
+    table: Table, params: SystolicNpuParams, terms: Terms, activity: Mapping[str, Array]
+) -> Sequence[tuple[str, float, str]]:
+    """The terms of one row on the first chip, in the order of the formula: (term, value, unit)."""
+    matrix = table.form in (Form.GEMM, Form.ATTENTION)
+    rate = params.rate(table) if matrix else params.vector_rate(table)
+    shown: list[tuple[str, Array, str]] = [
+        ("operations", table.flop, "FLOP"),
+        ("peak of the arrays" if matrix else "peak of the vector unit", rate, "FLOP/s"),
+        ("compute: the slowest unit's share, at the ceiling of its kernel", terms["compute_s"], "s"),
+        ("bytes through DRAM", terms["dram_bytes"], "B"),
+        ("DRAM bandwidth", params.dram_bytes_per_s, "B/s"),
+        ("share of the bandwidth reached", params.kernels.column(table, "memory"), ""),
+        ("transfer = bytes / (bandwidth x share)", terms["memory_s"], "s"),
+        ("overlap exponent p", params.kernels.column(table, "overlap"), ""),
+        ("launch", terms["launch_s"], "s"),
+        *[(f"{name}, part of the time", seconds, "s") for name, seconds in activity.items()],
+        ("time = launch + (compute^p + transfer^p)^(1/p)", terms["launch_s"] + terms["busy_s"], "s"),
+    ]
+    return [(label, float(column[0, 0]), unit) for label, column, unit in shown]
+
+
+def attention_terms(table: Table, params: SystolicNpuParams) -> Terms:
+    """Two products a score in blocks of queries, or their softmax, against K and V."""
+
+    def constant(name: str) -> Array:
+        prefill = params.kernels.column(table, name)
+        return np.where(table.seq_q <= _DECODE_ROWS, params.kernels.column(table, f"decode_{name}"), prefill)
+
+    group = table.heads / table.kv_heads
+    piece = constant("tile_kv")
+    whole = np.ceil(table.seq_kv / piece) * piece
+    scores = np.where((table.causal > 0) & (table.seq_q > 1), (table.seq_kv + piece) / 2.0, whole)
+    # One query shares its keys between the heads of a group; many queries are dealt out in blocks of rows.
+    single, blocks = table.seq_q <= _DECODE_ROWS, np.ceil(table.seq_q / _QUERY_ROWS)
+    m = np.where(single, group * table.seq_q, np.minimum(table.seq_q, _QUERY_ROWS))
+    batch = table.batch * np.where(single, table.kv_heads, table.heads * blocks)
+    clock = params.clock_hz
+    first = dealt_time_s(m, scores, table.head_dim, batch, params.geometry(table), clock * constant("compute"))
+    second = dealt_time_s(m, table.head_dim, scores, batch, params.geometry(table), clock * constant("compute"))
+    count = batch * m * scores
+    softmax = operations_time_s(5.0 * count, count, params.vector_rate(table), params.special_per_s)
+    compute = np.maximum(first + second, softmax)
+    total = table.bytes_in + table.bytes_out
+    moved = total * (1.0 - kept_share(total, constant("keep") * params.scratchpad_bytes))
+    memory = moved / (params.dram_bytes_per_s * constant("memory"))
+    busy = overlap_time_s(compute, memory, constant("overlap"))
+    launch = params.kernels.column(table, "launch")
+    own = params.kernels.column(table, "decode_launch")
+    launch = np.where((table.seq_q <= _DECODE_ROWS) & (own >= 0.0), own, launch)
+    return Terms(
+        busy_s=busy,
+        compute_s=compute,
+        memory_s=memory,
+        launch_s=launch,
+        prologue_s=np.zeros_like(busy),
+        dram_bytes=moved,
+        cache_bytes=total,
+    )
+
+
+def _window_length(table: Table, params: SystolicNpuParams) -> Array:
+    """Summed length with input channels padded to the channel tile and skipped weights left out."""
+    channels = np.maximum(table.channels, 1.0)
+    padded = np.ceil(channels / params.channel_tile) * params.channel_tile * np.maximum(1.0, table.k / channels)
+    k = np.where(table.channels > 0, padded, table.k)
+    kept = np.maximum(table.b_density, 1.0 / params.sparse_speedup)
+    length: Array = np.ceil(k * kept)
+    return length
+
+
+def _operand_bytes(table: Table, params: SystolicNpuParams, k: Array, whole: Array) -> tuple[Array, ...]:
+    """Bytes behind A, B and C, and those fetched with B where the stack fetches stationary weights in whole tiles."""
+    a = table.a_elements * _BYTES[table.a_format[0]]
+    element = _BYTES[table.b_format[0]]
+    b = table.b_elements * element * np.maximum(table.b_density, 1.0 / params.sparse_speedup)
+    tiles = np.ceil(k / params.rows) * np.ceil(table.n / params.cols) * table.batch
+    padding = np.maximum(tiles * params.rows * params.cols * element - b, 0.0) * whole * table.b_is_weight
+    return a, b, table.bytes_out + np.zeros_like(b), padding
+
+
+def _array_time_s(table: Table, params: SystolicNpuParams, k: Array, a: Array, b: Array) -> Array:
+    """Seconds of the slowest array's share: its cycles, or its operands' way from the scratchpad."""
+    constant = params.kernels.column
+    return dealt_time_s(
+        table.m,
+        table.n,
+        k,
+        table.batch,
+        params.geometry(table),
+        params.clock_hz * constant(table, "compute"),
+        a / (table.batch * table.m),
+        b / (table.batch * table.n),
+        params.scratchpad_bytes_per_s * constant(table, "feed") / params.units,
+    )
+
+
+def _beyond_chip(table: Table, params: SystolicNpuParams, inputs: Array, b: Array, c: Array) -> tuple[Array, ...]:
+    """(weights, all loads, stores) that pass DRAM; what stays on chip does not."""
+    keep = params.kernels.column(table, "keep") * params.scratchpad_bytes
+    weights = np.where(table.b_is_weight > 0, b, 0.0)
+    others = np.maximum(inputs - weights, 0.0)
+    resident = kept_share(others + c, keep)
+    streamed = weights * (1.0 - params.kernels.column(table, "weights_stay"))
+    return streamed, streamed + others * (1.0 - resident), c * (1.0 - resident)
+
+
+def vector_terms(table: Table, params: SystolicNpuParams) -> Terms:
+    """Vector work, or a move, which has no operations."""
+    constant = params.kernels.column
+    again = compute = np.zeros((1, 1))
+    if table.form is not Form.MOVE:
+        elements = table.elements if table.form is Form.MAP else table.rows * table.cols
+        rate = np.maximum(params.vector_rate(table), _LEAST_RATE)
+        plain, special = elements * table.flop_per_element, elements * table.special_per_element
+        compute = operations_time_s(plain, special, rate, params.special_per_s) / constant(table, "compute")
+    if table.form is Form.REDUCE:
+        usable = usable_bytes(params.scratchpad_bytes, params.double_buffered)
+        passes = passes_over_memory(table.passes, table.bytes_in / table.rows, params.units, usable)
+        again = (passes - 1.0) * table.bytes_in
+    total = table.bytes_in + table.bytes_out
+    near = total / (params.scratchpad_bytes_per_s * constant(table, "feed"))
+    resident = kept_share(total, constant(table, "keep") * params.scratchpad_bytes)
+    moved = (total + again) * (1.0 - resident)
+    memory = moved / (params.dram_bytes_per_s * constant(table, "memory"))
+    busy = overlap_time_s(np.maximum(compute, near), memory, constant(table, "overlap"))
+    return Terms(
+        busy_s=busy,
+        compute_s=compute,
+        memory_s=memory,
+        launch_s=constant(table, "launch"),
+        prologue_s=np.zeros_like(busy),
+        dram_bytes=moved,
+        cache_bytes=total + np.zeros_like(busy),
+    )

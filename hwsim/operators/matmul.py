@@ -23,10 +23,14 @@ __all__ = ["Matmul"]
 @register
 @dataclass(frozen=True, slots=True)
 class Matmul:
-    """C = A B for A (..., m, k), B (..., k, n); ``transpose_b`` takes B as (..., n, k)."""
+    """C = A B for A (..., m, k), B (..., k, n).
+
+    ``transpose_a`` takes A as (..., k, m), ``transpose_b`` B as (..., n, k).
+    """
 
     kind: ClassVar[str] = "matmul"
     transpose_b: bool = False
+    transpose_a: bool = False
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """(..., m, n) in A's format; raises ShapeError when k differs or batch axes do not broadcast."""
@@ -36,18 +40,20 @@ class Matmul:
             raise ShapeError(f"matmul needs two axes or more on both sides, not {list(a.shape)} and {list(b.shape)}")
         both = f"matmul of {list(a.shape)} and {list(b.shape)}"
         k, n = (b.shape[-1], b.shape[-2]) if self.transpose_b else (b.shape[-2], b.shape[-1])
-        if a.shape[-1] != k:
-            raise ShapeError(f"{both}: k is {a.shape[-1]} on the left, {k} on the right")
+        m, depth = (a.shape[-1], a.shape[-2]) if self.transpose_a else (a.shape[-2], a.shape[-1])
+        if depth != k:
+            raise ShapeError(f"{both}: k is {depth} on the left, {k} on the right")
         try:
             batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         except ValueError:
             raise ShapeError(f"{both}: batch axes do not broadcast") from None
-        return (TensorType((*batch, a.shape[-2], n), result_format(inputs)),)
+        return (TensorType((*batch, m, n), result_format(inputs)),)
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
         """One Gemm; a batch that B does not share is folded into m."""
         (a, b), (c,) = inputs, outputs
-        m, k, n = a.shape[-2], a.shape[-1], c.shape[-1]
+        m, n = c.shape[-2:]
+        k = a.shape[-2] if self.transpose_a else a.shape[-1]
         batch = math.prod(c.shape[:-2])
         if math.prod(b.shape[:-2]) == 1:
             m, batch = m * batch, 1
@@ -56,5 +62,6 @@ class Matmul:
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """The product, summed in float32 for narrow floats and int32 for narrow integers, float64 else."""
         a, b = arrays
+        left = np.swapaxes(a, -1, -2) if self.transpose_a else a
         right = np.swapaxes(b, -1, -2) if self.transpose_b else b
-        return (finish(np.matmul(matrix_operand(a), matrix_operand(right)), a),)
+        return (finish(np.matmul(matrix_operand(left), matrix_operand(right)), a),)

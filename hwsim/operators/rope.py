@@ -26,7 +26,7 @@ class Rope:
 
     A pair is (i, i + dim / 2), or (2 i, 2 i + 1) if ``interleaved``. ``positions`` is (seq) or (batch, seq);
     without it they count from 0, or, where x is one rank's part of a sequence (``segments`` cut among ``ranks``), from
-    where that part begins.
+    where that part begins. ``backwards`` turns the other way, as gradients do.
     """
 
     kind: ClassVar[str] = "rope"
@@ -34,6 +34,7 @@ class Rope:
     interleaved: bool = False
     ranks: int = 1
     segments: Segments = ()
+    backwards: bool = False
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """Shape and format of x; raises ShapeError when dim is odd or the positions do not fit."""
@@ -73,7 +74,7 @@ class Rope:
         batch, heads, seq, dim = x.shape
         own = held(self.segments, rank, self.ranks) if self.segments else np.arange(seq)
         positions = np.asarray(arrays[1] if len(arrays) == 2 else own, np.float64).reshape(-1, 1, seq, 1)
-        angle = positions * self.theta ** (-2.0 * np.arange(dim // 2) / dim)
+        angle = (-1.0 if self.backwards else 1.0) * positions * self.theta ** (-2.0 * np.arange(dim // 2) / dim)
         wide = widen(x)
         cosine, sine = np.cos(angle).astype(wide.dtype), np.sin(angle).astype(wide.dtype)
         axis = -1 if self.interleaved else -2

@@ -101,6 +101,17 @@ class Rewriter:
         self._nodes.append(Node(name, op, tuple(t.name for t in inputs), tuple(outputs), like.tags))
         return made
 
+    def add_several(self, op: Operator, inputs: Sequence[Tensor], name: str, like: Node) -> tuple[Tensor, ...]:
+        """Add a node of any number of outputs, new tensors ``name:0`` and so on if several; otherwise as :meth:`add`."""
+        if name in self._taken:
+            raise GraphError(f"a pass cannot name a node '{name}': the graph has one of that name; rename it")
+        self._taken.add(name)
+        kinds = op.infer([t.type for t in inputs])
+        made = tuple(Tensor(f"{name}:{i}" if len(kinds) > 1 else name, kind) for i, kind in enumerate(kinds))
+        self.tensors.update({t.name: t for t in made})
+        self._nodes.append(Node(name, op, tuple(t.name for t in inputs), tuple(t.name for t in made), like.tags))
+        return made
+
     def finish(self) -> Graph:
         """The new graph."""
         return replace(self.graph, nodes=tuple(self._nodes), tensors=self.tensors, phases=tuple(self._phases))

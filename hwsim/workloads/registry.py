@@ -5,7 +5,7 @@ A workload is a function with keyword-only parameters that returns a Graph:
     @workload(title="ResNet-50", source="He et al. 2016, Table 1", item="image")
     def resnet50(*, batch: int = 1, height: int = 224, width: int = 224) -> Graph: ...
 
-Names, types, defaults and docs of its parameters are read from the function; ``dtype`` is added to all.
+Names, types, defaults and docs of its parameters are read from the function; ``dtype`` and ``passes`` are added to all.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from hwsim.workloads.library import ALIASES, FAMILY_MODULES, MODULE_OF
 
 __all__ = ["WORKLOADS", "Family", "Library", "Parameter", "Published", "Value", "Workload", "define", "workload"]
 
+NO_PASSES = "none"
 Value = int | float | bool | str
 Build = TypeVar("Build", bound=Callable[..., Graph])
 
@@ -114,14 +115,19 @@ class Workload:
 
         Raises:
             UnknownNameError: the workload has no such parameter.
-            InputError: a value of the wrong type or out of range.
+            InputError: a value of the wrong type or out of range, or a pass that cannot be applied.
         """
         values = {name: self.parameter(name).check(value) for name, value in params.items()}
-        dtype = str(values.pop("dtype", AUTO))
+        dtype, passes = str(values.pop("dtype", AUTO)), str(values.pop("passes", NO_PASSES))
         graph = self.function(**values)
         if graph.item == "run":
             graph = replace(graph, item=self.item)
-        return graph if dtype == AUTO else graph.with_scheme(dtype)
+        graph = graph if dtype == AUTO else graph.with_scheme(dtype)
+        if passes == NO_PASSES:
+            return graph
+        from hwsim.passes import apply_text
+
+        return apply_text(graph, passes)
 
     def parameter(self, name: str) -> Parameter:
         """The parameter of that name; raises UnknownNameError that lists those there are."""
@@ -309,6 +315,9 @@ def _parameters(
         )
     found["dtype"] = Parameter(
         name="dtype", type=str, default=AUTO, choices=(AUTO, *SCHEMES), doc="Number format or precision scheme."
+    )
+    found["passes"] = Parameter(
+        name="passes", type=str, default=NO_PASSES, doc="Passes over the graph, e.g. 'backward' or 'prune:ratio=0.5'."
     )
     return found
 

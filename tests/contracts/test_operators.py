@@ -25,6 +25,19 @@ Shapes = Sequence[tuple[int, ...]]
 _REDUCTIONS = ("sum", "mean", "max", "min", "prod", "l1", "l2", "sum_square", "log_sum", "log_sum_exp")
 _CONV = [(2, 4, 7, 6), (6, 2, 3, 3), (6,)]
 SAMPLES: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
+    "activation_grad": [({}, [(4, 8), (4, 8)])],
+    "adam": [({}, [(4, 8)] * 4)],
+    "attention_grad": [({"causal": True}, [(1, 2, 4, 8)] * 4)],
+    "batchnorm_train": [({}, [(4, 3, 5), (3,), (3,)])],
+    "conv_input_grad": [({"sizes": (5, 6)}, [(2, 3, 5, 6), (3, 4, 1, 1)])],
+    "conv_weight_grad": [({"kernel": (3, 3)}, [(2, 3, 5, 6), (2, 4, 7, 8)])],
+    "cross_entropy": [({}, [(2, 3, 5), (2, 3)])],
+    "cross_entropy_grad": [({}, [(4, 5), (4,)])],
+    "embedding_grad": [({}, [(2, 3, 4), (2, 3)])],
+    "norm_grad": [({"affine": 2}, [(4, 8), (4, 8), (8,)])],
+    "pooling_grad": [({}, [(1, 2, 2, 3), (1, 2, 4, 6)])],
+    "sgd": [({}, [(4, 8)] * 3)],
+    "upsample_grad": [({}, [(1, 2, 4, 8)])],
     "append": [({"axis": 2}, [(1, 2, 5, 4), (1, 2, 1, 4)])],
     "attention": [({}, [(2, 4, 3, 8), (2, 2, 5, 8), (2, 2, 5, 8)]), ({"causal": True}, [(1, 2, 4, 8)] * 3)],
     "attention_part": [({}, [(2, 4, 3, 8), (2, 2, 5, 8), (2, 2, 5, 8)])],
@@ -89,7 +102,16 @@ VIEWS: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
 """Operators that never ask for Work."""
 WIDER = {"cast": np.float32, "dequantize_linear": np.float32, "quantize_linear": np.int8}
 """Dtypes of results that do not follow their input, by kind."""
-INTEGERS = {"embedding": [0], "gather": [1], "gather_elements": [1], "gather_nd": [1], "one_hot": [0], "rope": [1]} | {
+INTEGERS = {
+    "cross_entropy": [1],
+    "cross_entropy_grad": [1],
+    "embedding": [0],
+    "embedding_grad": [1],
+    "gather": [1],
+    "gather_elements": [1],
+    "gather_nd": [1],
+    "one_hot": [0],
+    "rope": [1],
     "scatter_elements": [1],
     "scatter_nd": [1],
 }
@@ -180,7 +202,7 @@ def test_every_size_of_work_is_a_whole_number(kind: str, fields: dict[str, Any],
 
 @each_sample
 def test_one_kernel_writes_each_output_once(kind: str, fields: dict[str, Any], shapes: Shapes) -> None:
-    if kind in {"append", "all_gather", "attention_part", "halo", "reduce_scatter"}:
+    if kind in {"append", "all_gather", "attention_grad", "attention_part", "halo", "reduce_scatter"}:
         pytest.skip("writes a part of its output, sums not counted, or is counted by the whole vector of a rank")
     op = OPERATORS[kind](**fields)
     inputs = _types(kind, shapes)

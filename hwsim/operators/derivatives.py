@@ -32,6 +32,12 @@ def _scaled_silu(x: Array, rate: float) -> Array:
     return y
 
 
+def _mish(x: Array) -> Array:
+    t = np.tanh(np.logaddexp(0, x))
+    y: Array = t + x * (1 - t * t) * logistic(x)
+    return y
+
+
 def _sigmoid(x: Array) -> Array:
     s = logistic(x)
     y: Array = s * (1 - s)
@@ -40,18 +46,25 @@ def _sigmoid(x: Array) -> Array:
 
 _BY_KIND: Mapping[str, Callable[[Operator, Array], Array]] = MappingProxyType(
     {
+        "elu": lambda op, x: np.where(x > 0, 1, getattr(op, "alpha", 1.0) * np.exp(np.minimum(x, 0))),
+        "erf": lambda _, x: 2 / math.sqrt(math.pi) * np.exp(-x * x),
         "exp": lambda _, x: np.exp(x),
         "gelu": _gelu,
         "gelu_mul": _gelu,
         "hardsigmoid": lambda _, x: np.where(np.abs(x) < 3, 1 / 6, 0),
         "hardswish": lambda _, x: np.where(x <= -3, 0, np.where(x >= 3, 1, (2 * x + 3) / 6)),
         "leaky_relu": lambda op, x: np.where(x > 0, 1, getattr(op, "slope", 0.01)),
+        "log": lambda _, x: 1 / x,
+        "mish": lambda _, x: _mish(x),
         "quick_gelu": lambda _, x: _scaled_silu(x, 1.702),
+        "reciprocal": lambda _, x: -1 / (x * x),
         "relu": lambda _, x: x > 0,
         "relu6": lambda _, x: (x > 0) & (x < 6),
         "sigmoid": lambda _, x: _sigmoid(x),
         "silu": lambda _, x: _scaled_silu(x, 1.0),
         "silu_mul": lambda _, x: _scaled_silu(x, 1.0),
+        "softplus": lambda _, x: logistic(x),
+        "sqrt": lambda _, x: 0.5 / np.sqrt(x),
         "tanh": lambda _, x: 1 - np.tanh(x) ** 2,
     }
 )

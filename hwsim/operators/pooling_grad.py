@@ -9,11 +9,13 @@ from typing import ClassVar
 
 import numpy as np
 
+from hwsim.errors import ShapeError
 from hwsim.graph.operator import Array, register
 from hwsim.graph.tensor import TensorType
 from hwsim.graph.work import Reduce, Work
 from hwsim.operators.checks import expect_inputs, expect_shape
-from hwsim.operators.pooling import Pool2d
+from hwsim.operators.convolution import both_sides
+from hwsim.operators.pooling import Pool
 from hwsim.operators.precision import narrow, widen
 
 __all__ = ["PoolingGrad"]
@@ -25,13 +27,15 @@ class PoolingGrad:
     """dx for inputs (dy, x): dy goes to the first largest element of its window, or in equal parts to all."""
 
     kind: ClassVar[str] = "pooling_grad"
-    forward: Pool2d = field(default_factory=Pool2d)
+    forward: Pool = field(default_factory=Pool)
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """Type of x; raises ShapeError unless dy has the shape that pooling x yields."""
         expect_inputs(self.kind, inputs, 2)
         dy, x = inputs
-        (y,) = self.forward.infer((x,))
+        y = self.forward.infer((x,))[0]
+        if self.forward.mode not in ("max", "average"):
+            raise ShapeError(f"{self.kind}: the gradient of a maximum or average, not of a '{self.forward.mode}'")
         expect_shape(self.kind, "dy", dy, y.shape)
         return (TensorType(x.shape, x.format),)
 
@@ -55,26 +59,47 @@ class PoolingGrad:
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """Values with the dtype of x, computed in float32 (float64 for float64)."""
         dy, x = (widen(a) for a in arrays)
-        op = self.forward
-        (sh, sw), (kh, kw) = op.stride or op.kernel, op.kernel
-        top, left = op.padding[:2]
-        rows, columns = dy.shape[2:]
-        height, width = (rows - 1) * sh + kh, (columns - 1) * sw + kw
-        room = [(top, max(height - x.shape[2] - top, 0)), (left, max(width - x.shape[3] - left, 0))]
-        padded = np.pad(x, ((0, 0), (0, 0), *room), constant_values=-np.inf)
-        inside = np.isfinite(padded[:1, :1]).astype(x.dtype) if op.mode == "average" else None
-        dx = np.zeros_like(padded)
-        where = [
-            (slice(None), slice(None), slice(i, i + (rows - 1) * sh + 1, sh), slice(j, j + (columns - 1) * sw + 1, sw))
-            for i in range(kh)
-            for j in range(kw)
+        op, axes = self.forward, len(self.forward.kernel)
+        strides, dilations = op.stride or op.kernel, op.dilation or (1,) * axes
+        padding = both_sides(self.kind, op.padding or (0,) * axes, axes)
+        reaches = [
+            (n - 1) * s + d * (k - 1) + 1
+            for n, s, d, k in zip(dy.shape[2:], strides, dilations, op.kernel, strict=True)
         ]
-        if inside is not None:
-            share = dy / sum(inside[place] for place in where)
-            for place in where:
-                dx[place] += share
+        pads = [
+            (before, max(reach - size - before, 0))
+            for reach, size, (before, _) in zip(reaches, x.shape[2:], padding, strict=True)
+        ]
+        padded = np.pad(x, ((0, 0), (0, 0), *pads), constant_values=-np.inf)
+        dx = np.zeros_like(padded)
+        taps = [
+            (slice(None), slice(None), *(slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, n, s in walk))
+            for walk in (zip(tap, dilations, dy.shape[2:], strides, strict=True) for tap in np.ndindex(*op.kernel))
+        ]
+        if op.mode == "average":
+            share = dy / self._counted(x, pads, padding, taps)
+            for tap in taps:
+                dx[tap] += share
         else:
-            best = np.argmax(np.stack([padded[place] for place in where]), axis=0)
-            for number, place in enumerate(where):
-                dx[place] += np.where(best == number, dy, 0)
-        return (narrow(dx[:, :, top : top + x.shape[2], left : left + x.shape[3]], arrays[1]),)
+            best = np.argmax(np.stack([padded[tap] for tap in taps]), axis=0)
+            for number, tap in enumerate(taps):
+                dx[tap] += np.where(best == number, dy, 0)
+        inner = tuple(slice(before, before + size) for size, (before, _) in zip(x.shape[2:], pads, strict=True))
+        return (narrow(dx[(slice(None), slice(None), *inner)], arrays[1]),)
+
+    def _counted(
+        self,
+        x: Array,
+        pads: Sequence[tuple[int, int]],
+        padding: Sequence[tuple[int, int]],
+        taps: Sequence[tuple[slice, ...]],
+    ) -> Array:
+        """How many elements the average of each window divides by."""
+        ones = np.ones((1, 1, *x.shape[2:]), x.dtype)
+        if self.forward.count_padding:
+            wide = [(min(a, c), min(b, d)) for (a, b), (c, d) in zip(pads, padding, strict=True)]
+            ones = np.pad(ones, ((0, 0), (0, 0), *wide), constant_values=1)
+            pads = [(a - c, b - d) for (a, b), (c, d) in zip(pads, wide, strict=True)]
+        real = np.pad(ones, ((0, 0), (0, 0), *pads))
+        total: Array = np.sum([real[tap] for tap in taps], axis=0)
+        return total

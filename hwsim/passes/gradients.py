@@ -27,6 +27,7 @@ from hwsim.operators.linear import Linear
 from hwsim.operators.matmul import Matmul
 from hwsim.operators.mul import Mul
 from hwsim.operators.pad import Pad
+from hwsim.operators.pow import Pow
 from hwsim.operators.reduce import ReduceAxes
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.scale_shift import ScaleShift
@@ -206,6 +207,14 @@ def _quotient(flow: Flow) -> Gradients:
         minus = flow.add(Mul(-1.0), [flow.add(Mul(), [share, flow.outputs[0]], "b.product")], "b.negative")
         grads[1] = flow.summed(minus, b.shape, "b")
     return grads
+
+
+@rule(Pow)
+def _power(flow: Flow) -> Gradients:
+    if flow.op.scalar is None:
+        raise KeyError("a power with a tensor as exponent")
+    lower = flow.add(Pow(flow.op.scalar - 1.0), [flow.inputs[0]], "lower")
+    return [flow.add(Mul(flow.op.scalar), [flow.add(Mul(), [flow.dy, lower], "product")], "x")]
 
 
 @rule(Unary)

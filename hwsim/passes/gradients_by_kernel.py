@@ -23,7 +23,7 @@ from hwsim.operators.groupnorm import GroupNorm
 from hwsim.operators.layernorm import LayerNorm
 from hwsim.operators.mul import Mul
 from hwsim.operators.norm_grad import NormGrad
-from hwsim.operators.pooling import Pool2d
+from hwsim.operators.pooling import Pool
 from hwsim.operators.pooling_grad import PoolingGrad
 from hwsim.operators.reduce import ReduceAxes
 from hwsim.operators.rmsnorm import RmsNorm
@@ -58,9 +58,12 @@ def _norm(flow: Flow) -> Gradients:
     return [gradient if needed else None for gradient, needed in zip(made, flow.needs, strict=True)]
 
 
-@rule(Pool2d)
+@rule(Pool)
 def _pool(flow: Flow) -> Gradients:
-    return [flow.add(PoolingGrad(flow.op), [flow.dy, flow.inputs[0]], "x")]
+    dy = flow.dys[0]
+    if dy is None or flow.op.mode not in ("max", "average"):
+        raise KeyError(f"pooling {flow.op.mode}")
+    return [flow.add(PoolingGrad(flow.op), [dy, flow.inputs[0]], "x")]
 
 
 @rule(GlobalAverage)

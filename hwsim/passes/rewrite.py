@@ -102,7 +102,7 @@ class Rewriter:
         return made
 
     def add_several(self, op: Operator, inputs: Sequence[Tensor], name: str, like: Node) -> tuple[Tensor, ...]:
-        """Add a node of any number of outputs, new tensors ``name:0`` and so on if several; otherwise as :meth:`add`."""
+        """Add a node of any number of outputs, new tensors (``name:0`` ... if several); otherwise as :meth:`add`."""
         if name in self._taken:
             raise GraphError(f"a pass cannot name a node '{name}': the graph has one of that name; rename it")
         self._taken.add(name)

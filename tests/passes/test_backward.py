@@ -19,8 +19,11 @@ from hwsim.operators.concat import Concat
 from hwsim.operators.conv1d import Conv1d
 from hwsim.operators.conv2d import Conv2d
 from hwsim.operators.conv3d import Conv3d
+from hwsim.operators.cumulative import Cumulative
 from hwsim.operators.div import Div
+from hwsim.operators.elu import Elu
 from hwsim.operators.embedding import Embedding
+from hwsim.operators.erf import Erf
 from hwsim.operators.exp import Exp
 from hwsim.operators.expand import Expand
 from hwsim.operators.gelu import Gelu
@@ -33,12 +36,15 @@ from hwsim.operators.hardswish import HardSwish
 from hwsim.operators.layernorm import LayerNorm
 from hwsim.operators.leaky_relu import LeakyRelu
 from hwsim.operators.linear import Linear
+from hwsim.operators.log import Log
 from hwsim.operators.matmul import Matmul
+from hwsim.operators.mish import Mish
 from hwsim.operators.mul import Mul
 from hwsim.operators.pad import Pad
-from hwsim.operators.pooling import Pool2d
+from hwsim.operators.pooling import Pool
 from hwsim.operators.pow import Pow
 from hwsim.operators.quick_gelu import QuickGelu
+from hwsim.operators.reciprocal import Reciprocal
 from hwsim.operators.reduce import ReduceAxes
 from hwsim.operators.relu import Relu
 from hwsim.operators.relu6 import Relu6
@@ -51,9 +57,12 @@ from hwsim.operators.silu import Silu
 from hwsim.operators.silu_mul import SiluMul
 from hwsim.operators.slice import Slice
 from hwsim.operators.softmax import Softmax
+from hwsim.operators.softplus import Softplus
 from hwsim.operators.split import Split
+from hwsim.operators.sqrt import Sqrt
 from hwsim.operators.sub import Sub
 from hwsim.operators.tanh import Tanh
+from hwsim.operators.tile import Tile
 from hwsim.operators.transpose import Transpose
 from hwsim.operators.upsample import Resize
 from hwsim.passes import PASSES, apply_text
@@ -135,8 +144,8 @@ def _convolutions(b: GraphBuilder) -> Tensor:
     y = b.add(conv, x, b.weight("w1", (6, 2, 3, 3)), b.weight("b1", (6,)))
     y = b.add(Relu(), b.add(BatchNorm(), y, *vectors))
     y = b.add(Conv2d(padding=(2, 2), dilation=(2, 2), groups=6), y, b.weight("w2", (6, 1, 3, 3)))
-    y = b.add(Pool2d("max", (3, 3), (2, 2), (1, 1)), y)
-    y = b.add(Pool2d("average", (2, 2), (1, 1), (1, 0), ceil=True), y)
+    y = b.add(Pool("max", (3, 3), (2, 2), (1, 1)), y)
+    y = b.add(Pool("average", (2, 2), (1, 1), (1, 0), ceil=True), y)
     return b.add(GlobalAverage(), y)
 
 
@@ -179,6 +188,20 @@ def _layout(b: GraphBuilder) -> Tensor:
     return b.add(Div(3.0), b.add(Sub(1.0), b.add(Mul(), y, b.weight("m", (1, 5)))))
 
 
+def _roots(b: GraphBuilder) -> Tensor:
+    x = b.add(Exp(), b.add(Mul(), b.input("x", (3, 4)), b.weight("w", (3, 4))))
+    return b.add(Reciprocal(), b.add(Add(2.0), b.add(Log(), b.add(Add(1.0), b.add(Sqrt(), x)))))
+
+
+def _pools(b: GraphBuilder) -> Tensor:
+    """Windows in one and three dimensions, apart, partial, with and without padding in the average."""
+    x = b.add(Mul(), b.input("x", (2, 3, 4, 5, 6)), b.weight("w", (2, 3, 4, 5, 6)))
+    y = b.add(Pool("max", (2, 2, 2), (1, 1, 2), (0, 1, 1), dilation=(2, 1, 1)), x)
+    y = b.add(Reshape((2, 3, -1)), y)
+    y = b.add(Pool("average", (3,), (2,), (1, 1), ceil=True, count_padding=True), y)
+    return b.add(ReduceAxes("mean", (2,)), y)
+
+
 def _softmax(b: GraphBuilder) -> Tensor:
     x = b.add(Matmul(), b.input("x", (3, 4)), b.weight("w", (4, 5)))
     return b.add(Matmul(), b.add(Softmax(), x), b.weight("v", (5, 3)))
@@ -193,10 +216,17 @@ GRAPHS: dict[str, Build] = {
     "attention": _attention,
     "denoiser": _denoiser,
     "layout": _layout,
+    "pools": _pools,
+    "roots": _roots,
     "softmax": _softmax,
     **{
         type(op).__name__: _after(op, 4, 6)
         for op in (
+            Elu(0.5),
+            Erf(),
+            Mish(),
+            Pow(3.0),
+            Softplus(),
             Gelu(),
             Sigmoid(),
             Tanh(),
@@ -355,9 +385,13 @@ def test_what_cannot_be_asked_for_is_refused(text: str, message: str) -> None:
 def test_operators_without_a_gradient_are_named_all_at_once() -> None:
     b = GraphBuilder("g")
     x = b.add(Mul(), b.input("x", (2, 3)), b.weight("w", (2, 3)))
-    graph = b.build([b.add(Add(), b.add(Pow(3.0), x), b.add(ReduceAxes("max", (0,)), x))])
-    with pytest.raises(InputError, match=r"no gradient of reduce max|without a gradient: pow"):
+    graph = b.build([b.add(Add(), b.add(Tile((1, 1)), x), b.add(Cumulative(), x))])
+    with pytest.raises(InputError, match="operators without a gradient: cumulative, tile"):
         backward(graph)
+    b = GraphBuilder("g")
+    x = b.add(Mul(), b.input("x", (2, 3)), b.weight("w", (2, 3)))
+    with pytest.raises(InputError, match="node 'reduce': no gradient of reduce max is known"):
+        backward(b.build([b.add(ReduceAxes("max", (0,), keepdims=True), x)]))
 
 
 def test_phases_integers_and_graphs_without_weights_are_refused() -> None:

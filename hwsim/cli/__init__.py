@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from hwsim.cli import calibrating, console, explaining, files, library, running, sweeping, validating
+from hwsim.cli import calibrating, console, explaining, files, library, running, sweeping, validating, verifying
 from hwsim.errors import HwsimError, SimulationError
 
 __all__ = ["app", "main"]
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _part in (running, library, files, explaining, sweeping, validating, calibrating):
+for _part in (running, library, files, explaining, sweeping, validating, calibrating, verifying):
     _part.add_commands(app)
 
 

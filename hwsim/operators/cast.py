@@ -25,12 +25,15 @@ __all__ = ["Cast"]
 class Cast:
     """x in ``format``; 'auto' is the format of the graph's activations.
 
-    Integers are the nearest ones, or with ``truncate`` those towards zero, as C converts and ONNX casts.
+    Integers are the nearest ones, or with ``truncate`` those towards zero, whose low bits stay, as in C and ONNX. What
+    exceeds a narrow float becomes the largest one (``saturate``), else infinite or not-a-number; None leaves it to
+    :func:`hwsim.operators.formats.round_to_float`.
     """
 
     kind: ClassVar[str] = "cast"
     format: str = AUTO
     truncate: bool = False
+    saturate: bool | None = None
 
     def __post_init__(self) -> None:
         if self.format != AUTO and self.format not in BITS:
@@ -52,11 +55,14 @@ class Cast:
         if self.format == AUTO:
             return (widen(x) if self.truncate else x,)
         if self.format in FLOATS and self.format != "fp16":
-            return (round_to_float(widen(x), self.format).astype(np.float32),)
+            return (round_to_float(widen(x), self.format, saturate=self.saturate).astype(np.float32),)
         like = np.empty(0, dtype_of(self.format))
         if not self.truncate:
             return (narrow(x, like),)
         if np.issubdtype(x.dtype, np.floating) and like.dtype != np.bool_:
             x = np.trunc(x) if np.issubdtype(like.dtype, np.integer) else x
         with np.errstate(over="ignore", invalid="ignore"):
+            if self.format in ("int4", "uint4"):
+                low = x.astype(np.int64) & 15
+                return ((low - 16 * (low > 7) if self.format == "int4" else low).astype(like.dtype),)
             return (x.astype(like.dtype),)

@@ -27,9 +27,7 @@ def function_body(use: Use, domain: str, opset: int) -> Any:
         return None
     versions = [v for v in schema.function_opset_versions if v <= opset]
     if versions:
-        return schema.get_function_with_opset_version(max(versions)) and _parsed(
-            onnx, schema.get_function_with_opset_version(max(versions))
-        )
+        return _parsed(onnx, schema.get_function_with_opset_version(max(versions)), schema)
     versions = [v for v in schema.context_dependent_function_opset_versions if v <= opset]
     if not versions or any(value is None for value in use.inputs[: schema.min_input]):
         return None
@@ -43,10 +41,14 @@ def function_body(use: Use, domain: str, opset: int) -> Any:
             kind = onnx.helper.make_tensor_type_proto(TYPE_OF[value.format], value.shape)
         types.append(kind.SerializeToString())
     body = schema.get_context_dependent_function_with_opset_version(max(versions), node.SerializeToString(), types)
-    return _parsed(onnx, body)
+    return _parsed(onnx, body, schema)
 
 
-def _parsed(onnx: Any, body: bytes) -> Any:
+def _parsed(onnx: Any, body: bytes, schema: Any) -> Any:
+    """The body with the operator's default attributes, or None for an empty one."""
     function = onnx.FunctionProto()
     function.ParseFromString(body)
+    for attribute in schema.attributes.values():
+        if attribute.default_value.name:
+            function.attribute_proto.append(attribute.default_value)
     return function if function.node else None

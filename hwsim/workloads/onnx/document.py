@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hwsim.errors import InputError
+from hwsim.errors import InputError, UnsupportedError
 from hwsim.graph.operator import Array
 from hwsim.workloads.onnx import limits
 from hwsim.workloads.onnx.elements import format_of, stored_bytes, tensor_values, typed_field
@@ -64,15 +64,22 @@ def parse_model(data: bytes, name: str, onnx: Any = None) -> Any:
 
 
 def default_opset(model: Any, name: str) -> int:
-    """Version of the standard operators; raises InputError for one that is not read."""
-    newest = onnx_package().defs.onnx_opset_version()
+    """Version of the standard operators, the newest for a model that uses none.
+
+    Raises:
+        InputError: no version, or two.
+        UnsupportedError: a version that is not read.
+    """
+    newest: int = onnx_package().defs.onnx_opset_version()
     versions = {entry.version for entry in model.opset_import if entry.domain in _DEFAULT}
+    if not versions and not any(node.domain in _DEFAULT for node in model.graph.node):
+        return newest
     if len(versions) != 1:
         said = "no version" if not versions else "versions " + " and ".join(map(str, sorted(versions)))
         raise InputError(f"{name}: opset_import gives {said} of the standard operators; one of {_OLDEST} to {newest}")
     (version,) = versions
     if not _OLDEST <= version <= newest:
-        raise InputError(
+        raise UnsupportedError(
             f"{name}: opset {version} is not read; hwsim reads {_OLDEST} to {newest}: export the model again, or "
             "convert it with onnx.version_converter"
         )

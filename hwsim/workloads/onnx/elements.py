@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hwsim.errors import InputError
+from hwsim.errors import UnsupportedError
 from hwsim.graph.operator import Array
 from hwsim.graph.tensor import BITS
 
@@ -156,7 +156,7 @@ _DECODE: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
 
 
 def format_of(code: int, what: str) -> str:
-    """Format of an element type; raises InputError for one that is not read."""
+    """Format of an element type; raises UnsupportedError for one that is not read."""
     if code not in FORMAT_OF:
-        raise InputError(f"{what} has elements of type {element_name(code)}; hwsim reads {', '.join(TYPE_OF)}")
+        raise UnsupportedError(f"{what} has elements of type {element_name(code)}; hwsim reads {', '.join(TYPE_OF)}")
     return FORMAT_OF[code]

@@ -340,6 +340,9 @@ class Importer:
                 ends[name] = value
                 continue
             tensor = self.tensor(value)
+            if tensor.name == name and name not in names:
+                names[name], ends[name] = name, value
+                continue
             if tensor.role != "activation" or tensor.name in names:
                 tensor = self.builder.add(Reshape(tensor.shape), tensor, name="output")
             names[tensor.name] = name

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hwsim.errors import InputError, UnknownNameError
+from hwsim.errors import InputError, UnknownNameError, UnsupportedError
 from hwsim.graph.operator import Array
 from hwsim.registry import known_names
 from hwsim.workloads.onnx.elements import format_of
@@ -50,7 +50,8 @@ def input_types(
         file: its name, for messages.
 
     Raises:
-        InputError: dimensions without a size, all of them named, or a type that is not read.
+        InputError: dimensions without a size, all of them named.
+        UnsupportedError: a type that is not read.
         UnknownNameError: a size for a dimension that no input has.
     """
     symbols = symbols_of(graph)
@@ -70,7 +71,7 @@ def input_types(
         what = f"{file}: input '{item.name}'"
         kind = item.type.WhichOneof("value")
         if kind != "tensor_type":
-            raise InputError(f"{what} is {'of no type' if kind is None else f'a {kind[:-5]}'}, not a tensor")
+            raise UnsupportedError(f"{what} is {'of no type' if kind is None else f'a {kind[:-5]}'}, not a tensor")
         fmt = format_of(item.type.tensor_type.elem_type, what)
         if item.name in given:
             found[item.name] = (check_shape(what, given[item.name].shape, fmt), fmt)

@@ -66,11 +66,11 @@ class Use:
         return [self.at(i) for i in indices if self.has(i)]
 
     def known(self, index: int) -> Array:
-        """The array of an input that must be known to read the graph; raises InputError where it is not."""
+        """The array of an input that must be known to read the graph; raises UnsupportedError where it is not."""
         array = self.maybe(index)
         if array is None:
             says = f"'{self.at(index).name}'" if self.at(index).name else f"input {index}"
-            raise InputError(f"{says} must be constant: shapes and the like are not decided by data here")
+            raise UnsupportedError(f"{says} is not constant, and data decide no shapes here")
         return array
 
     def maybe(self, index: int) -> Array | None:

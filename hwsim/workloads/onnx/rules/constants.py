@@ -77,4 +77,5 @@ def _cast(use: Use) -> Value:
     fmt = format_of(use.whole("to"), "the result") if use.kind == "Cast" else use.at(1).format
     if fmt == x.format:
         return x
-    return use.add(Cast(use.graph_format(fmt), truncate=True), x)
+    saturate = bool(use.whole("saturate", 1)) if fmt in ("fp8", "fp8_e5m2") else None
+    return use.add(Cast(use.graph_format(fmt), truncate=True, saturate=saturate), x)

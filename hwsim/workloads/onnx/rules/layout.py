@@ -258,7 +258,8 @@ def _blocks(use: Use) -> Value:
         if h % block or w % block:
             raise InputError(f"blocks of {block} do not fill x {list(x.shape)}")
         y = reshaped(use, x, (n, c, h // block, block, w // block, block))
-        return reshaped(use, use.add(Transpose((0, 3, 5, 1, 2, 4)), y), (n, c * block**2, h // block, w // block))
+        perm = (0, 1, 3, 5, 2, 4) if use.text("mode", "DCR") == "CRD" else (0, 3, 5, 1, 2, 4)
+        return reshaped(use, use.add(Transpose(perm), y), (n, c * block**2, h // block, w // block))
     if c % block**2:
         raise InputError(f"blocks of {block} do not divide the channels of x {list(x.shape)}")
     rest = c // block**2

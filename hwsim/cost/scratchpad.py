@@ -73,6 +73,7 @@ def gemm_traffic_bytes(
     n: Number,
     usable: Number,
     accumulator_bytes_per_element: Number = 4.0,
+    blocked: Number = 1.0,
 ) -> Floats:
     """DRAM bytes of one product through a scratchpad of ``usable`` bytes, the best of three loop orders.
 
@@ -80,7 +81,8 @@ def gemm_traffic_bytes(
     - chunks of A stay, B streams past each: ``b ceil(a / usable) + a``
     - a square block of the output stays (side s): ``a ceil(n / s) + b ceil(m / s)``
 
-    plus the output once. An operand that fits is read once, so the least is compulsory traffic.
+    plus the output once. An operand that fits is read once, so the least is compulsory traffic. With ``blocked`` at 0
+    the third order is out of reach: accumulators do not hold such a block.
 
     >>> float(gemm_traffic_bytes(100, 300, 50, 10, 30, usable=100))
     450.0
@@ -91,7 +93,8 @@ def gemm_traffic_bytes(
     b_stays = a * np.maximum(1.0, np.ceil(b / room)) + b
     a_stays = b * np.maximum(1.0, np.ceil(a / room)) + a
     c_stays = a * np.maximum(1.0, np.ceil(np.divide(n, side))) + b * np.maximum(1.0, np.ceil(np.divide(m, side)))
-    traffic: Floats = np.minimum(np.minimum(b_stays, a_stays), c_stays) + c_bytes
+    one_stays = np.minimum(b_stays, a_stays)
+    traffic: Floats = np.where(np.asarray(blocked) > 0, np.minimum(one_stays, c_stays), one_stays) + c_bytes
     return traffic
 
 

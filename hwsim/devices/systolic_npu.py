@@ -45,7 +45,8 @@ class SystolicNpuSection:
     vector unit by format (a format left out runs as the next wider one given); ``special`` special-function
     results per clock and core. The scratchpad is the second entry of ``memory:``, ``accumulators`` the size of
     the partial-sum memory of one core. ``channel_tile``: input channels that a convolution is padded to at each
-    window position (1: the window is flattened). ``weight_fifo``: weight tiles fetched ahead of a product (0: its first
+    window position (1: the window is flattened); images of at most ``image_channels`` channels are padded by rows of
+    the window. ``weight_fifo``: weight tiles fetched ahead of a product (0: its first
     one is waited for). ``sparse_speedup``: how much structured sparsity of the weights can shorten a product.
     """
 
@@ -63,6 +64,7 @@ class SystolicNpuSection:
     accumulators_bytes: Annotated[float, Quantity("accumulators", "bytes")] = 262144.0
     weight_fifo: Annotated[int, Count("weight_fifo", 0)] = 0
     channel_tile: Annotated[int, Count("channel_tile")] = 1
+    image_channels: Annotated[int, Count("image_channels", 0)] = 0
     sparse_speedup: Annotated[float, Ratio("sparse_speedup", 1.0, 16.0)] = 1.0
     source: Annotated[str, Text("source")] = ""
     assumption: Annotated[str, Text("assumption")] = ""
@@ -76,7 +78,14 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "feed": (0.001, 100.0),
         "keep": (0.0, 4.0),
     }
-    | {"weights_stay": (0.0, 1.0), "whole_tiles": (0.0, 1.0), "vector": (0.0, 4.0), "tile_kv": (1.0, np.inf)}
+    | {
+        "weights_stay": (0.0, 1.0),
+        "whole_tiles": (0.0, 1.0),
+        "chunk": (0.001, 1.0),
+        "blocked": (0.0, 1.0),
+        "vector": (0.0, 4.0),
+        "tile_kv": (1.0, np.inf),
+    }
 )
 _COMMON = {"compute": 1.0, "memory": 0.8, "overlap": 2.0, "feed": 1.0, "keep": 0.0}
 _ATTENTION = {"compute": 0.5, "memory": 0.8, "overlap": 2.0, "keep": 0.0, "tile_kv": 1.0}
@@ -95,13 +104,16 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     """``compute``, ``memory``, ``feed``: shares of the array's, DRAM's and the scratchpad's peak that are reached.
     ``overlap``: the exponent p. ``keep``: share of the scratchpad that holds tensors between operators (above one where
     compilers run chains of layers strip by strip); what fits does not pass DRAM. ``weights_stay``: share of the weights
-    held on chip for good. ``whole_tiles``: share of the padding of weight tiles that is fetched. ``vector``: share of
-    the vector unit's peak that grouped convolutions and products of one row reach there, if faster than on the array
-    (0: none runs there). ``tile_kv``: attention computes scores in pieces of that many columns;
+    held on chip for good. ``whole_tiles``: share of the padding of weight tiles that is fetched. ``chunk``: share of
+    the usable scratchpad that a resident chunk takes; ``blocked``: whether blocks of the output may stay (0: no).
+    ``vector``: share of the vector unit's peak that grouped convolutions and products of one row reach there, if
+    faster than on the array (0: none runs there). ``tile_kv``: attention computes scores in pieces of so many columns;
     ``decode_...`` are the constants of attention of a single query."""
     defaults: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType(
         {
-            Form.GEMM: _COMMON | {"compute": 0.8, "weights_stay": 0.0, "whole_tiles": 0.0, "vector": 0.25},
+            Form.GEMM: _COMMON
+            | {"compute": 0.8, "weights_stay": 0.0, "whole_tiles": 0.0, "vector": 0.25}
+            | {"chunk": 1.0, "blocked": 1.0},
             Form.ATTENTION: _ATTENTION
             | {f"decode_{name}": v for name, v in _ATTENTION.items()}
             | {"decode_launch": -1.0},
@@ -135,6 +147,7 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
             accumulator_bytes=one * core.accumulators_bytes,
             weight_fifo=one * core.weight_fifo,
             channel_tile=one * core.channel_tile,
+            image_channels=one * core.image_channels,
             sparse_speedup=one * core.sparse_speedup,
         )
 

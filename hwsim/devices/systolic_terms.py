@@ -59,6 +59,7 @@ class SystolicNpuParams(Params):
     accumulator_bytes: Array
     weight_fifo: Array
     channel_tile: Array
+    image_channels: Array
     sparse_speedup: Array
 
     def geometry(self, table: Table) -> Geometry:
@@ -95,8 +96,9 @@ def gemm_terms(table: Table, params: SystolicNpuParams) -> Terms:
     compute, b = np.where(aside, apart, compute), np.where(aside, loose, b + padding)
     compute = np.maximum(compute, table.epilogue_flop / vector_rate)
     usable, batch = usable_bytes(params.scratchpad_bytes, params.double_buffered), table.batch
-    usable = np.where(params.scratchpad_bytes > 0, usable, np.inf)
-    inputs = batch * gemm_traffic_bytes(a / batch, b / batch, 0.0, table.m, table.n, usable) + table.epilogue_bytes
+    usable = np.where(params.scratchpad_bytes > 0, usable * constant(table, "chunk"), np.inf)
+    each = gemm_traffic_bytes(a / batch, b / batch, 0.0, table.m, table.n, usable, blocked=constant(table, "blocked"))
+    inputs = batch * each + table.epilogue_bytes
     weights, moved_in, moved_out = _beyond_chip(table, params, inputs, b, c)
     if params.dataflow == "ws":
         folds, held = np.ceil(k / params.rows), params.accumulator_bytes
@@ -207,9 +209,15 @@ def attention_terms(table: Table, params: SystolicNpuParams) -> Terms:
 
 
 def _window_length(table: Table, params: SystolicNpuParams) -> Array:
-    """Summed length with input channels padded to the channel tile and skipped weights left out."""
-    channels = np.maximum(table.channels, 1.0)
-    padded = np.ceil(channels / params.channel_tile) * params.channel_tile * np.maximum(1.0, table.k / channels)
+    """Summed length with input channels padded to the channel tile and skipped weights left out.
+
+    Images, of at most ``image_channels`` channels, are padded by rows of the window instead.
+    """
+    channels, tile = np.maximum(table.channels, 1.0), params.channel_tile
+    positions = np.maximum(1.0, table.k / channels)
+    padded = np.ceil(channels / tile) * tile * positions
+    by_rows = np.ceil(channels * table.kw / tile) * tile * positions / table.kw
+    padded = np.where(channels <= params.image_channels, by_rows, padded)
     k = np.where(table.channels > 0, padded, table.k)
     kept = np.maximum(table.b_density, 1.0 / params.sparse_speedup)
     length: Array = np.ceil(k * kept)

@@ -35,6 +35,12 @@ def test_an_output_block_stays_when_k_is_long() -> None:
     assert float(scratchpad.gemm_traffic_bytes(1e6, 1e6, 0, 16, 16, usable=1024)) == 2e6
 
 
+def test_without_blocks_of_the_output_one_operand_is_read_again() -> None:
+    """A and B of 1,000 bytes, 100 of room: ten chunks of one, the other past each; or 5 x 5 blocks, each read twice."""
+    assert float(scratchpad.gemm_traffic_bytes(1000, 1000, 0, 10, 10, usable=100)) == 4000
+    assert float(scratchpad.gemm_traffic_bytes(1000, 1000, 0, 10, 10, usable=100, blocked=0)) == 11000
+
+
 def test_tpu_v1_holds_4096_rows_of_sums() -> None:
     assert [float(scratchpad.accumulator_chunks(rows, 256, 4 * 2**20)) for rows in (4096, 4097)] == [1.0, 2.0]
 

@@ -23,6 +23,7 @@ import pandas as pd  # noqa: TID253 -- a script, not part of the package
 from scipy.optimize import minimize  # noqa: TID253 -- likewise
 
 from hwsim.cost import attention, norm, streaming, tiling
+from hwsim.cost import convolution as winograd
 from hwsim.graph.tensor import BITS
 from hwsim.loading.device import load_device
 from hwsim.loading.library import find_by_alias
@@ -100,6 +101,8 @@ GEMM: Space = {
     "wave": (1e-8, 5e-6, True), "rounding": (0.0, 1.0, False), "saturation": (0.05, 1.0, True),
     "k_step": (5e-12, 1e-8, True), "split": (1e-8, 1e-5, True), "store_exposed": (1e-3, 1.0, True),
 }  # fmt: skip
+CONVOLUTION: Space = GEMM | {"split": (1e-8, 1e-2, True), "k_step": (5e-12, 5e-8, True)}
+WINOGRAD: Space = {"winograd": (0.1, 1.0, True), "transform": (1e-6, 3e-4, True)}
 NARROWED: Space = {"quantize": (1e-8, 1e-5, True), "quantize_col": (1e-12, 1e-9, True)}
 VECTOR: Space = {"gemv": (1e-6, 4e-6, True), "gemv_k": (1e-12, 1e-9, True)}
 STREAM: Space = {
@@ -119,7 +122,7 @@ DECODE: Space = {
     "group": (1e-8, 1e-5, True), "head": (1e-10, 1e-6, True),
 }  # fmt: skip
 SECONDS = {"launch", "floor", "wave", "k_step", "split", "gemv", "gemv_k", "row", "col", "block", "key", "key_write"}
-SECONDS |= {"quantize", "quantize_col", "group", "head"}
+SECONDS |= {"quantize", "quantize_col", "group", "head", "transform"}
 
 
 def _renamed(constants: Mapping[str, float]) -> dict[str, float]:
@@ -164,18 +167,31 @@ def gemm(fmt: str, widths: tuple[float, float, float], copies: float) -> Predict
 
 
 def convolution(fmt: str, width: float) -> Predict:
-    """Convolutions as implicit products."""
+    """Convolutions as implicit products, or Winograd's where the constants have them."""
 
     def predict(frame: pd.DataFrame, chip: Chip, constants: Mapping[str, float]) -> np.ndarray:
         names = ("batch", "cin", "cout", "h", "w", "kh", "kw", "stride", "pad")
         batch, cin, cout, h, w, kh, kw, stride, pad = (_row(frame, name) for name in names)
         rows, cols = (np.floor((size + 2 * pad - window) / stride) + 1 for size, window in ((h, kh), (w, kw)))
-        m, k = batch * rows * cols, cin * kh * kw
+        m, k, unit = batch * rows * cols, cin * kh * kw, constants.get("channels", 1.0)
         touched = batch * cin * np.minimum(h, rows * kh) * np.minimum(w, cols * kw)
         problem = tiling.GemmProblem(
-            m=m, n=cout, k=k, batch=1.0, a_bytes=width * touched, b_bytes=width * k * cout, c_bytes=width * m * cout
-        )
-        return tiling.tiled_gemm_time(problem, chip.limits(fmt), tiling.GemmConstants(**_renamed(constants))).time_s[0]
+            m=m, n=cout, k=kh * kw * np.ceil(cin / unit) * unit, batch=1.0, a_bytes=width * touched,
+            b_bytes=width * k * cout, c_bytes=width * m * cout,
+        )  # fmt: skip
+        own = {name: value for name, value in constants.items() if name not in {*WINOGRAD, "channels"}}
+        limits, known = chip.limits(fmt), tiling.GemmConstants(**_renamed(own))
+        time = tiling.tiled_gemm_time(problem, limits, known).time_s[0]
+        if "winograd" not in constants:
+            return time
+        layer = winograd.WinogradProblem(
+            images=batch, out_h=rows, out_w=cols, channels_in=cin, channels_out=cout, in_bytes=problem.a_bytes,
+            filter_bytes=problem.b_bytes, out_bytes=problem.c_bytes, width=width, window=kh,
+        )  # fmt: skip
+        fused, transform = constants["winograd"], constants["transform"]
+        other = winograd.winograd_time(layer, limits, known, fused=fused, transform_s=transform).time_s[0]
+        able = ((kh == kw) & np.isin(kh, winograd.WINDOWS) & (stride == 1.0))[0]
+        return np.where(able, np.minimum(time, other), time)
 
     return predict
 
@@ -365,7 +381,13 @@ def _eager_families(device: str) -> list[Family]:
     found = [
         Family(name="gemm", file="gemm", ops=("linear_bias",), predict=plain, **products),
         Family(name="matmul", file="gemm", ops=("bmm",), predict=plain, **products),
-        Family(name="conv2d", file="conv_rnn", ops=("conv2d",), predict=convolution("fp32", 4.0), **products),
+        Family(
+            name="conv2d",
+            file="conv_rnn",
+            ops=("conv2d",),
+            predict=convolution("fp32", 4.0),
+            **{**products, "space": CONVOLUTION | WINOGRAD},
+        ),
         Family(name="map", file="vector", ops=ELEMENTWISE, predict=stream(4.0), space=STREAM, **common),
     ]
     alone = ("pow", "pow_scalar")  # bound by arithmetic on some devices
@@ -405,6 +427,9 @@ def _sustained_families() -> list[Family]:
     ]  # fmt: skip
 
 
+CHANNELS = {"fp32": (1.0,), "fp16": (1.0, 8.0), "int8": (1.0, 4.0, 16.0)}  # a fragment of 16 bytes, a word of 4
+
+
 def _other_families() -> list[Family]:
     wall: dict[str, Any] = {"device": "A100-SXM4-80GB", "timing": "wall_clock_sync", "dtype": "fp16", "file": "vector"}
     found = [Family(name=op, ops=(op,), predict=rows(2.0), space=ROWS, **wall) for op in ("softmax", "layernorm")]
@@ -421,6 +446,8 @@ def _other_families() -> list[Family]:
         product = gemm(fmt, (width, width, out), 1.0)
         found.append(Family(name=f"gemm.{fmt}", file="gemm", ops=("matmul",), predict=product, **deep))
         kernel = convolution(fmt, width)
+        deep["space"] = CONVOLUTION | WINOGRAD if fmt == "fp32" else CONVOLUTION
+        deep["variants"] = tuple({"weight_copies": 1.0, "channels": unit} for unit in CHANNELS[fmt])
         found.append(Family(name=f"conv2d.{fmt}", file="conv_rnn", ops=("conv2d",), predict=kernel, **deep))
     return found
 

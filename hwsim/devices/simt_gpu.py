@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -17,6 +16,8 @@ from numpy.typing import NDArray
 from hwsim.cost import attention, norm, streaming, tiling
 from hwsim.cost.cache import resident_share
 from hwsim.devices.base import KINDS, NOMINAL, Array, Costs, DeviceKind, OperatingPoint, Params, common_params, settle
+from hwsim.devices.simt_constants import CONSTANTS, DEFAULTS, STREAM
+from hwsim.devices.simt_convolution import or_winograd, padded_k
 from hwsim.graph.lowering import Table, tables_of
 from hwsim.graph.tensor import BITS, FORMAT_CODE, FORMATS
 from hwsim.graph.work import Form, Work
@@ -67,43 +68,6 @@ class SimtParams(Params):
     special_per_s: Array
 
 
-_SHARES = ("compute", "memory", "narrow", "strided", "direct")
-_SWITCHES = ("rounding", "store_exposed", "packed", "split_single")
-_TIMES: tuple[str, ...] = ("launch", "dispatch", "wave", "k_step", "split", "gemv", "gemv_k", "floor", "row", "col")
-_TIMES += ("block", "key", "key_write", "group", "head", "quantize", "quantize_col")
-_FACTORS = ("cache_speedup", "overlap", "weight_copies", "query_tile")
-_NUMBERS = ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass", "group_limit")
-_CONSTANTS: Mapping[str, Ratio | Quantity] = MappingProxyType(
-    {name: Ratio(name, 0.001, 1.0) for name in _SHARES}
-    | {name: Ratio(name, 0.0, 1.0) for name in _SWITCHES}
-    | {name: Quantity(name, "s", zero=True) for name in _TIMES}
-    | {name: Ratio(name, 1.0) for name in _FACTORS}
-    | {name: Ratio(name, 0.0) for name in _NUMBERS}
-)
-
-# assumption: what a stack leaves out. Ceilings are those common to the four GPUs of benchmarks/fit_gpu.py; terms that
-# differ from stack to stack (split-K's second kernel, exposed stores, serial rows) are absent.
-_AS_LAUNCH = -1.0  # a matrix-vector kernel nobody fitted starts like the stack's other products
-_COMMON = {"memory": 0.8, "cache_speedup": 1.5, "resident_all": 0.5, "resident_none": 1.2, "overlap": 3.0}
-_GEMM = {"compute": 0.75, "starve": 45.0, "wave": 0.0, "rounding": 0.5, "saturation": 0.15, "k_step": 0.0}
-_GEMM |= {"split": 2e-6, "store_exposed": 0.0, "gemv": _AS_LAUNCH, "gemv_k": 0.0, "weight_copies": 6.0}
-_GEMM |= {"direct": 0.25, "floor": 0.0, "quantize": 3e-6, "quantize_col": 2e-10}
-_ATTENTION = {"compute": 0.55, "narrow": 0.75, "block": 2e-6, "key": 0.0, "key_write": 0.0, "query_tile": 128.0}
-_ATTENTION |= {"packed": 0.0, "rounding": 0.5, "saturation": 0.3, "split": 2e-6, "split_single": 1.0, "group": 0.0}
-_ATTENTION |= {"head": 0.0, "group_limit": 1e9}
-_STREAM = {"compute": 0.5, "floor": 1e-6, "saturation": 0.5, "strided": 0.5}
-_ROWS = {"knee": 1024.0, "extra_pass": 1.0, "row": 0.0, "col": 0.0}
-_DEFAULTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
-    {
-        Form.GEMM: _COMMON | _GEMM,
-        Form.ATTENTION: _COMMON | _ATTENTION,
-        Form.MAP: _COMMON | _STREAM,
-        Form.REDUCE: _COMMON | _STREAM | _ROWS,
-        Form.MOVE: _COMMON | _STREAM,
-        Form.COLLECTIVE: {},
-    }
-)
-
 C = TypeVar("C")
 
 
@@ -118,8 +82,8 @@ class SimtGpu(DeviceKind[SimtParams]):
 
     name: ClassVar[str] = "simt_gpu"
     section: ClassVar[type[SimtGpuSection]] = SimtGpuSection
-    constants: ClassVar[Mapping[str, Ratio | Quantity]] = _CONSTANTS
-    defaults: ClassVar[Mapping[str, Mapping[str, float]]] = _DEFAULTS
+    constants: ClassVar[Mapping[str, Ratio | Quantity]] = CONSTANTS
+    defaults: ClassVar[Mapping[str, Mapping[str, float]]] = DEFAULTS
 
     def params(self, spec: DeviceSpec, stack: SoftwareSpec, at: OperatingPoint = NOMINAL) -> SimtParams:
         """Rates at the operating point; the second memory of the file is the cache."""
@@ -146,13 +110,14 @@ class SimtGpu(DeviceKind[SimtParams]):
         return {name: max(tensor.get(name, 0.0), vector.get(name, 0.0)) for name in FORMATS if name in tensor | vector}
 
     def price_gemm(self, table: Table, params: SimtParams) -> Costs:
-        """Tiles on tensor cores; a grouped convolution runs directly on the vector units where that is faster.
+        """Tiles on tensor cores; a convolution runs as Winograd's, or grouped directly, where that is faster.
 
         Activations wider than the format of the product are narrowed by a kernel of their own first.
         """
         problem, limits = _gemm_problem(table, params), _simt_limits(table, params)
         constants = _gemm_constants(table, params)
         tiled = tiling.tiled_gemm_time(problem, limits, constants)
+        tiled = or_winograd(table, params.kernels, problem, limits, constants, tiled)
         fixed, kernel, compute, memory = tiled.fixed_s, tiled.kernel_s, tiled.compute_s, tiled.memory_s
         resident = tiling.gemm_resident_share(problem, limits, constants)
         if np.any(table.groups > 1):
@@ -249,7 +214,7 @@ class SimtGpu(DeviceKind[SimtParams]):
         if table.form is Form.GEMM:
             terms.extend(_explain_tiles(table, params))
         for name in sorted(self.defaults[table.form]):
-            unit = "s" if isinstance(_CONSTANTS[name], Quantity) else "1"
+            unit = "s" if isinstance(CONSTANTS[name], Quantity) else "1"
             terms.append((f"constant {name}", float(params.kernels.column(table, name)[0, 0]), unit))
         terms.append(("overhead (dispatch + launch + second kernel)", float(costs.overhead_s[0, 0]), "s"))
         terms.append(("time", float(costs.time_s[0, 0]), "s"))
@@ -325,7 +290,7 @@ def _gemm_problem(table: Table, params: SimtParams) -> tiling.GemmProblem:
     return tiling.GemmProblem(
         m=table.m,
         n=table.n,
-        k=table.k,
+        k=padded_k(table, params.kernels),
         batch=table.batch,
         a_bytes=table.a_elements * _width_of_a(table),
         b_bytes=table.b_elements * _width(table, "b_format"),
@@ -361,7 +326,7 @@ def _direct_time(table: Table, params: SimtParams) -> Any:
         table,
         params,
         compute=params.kernels.column(table, "direct"),
-        saturation=_STREAM["saturation"],
+        saturation=STREAM["saturation"],
     )
     outputs = table.batch * table.m * table.n
     return streaming.stream_time(table.bytes_in + table.bytes_out, outputs, compute, _stream_limits(params), constants)

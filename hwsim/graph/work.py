@@ -67,7 +67,8 @@ class Gemm:
 
     ``a_elements`` are the distinct elements behind all A (a convolution re-reads its input, so there are
     fewer than batch m k); ``b_elements`` those behind all B (shared by the batch: fewer than batch k n).
-    ``channels`` is the input channels of one group; ``kh``, ``kw`` the window; ``batch`` also counts groups.
+    ``channels`` is the input channels of one group; ``kh``, ``kw`` the window, which takes steps of ``stride`` (the
+    larger of stride and dilation) to ``out_h`` x ``out_w`` positions (0: not two axes); ``batch`` also counts groups.
     ``compute_format`` is the format the matrix unit multiplies in. ``epilogue_flop`` and ``epilogue_bytes``
     are what fused element-wise work adds (arithmetic; operands read besides A and B). ``cycled_bytes`` are all weights
     of the graph, which pass between two uses of a B that is one of them (0: a product on its own).
@@ -92,6 +93,9 @@ class Gemm:
     kw: int = 1
     channels: int = 0
     groups: int = 1
+    stride: int = 1
+    out_h: int = 0
+    out_w: int = 0
     b_is_weight: bool = False
     epilogue_flop: int = 0
     epilogue_bytes: int = 0

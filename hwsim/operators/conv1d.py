@@ -40,7 +40,7 @@ class Conv1d:
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
         """One implicit Gemm; the bias is added in its epilogue."""
-        return (convolution_work(self.kind, inputs, outputs[0], self.groups),)
+        return (convolution_work(self.kind, inputs, outputs[0], self.window, self.groups),)
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """Values with the dtype of x, summed in float32 (float64 for float64, int32 for integers)."""

@@ -41,7 +41,7 @@ class Conv2d:
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
         """One implicit Gemm labelled ``conv2d``, or ``depthwise_conv2d`` when each input channel is a group."""
         kernel = "depthwise_conv2d" if 1 < self.groups == inputs[0].shape[1] else self.kind
-        return (convolution_work(kernel, inputs, outputs[0], self.groups),)
+        return (convolution_work(kernel, inputs, outputs[0], self.window, self.groups),)
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """Values with the dtype of x, summed in float32 (float64 for float64, int32 for integers)."""

@@ -83,7 +83,7 @@ def convolution_type(kind: str, inputs: Sequence[TensorType], window: Window, gr
     return TensorType((x.shape[0], cout, *window.output(kind, x.shape[2:], w.shape[2:])), x.format)
 
 
-def convolution_work(kind: str, inputs: Sequence[TensorType], output: TensorType, groups: int) -> Gemm:
+def convolution_work(kind: str, inputs: Sequence[TensorType], output: TensorType, window: Window, groups: int) -> Gemm:
     """The implicit Gemm, ``batch`` being the groups; input that strides skip is not counted as read."""
     x, w = inputs[:2]
     cout, channels, *kernel = w.shape
@@ -104,6 +104,9 @@ def convolution_work(kind: str, inputs: Sequence[TensorType], output: TensorType
         kw=kw,
         channels=channels * depth,
         groups=groups,
+        stride=max(*window.stride, *window.dilation),
+        out_h=positions[0] if len(positions) == 2 else 0,
+        out_w=positions[1] if len(positions) == 2 else 0,
     )
 
 

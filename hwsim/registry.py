@@ -17,19 +17,23 @@ _LONGEST = 80  # of an unknown name, so that a message stays one line
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the names that begin so, else the nearest, or an empty string.
+    """Return ``"; did you mean 'x'?"`` for the names that begin so, the shortest first, else the nearest, or nothing.
 
-    Upper and lower case, spaces, dashes and underscores make no difference to a beginning.
+    Upper and lower case, spaces, dashes and underscores make no difference; a name that differs in nothing else is
+    the only one.
 
     >>> suggest("resnet5O", ["resnet50", "gpt2"])
     "; did you mean 'resnet50'?"
     >>> suggest("H100", ["mi100", "h100_sxm", "h100_x2"])
-    "; did you mean 'h100_sxm' or 'h100_x2'?"
+    "; did you mean 'h100_x2' or 'h100_sxm'?"
+    >>> suggest("ResNet-50", ["resnet50", "resnet50d"])
+    "; did you mean 'resnet50'?"
     """
     names = list(known)
     start = _folded(name)
-    begin = [other for other in names if len(start) > 1 and _folded(other).startswith(start)][:_OFFERED]
-    close = begin or difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+    begin = [other for other in names if len(start) > 1 and _folded(other).startswith(start)]
+    same = [other for other in begin if _folded(other) == start]
+    close = same or sorted(begin, key=len)[:_OFFERED] or difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
     if not close:
         return ""
     *first, last = (f"'{other}'" for other in close)

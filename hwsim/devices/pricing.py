@@ -157,7 +157,8 @@ class GraphCosts:
         for item in fields(Costs):
             if item.name in ("utilization", "bound"):
                 continue
-            columns[item.name] = np.bincount(owner, weights=getattr(rows, item.name)[0, ids], minlength=count)
+            weights = getattr(rows, item.name)[0, ids]
+            columns[item.name] = np.bincount(owner, weights=weights, minlength=count).astype(np.float64, copy=False)
         time = rows.time_s[0, ids]
         busy = np.where(np.isfinite(time), time, 0.0)
         columns["time_s"][owner[:1]] += self.stack.request_s

@@ -250,7 +250,7 @@ def _gemm_terms(table: Table, params: CpuParams) -> _Terms:
     compute = table.flop / (_threaded(table, params, np.maximum(pieces, table.batch), params.rate(table)) * fill)
     batch = table.batch
     a = table.a_elements * _BYTES[table.a_format[0]] + table.epilogue_bytes
-    b = table.b_elements * _BYTES[table.b_format[0]]
+    b = table.b_elements * _BYTES[table.b_format[0]] * table.b_storage
     cache = params.cache_bytes.max(axis=1, keepdims=True)
     element = _BYTES[table.a_format[0]]
     moved = batch * blocked_traffic_bytes(

@@ -293,7 +293,7 @@ def _gemm_problem(table: Table, params: SimtParams) -> tiling.GemmProblem:
         k=padded_k(table, params.kernels),
         batch=table.batch,
         a_bytes=table.a_elements * _width_of_a(table),
-        b_bytes=table.b_elements * _width(table, "b_format"),
+        b_bytes=table.b_elements * _width(table, "b_format") * table.b_storage,
         c_bytes=table.bytes_out,
         extra_bytes=table.epilogue_bytes,
         b_copies=np.where(table.b_is_weight > 0, copies, 1.0),

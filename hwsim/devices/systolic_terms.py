@@ -228,9 +228,11 @@ def _operand_bytes(table: Table, params: SystolicNpuParams, k: Array, whole: Arr
     """Bytes behind A, B and C, and those fetched with B where the stack fetches stationary weights in whole tiles."""
     a = table.a_elements * _BYTES[table.a_format[0]]
     element = _BYTES[table.b_format[0]]
-    b = table.b_elements * element * np.maximum(table.b_density, 1.0 / params.sparse_speedup)
+    compressed = table.b_storage < 1.0  # comes as a stream, not in whole tiles
+    share = np.where(compressed, table.b_storage, np.maximum(table.b_density, 1.0 / params.sparse_speedup))
+    b = table.b_elements * element * share
     tiles = np.ceil(k / params.rows) * np.ceil(table.n / params.cols) * table.batch
-    padding = np.maximum(tiles * params.rows * params.cols * element - b, 0.0) * whole * table.b_is_weight
+    padding = np.maximum(tiles * params.rows * params.cols * element - b, 0.0) * whole * table.b_is_weight * ~compressed
     return a, b, table.bytes_out + np.zeros_like(b), padding
 
 

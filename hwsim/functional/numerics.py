@@ -173,7 +173,7 @@ def _unresolved(graph: Graph) -> Graph:
     def freed(tensor: Tensor) -> Tensor:
         if tensor.type.format not in _FLOATS:
             return tensor
-        return replace(tensor, type=TensorType(tensor.shape, AUTO, tensor.type.weight))
+        return replace(tensor, type=TensorType(tensor.shape, AUTO, tensor.type.weight, tensor.type.storage))
 
     return replace(graph, tensors={name: freed(tensor) for name, tensor in graph.tensors.items()}, scheme=None)
 

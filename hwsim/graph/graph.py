@@ -151,7 +151,7 @@ class Graph:
                 return tensor
             new = known.get(old)
             if new is None:
-                new = known[old] = TensorType(old.shape, weight if old.weight else activation, old.weight)
+                new = known[old] = TensorType(old.shape, weight if old.weight else activation, old.weight, old.storage)
             return Tensor(tensor.name, new, tensor.role, tensor.step)
 
         tensors = {key: resolved(tensor) for key, tensor in self.tensors.items()}

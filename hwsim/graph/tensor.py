@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from hwsim.errors import ShapeError
+from hwsim.graph.storage import Storage
 from hwsim.registry import unknown_name
 
 __all__ = [
@@ -106,12 +107,14 @@ def scheme(name: str) -> Scheme:
 class TensorType:
     """Shape and number format of a tensor; ``weight`` marks constants that stay in memory.
 
-    ``shape`` is row-major, e.g. ``(batch, channels, height, width)`` or ``(batch, seq, features)``.
+    ``shape`` is row-major, e.g. ``(batch, channels, height, width)`` or ``(batch, seq, features)``. ``storage`` says
+    how a sparse weight lies there (None: every element, one after another).
     """
 
     shape: tuple[int, ...]
     format: str = AUTO
     weight: bool = False
+    storage: Storage | None = None
 
     def __post_init__(self) -> None:
         if any(d < 1 or d % 1 for d in self.shape):
@@ -134,6 +137,8 @@ class TensorType:
     @property
     def size_bytes(self) -> int:
         """Bytes in memory, packed and rounded up."""
+        if self.storage is not None:
+            return self.storage.size_bytes(self.shape, self.bits)
         return math.ceil(self.elements * self.bits / 8)
 
 
@@ -166,4 +171,4 @@ class Tensor:
         if not self.step or repeat == 0:
             return self.type
         shape = tuple(d + s * repeat for d, s in zip(self.type.shape, self.step, strict=True))
-        return TensorType(shape, self.type.format, self.type.weight)
+        return TensorType(shape, self.type.format, self.type.weight, self.type.storage)

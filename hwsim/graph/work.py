@@ -69,6 +69,7 @@ class Gemm:
     fewer than batch m k); ``b_elements`` those behind all B (shared by the batch: fewer than batch k n).
     ``channels`` is the input channels of one group; ``kh``, ``kw`` the window, which takes steps of ``stride`` (the
     larger of stride and dilation) to ``out_h`` x ``out_w`` positions (0: not two axes); ``batch`` also counts groups.
+    ``b_density`` is the share of B's elements that are not zero, ``b_storage`` its bytes over those of a dense B.
     ``compute_format`` is the format the matrix unit multiplies in. ``epilogue_flop`` and ``epilogue_bytes``
     are what fused element-wise work adds (arithmetic; operands read besides A and B). ``cycled_bytes`` are all weights
     of the graph, which pass between two uses of a B that is one of them (0: a product on its own).
@@ -89,6 +90,7 @@ class Gemm:
     out_format: str
     a_density: float = 1.0
     b_density: float = 1.0
+    b_storage: float = 1.0
     kh: int = 1
     kw: int = 1
     channels: int = 0
@@ -118,12 +120,9 @@ class Gemm:
 
     @property
     def bytes_in(self) -> int:
-        """Compulsory reads: A, B (dense storage) and fused operands."""
-        return (
-            size_bytes(self.a_elements, self.a_format)
-            + size_bytes(self.b_elements, self.b_format)
-            + self.epilogue_bytes
-        )
+        """Compulsory reads: A, B as it is stored, and fused operands."""
+        b_bytes = math.ceil(size_bytes(self.b_elements, self.b_format) * self.b_storage)
+        return size_bytes(self.a_elements, self.a_format) + b_bytes + self.epilogue_bytes
 
     @property
     def bytes_out(self) -> int:

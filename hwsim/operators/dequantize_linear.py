@@ -33,7 +33,7 @@ class DequantizeLinear:
         expect_inputs(self.kind, inputs, 1)
         if not self.grid.scale:
             raise ShapeError("dequantize_linear: needs a grid of fixed scales; Grid.fixed makes one from a range")
-        return (TensorType(inputs[0].shape, self.format, inputs[0].weight),)
+        return (TensorType(inputs[0].shape, self.format, inputs[0].weight, inputs[0].storage),)
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
         """One Map: a difference and a product an element."""

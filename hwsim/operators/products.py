@@ -6,7 +6,7 @@ import numpy as np
 
 from hwsim.graph.operator import Array
 from hwsim.graph.tensor import TensorType
-from hwsim.graph.work import Gemm
+from hwsim.graph.work import Gemm, size_bytes
 from hwsim.operators.precision import accumulator, multiply_format, narrow
 
 __all__ = ["finish", "gemm_work", "matrix_operand"]
@@ -38,6 +38,8 @@ def gemm_work(
         compute_format=fmt,
         accumulator_format=accumulator(fmt),
         out_format=output.format,
+        b_density=b.storage.density if b.storage else 1.0,
+        b_storage=b.size_bytes / size_bytes(b.elements, b.format) if b.storage else 1.0,
         b_is_weight=b.weight,
         epilogue_flop=output.elements * addend_flop if addend is not None else 0,
         epilogue_bytes=addend.size_bytes if addend is not None else 0,

@@ -36,7 +36,7 @@ class QuantizeLinear:
         expect_inputs(self.kind, inputs, 1)
         if not self.grid.scale:
             raise ShapeError("quantize_linear: needs a grid of fixed scales; Grid.fixed makes one from a range")
-        return (TensorType(inputs[0].shape, self.grid.stored, inputs[0].weight),)
+        return (TensorType(inputs[0].shape, self.grid.stored, inputs[0].weight, inputs[0].storage),)
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
         """One Map: a product with 1 / scale, a rounding, a sum and two comparisons; nothing for a weight."""

@@ -18,6 +18,7 @@ from hwsim.operators.conv_weight_grad import ConvWeightGrad
 from hwsim.operators.embedding import Embedding
 from hwsim.operators.embedding_grad import EmbeddingGrad
 from hwsim.operators.expand import Expand
+from hwsim.operators.fake_quantize import FakeQuantize
 from hwsim.operators.global_average import GlobalAverage
 from hwsim.operators.groupnorm import GroupNorm
 from hwsim.operators.layernorm import LayerNorm
@@ -30,6 +31,7 @@ from hwsim.operators.rmsnorm import RmsNorm
 from hwsim.operators.rope import Rope
 from hwsim.operators.softmax import Softmax
 from hwsim.operators.softmax_grad import SoftmaxGrad
+from hwsim.operators.sparsify import Sparsify
 from hwsim.operators.upsample import Resize
 from hwsim.operators.upsample_grad import UpsampleGrad
 from hwsim.passes.gradients import Flow, Gradients, rule
@@ -93,6 +95,12 @@ def _attention(flow: Flow) -> Gradients:
 def _embedding(flow: Flow) -> Gradients:
     ids, table = flow.inputs
     return [None, flow.add(EmbeddingGrad(table.shape[0]), [flow.dy, ids], "table")]
+
+
+@rule(FakeQuantize, Sparsify)
+def _straight_through(flow: Flow) -> Gradients:
+    """As if nothing had been rounded (Bengio et al., Estimating Gradients Through Stochastic Neurons, 2013)."""
+    return [flow.dy]
 
 
 @rule(Rope)

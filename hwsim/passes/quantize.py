@@ -17,7 +17,7 @@ import numpy as np
 
 from hwsim.graph.graph import Graph, Node
 from hwsim.graph.operator import Array, Operator
-from hwsim.graph.tensor import BITS, Scheme, Tensor, TensorType
+from hwsim.graph.tensor import BITS, Scheme, Tensor
 from hwsim.graph.tensor import scheme as scheme_of
 from hwsim.operators.conv1d import Conv1d
 from hwsim.operators.conv2d import Conv2d
@@ -30,6 +30,7 @@ from hwsim.operators.grid import Grid
 from hwsim.operators.linear import Linear
 from hwsim.operators.matmul import Matmul
 from hwsim.operators.quantize_linear import QuantizeLinear
+from hwsim.operators.sparsify import Sparsify
 from hwsim.passes.registry import TRANSFORMS
 from hwsim.passes.rewrite import Rewriter, users
 
@@ -68,26 +69,29 @@ def channel_axis(op: Operator) -> int:
 
 
 @TRANSFORMS.register("quantize")
-def quantize(graph: Graph, scheme: str = "w8a8", ranges: Ranges | None = None) -> Graph:
+def quantize(graph: Graph, scheme: str = "w8a8", ranges: Ranges | None = None, fake: bool = False) -> Graph:
     """The graph with the operands of its products on the grids of a precision scheme.
 
     Args:
         graph: with formats 'auto' or wide.
         scheme: a name of SCHEMES, e.g. ``w8a8``, ``w8a16``, ``w4a16``, ``fp8_w8a8``, ``nvfp4``.
+        fake: whether values are rounded without leaving their format, as in training that knows of the rounding.
         ranges: from calibration; tensors not in it get the range of values that references draw.
 
     Raises:
         UnknownNameError: no such scheme.
     """
-    return quantized_products(graph, scheme, ranges or {}, {node.name for node in graph.nodes})
+    return quantized_products(graph, scheme, ranges or {}, {node.name for node in graph.nodes}, fake=fake)
 
 
-def quantized_products(graph: Graph, name: str, ranges: Ranges, chosen: Collection[str]) -> Graph:
+def quantized_products(
+    graph: Graph, name: str, ranges: Ranges, chosen: Collection[str], *, fake: bool = False
+) -> Graph:
     """The graph with the products of those names quantized."""
     weight, activation = grids_of(scheme_of(name))
     if weight is None and activation is None:
         return graph
-    work = _Quantizer(graph, weight, activation, ranges, chosen)
+    work = _Quantizer(graph, weight, activation, ranges, chosen, fake=fake)
     for phase, indices in work.new.phases():
         work.begin(phase.name)
         for index in indices:
@@ -99,12 +103,19 @@ class _Quantizer:
     """The new graph in the making; a tensor that several products read is rounded once a phase."""
 
     def __init__(
-        self, graph: Graph, weight: Grid | None, activation: Grid | None, ranges: Ranges, chosen: Collection[str]
+        self,
+        graph: Graph,
+        weight: Grid | None,
+        activation: Grid | None,
+        ranges: Ranges,
+        chosen: Collection[str],
+        *,
+        fake: bool,
     ) -> None:
         self.graph = graph
         self.new = Rewriter(graph)
         self._weight, self._activation = weight, activation
-        self._ranges, self._chosen = ranges, chosen
+        self._ranges, self._chosen, self._fake = ranges, chosen, fake
         self._readers = users(graph)
         self._done: dict[tuple[str, Grid], str] = {}
         self._phase = ""
@@ -135,7 +146,9 @@ class _Quantizer:
 
     def _is_weight(self, tensor: Tensor, node: Node, place: int) -> bool:
         """Whether a tensor is a product's weight and nothing but: what others read too (tied embeddings) stays wide."""
-        if place != 1 or tensor.role != "weight":
+        maker = self.graph.producer.get(tensor.name)
+        sparse = maker is not None and isinstance(self.graph.nodes[maker].op, Sparsify)
+        if place != 1 or not (tensor.role == "weight" or (sparse and tensor.type.weight)):
             return False
         readers = [self.graph.nodes[i] for i in self._readers[tensor.name] if i >= 0]
         return all(
@@ -162,17 +175,22 @@ class _Quantizer:
         if by_values:
             return self.new.add(FakeQuantize(grid), [tensor], f"{name}.rounded", like)
         fixed = grid.fixed(*self._range(tensor, grid))
+        if self._fake:
+            return self.new.add(FakeQuantize(fixed), [tensor], f"{name}.rounded", like)
         wide = self.graph.tensors[tensor.name].type.format
         numbers = self.new.add(QuantizeLinear(fixed), [tensor], f"{name}.quantized", like)
         return self.new.add(DequantizeLinear(fixed, wide), [numbers], f"{name}.dequantized", like)
 
     def _narrow(self, tensor: Tensor, grid: Grid) -> Tensor:
         """The weight, stored in the grid's format from now on (in its own where that is not a format of tensors)."""
-        if grid.stored not in BITS or not grid.scaled:
+        if grid.stored not in BITS or not grid.scaled or self._fake:
             return tensor
-        stored = replace(tensor, type=TensorType(tensor.shape, grid.stored, weight=True))
-        self.new.tensors[tensor.name] = stored
-        return stored
+        maker = self.graph.producer.get(tensor.name)
+        behind = self.graph.nodes[maker].inputs[0] if maker is not None else tensor.name
+        for name in (behind, tensor.name):
+            old = self.new.tensors[name]
+            self.new.tensors[name] = replace(old, type=replace(old.type, format=grid.stored))
+        return self.new.tensors[tensor.name]
 
     def _range(self, tensor: Tensor, grid: Grid) -> tuple[Array, Array]:
         """Least and greatest values, one each or one each an index of the grid's axis."""

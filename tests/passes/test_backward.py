@@ -402,3 +402,17 @@ def test_phases_integers_and_graphs_without_weights_are_refused() -> None:
     b = GraphBuilder("g")
     with pytest.raises(InputError, match="no weight has a part"):
         backward(b.build([b.add(Relu(), b.input("x", (2, 2)))]))
+
+
+def test_training_that_knows_of_quantization_rounds_on_the_way_forward_only() -> None:
+    """Fake-quantized operands and straight-through gradients: those of the network at its rounded weights."""
+    graph = WORKLOADS["mlp"].build()
+    aware = apply_text(graph, "quantize:scheme=w8a8:fake=true,backward:optimizer=none")
+    kinds = [node.op.kind for node in aware.nodes]
+    assert kinds.count("fake_quantize") > 2
+    assert aware.macs == backward(graph, optimizer="none").macs
+    inputs = _inputs(aware)
+    plain = run_reference(backward(graph, optimizer="none"), inputs)
+    rounded = run_reference(aware, inputs)
+    for one, two in zip(plain.values(), rounded.values(), strict=True):
+        assert 0.9 < float((one * two).sum()) / float(np.linalg.norm(one) * np.linalg.norm(two)) < 1 or one.size == 1

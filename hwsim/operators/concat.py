@@ -25,7 +25,7 @@ def joined_shape(kind: str, inputs: Sequence[TensorType], axis: int) -> tuple[in
         raise ShapeError(f"{kind} takes 1 input or more, not 0")
     shape = inputs[0].shape
     place = axis_of(kind, axis, len(shape))
-    rests = {(*t.shape[:place], *t.shape[place + 1 :]) for t in inputs}
+    rests = {(len(t.shape), *t.shape[:place], *t.shape[place + 1 :]) for t in inputs}
     if len(rests) > 1:
         shown = " and ".join(str(list(t.shape)) for t in inputs)
         raise ShapeError(f"{kind} along axis {axis}: shapes {shown} differ elsewhere")

@@ -101,7 +101,11 @@ class ConvTranspose2d:
         stride, step, before = self.stride[axis], self.dilation[axis], self.padding[axis]
         met = Counter(i * step % stride for i in range(kernel))
         most = [max(1, met[phase]) for phase in range(stride)]
-        positions = Counter(most[(place + before) % stride] for place in range(size))
+        positions: Counter[int] = Counter()
+        for phase in range(stride):
+            first = (phase - before) % stride
+            positions[most[phase]] += max(0, -(-(size - first) // stride))
+        positions = Counter({n: places for n, places in positions.items() if places})
         return [(n, positions[n], sum(met[p] for p in range(stride) if most[p] == n)) for n in sorted(positions)]
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hwsim.errors import InputError
 from hwsim.workloads.onnx.document import onnx_package
 from hwsim.workloads.onnx.elements import TYPE_OF
 
@@ -33,7 +34,11 @@ def function_body(use: Use, domain: str, opset: int) -> Any:
         return None
     node = onnx.helper.make_node(use.kind, [f"i{i}" if v else "" for i, v in enumerate(use.inputs)], list(use.outputs))
     for name, value in use.attributes.items():
-        node.attribute.append(onnx.helper.make_attribute(name, value))
+        if value is not None and value != []:
+            try:
+                node.attribute.append(onnx.helper.make_attribute(name, value))
+            except (TypeError, ValueError):
+                raise InputError(f"attribute '{name}' has no value of its type") from None
     types = []
     for value in use.inputs:
         kind = onnx.TypeProto()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from hwsim.workloads.onnx import limits
 from hwsim.workloads.onnx.elements import format_of, stored_bytes, tensor_values, typed_field
 from hwsim.workloads.onnx.value import Value, check_shape
 
-__all__ = ["default_opset", "functions_of", "onnx_package", "read_model", "stored_tensor"]
+__all__ = ["check_texts", "default_opset", "functions_of", "onnx_package", "read_model", "stored_tensor"]
 
 _OLDEST = 7
 _DEFAULT = ("", "ai.onnx")
@@ -63,6 +63,24 @@ def parse_model(data: bytes, name: str, onnx: Any = None) -> Any:
     return model
 
 
+def check_texts(model: Any, name: str) -> None:
+    """Raise InputError for a name that is no readable text, so that every message is one line."""
+    graph = model.graph
+    named = [*graph.input, *graph.output, *graph.initializer, *graph.value_info, *model.functions]
+    texts: list[Any] = [graph.name, *(item.name for item in named)]
+    texts += [item.domain for item in (*model.opset_import, *model.functions)]
+    texts += [dim.dim_param for item in graph.input for dim in item.type.tensor_type.shape.dim]
+    for function in model.functions:
+        texts += [*function.input, *function.output]
+    for node in every_node([*graph.node, *(node for function in model.functions for node in function.node)]):
+        texts += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        texts += [text for a in node.attribute for text in (a.name, a.ref_attr_name)]
+        texts += [item.name for a in node.attribute for item in (*a.g.input, *a.g.output, *a.g.initializer)]
+    for text in texts:
+        if not isinstance(text, str) or not text.isprintable():
+            raise InputError(f"{name}: {ascii(text)[:80]} is no name: names are printable UTF-8")
+
+
 def default_opset(model: Any, name: str) -> int:
     """Version of the standard operators, the newest for a model that uses none.
 
@@ -95,18 +113,37 @@ def functions_of(model: Any, name: str) -> dict[tuple[str, str], Any]:
             raise InputError(f"{name}: two functions are named '{_shown(key)}'")
         found[key] = function
     calls = {key: _called(function.node, found) for key, function in found.items()}
-    _refuse_circles(calls, name)
+    _refuse_circles({key: list(dict.fromkeys(called)) for key, called in calls.items()}, name)
+    own = {key: len(function.node) for key, function in found.items()}
+    sizes: dict[tuple[str, str], int] = {}
+    for key in found:
+        _size(key, calls, own, sizes)
+    total = len(model.graph.node) + sum(sizes[key] for key in _called(model.graph.node, found))
+    if total > limits.NODES:
+        raise InputError(f"{name}: more than {limits.NODES:,} nodes, those inside functions counted: {total:,}")
     return found
 
 
+def _size(
+    key: tuple[str, str],
+    calls: Mapping[tuple[str, str], Sequence[tuple[str, str]]],
+    own: Mapping[tuple[str, str], int],
+    known: dict[tuple[str, str], int],
+) -> int:
+    """Nodes that a call of a function reads; functions are no deeper than CALLS and none calls itself."""
+    if key not in known:
+        known[key] = own[key] + sum(_size(inner, calls, own, known) for inner in calls[key])
+    return known[key]
+
+
 def _called(nodes: Any, known: dict[tuple[str, str], Any]) -> list[tuple[str, str]]:
-    """Functions that some nodes call, those in their subgraphs included."""
+    """Functions that some nodes call, as often as they do, those in their subgraphs included."""
     called = []
     for node in every_node(nodes):
         key = (_domain(node.domain), node.op_type)
         if key in known:
             called.append(key)
-    return list(dict.fromkeys(called))
+    return called
 
 
 def every_node(nodes: Any) -> Iterator[Any]:
@@ -162,6 +199,8 @@ def stored_tensor(proto: Any, folder: Path | None, what: str) -> Value:
     Raises:
         InputError: a type that is not read, an impossible shape, or fewer or more bytes than the shape needs.
     """
+    if not hasattr(proto, "data_type"):
+        raise InputError(f"{what} is no tensor")
     fmt = format_of(proto.data_type, what)
     shape = check_shape(what, proto.dims, fmt)
     if proto.HasField("segment"):

@@ -16,12 +16,12 @@ from hwsim.operators.opaque import Opaque
 from hwsim.operators.reshape import Reshape
 from hwsim.workloads.onnx import limits
 from hwsim.workloads.onnx.bodies import function_body
-from hwsim.workloads.onnx.document import default_opset, functions_of, stored_tensor
+from hwsim.workloads.onnx.document import check_texts, default_opset, functions_of, stored_tensor
 from hwsim.workloads.onnx.elements import FLOATS
 from hwsim.workloads.onnx.inferred import Declared, declared_types
 from hwsim.workloads.onnx.interface import input_types
 from hwsim.workloads.onnx.naming import renamed
-from hwsim.workloads.onnx.nodes import attributes_of, function_defaults, label_of, one_float, without
+from hwsim.workloads.onnx.nodes import attributes_of, function_defaults, label_of, one_float, one_line, without
 from hwsim.workloads.onnx.rules import RULES
 from hwsim.workloads.onnx.use import Use
 from hwsim.workloads.onnx.value import Value
@@ -79,6 +79,7 @@ class Importer:
     """
 
     def __init__(self, model: Any, name: str, *, folder: Path | None, allow_unknown: bool, keep_formats: bool) -> None:
+        check_texts(model, name)
         self.opset = default_opset(model, name)
         self.builder = GraphBuilder(Path(name).stem)
         self.main = "fp32"
@@ -192,7 +193,7 @@ class Importer:
 
     def _placed(self, error: Exception, node: Any, label: str) -> HwsimError:
         """The error with the file and the node in front, once."""
-        text = "nested too deep" if isinstance(error, RecursionError) else str(error)
+        text = "nested too deep" if isinstance(error, RecursionError) else one_line(str(error))
         if text.startswith(f"{self._file}: "):
             return error if isinstance(error, HwsimError) else InputError(text)
         text = text.removeprefix(f"node '{label}': ")
@@ -316,13 +317,15 @@ class Importer:
             if declared:
                 types.append((declared[0], self.format(declared[1])))
         self._opaque[label] += 1
-        made = use.add_all(Opaque(node.op_type, tuple(types)), *[v for v in use.inputs if v is not None])
+        read = [value for value in use.inputs if value is not None]
+        made = use.add_all(Opaque(node.op_type, tuple(types)), *read, foldable=False)
         results = iter(made)
         return [next(results) if name else _LOST for name in node.output]
 
     def _refuse(self) -> None:
         if self._unsupported:
             listed = ", ".join(f"{what} x{n}" if n > 1 else what for what, n in sorted(self._unsupported.items()))
+            listed = one_line(listed)
             kinds = len(self._unsupported)
             raise UnsupportedError(
                 f"{self._file}: {kinds} operator{'s' if kinds > 1 else ''} that hwsim does not have: {listed}; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BYTES", "CALLS", "ELEMENTS", "EXTENT", "FOLDED", "NODES", "RANK"]
+__all__ = ["BYTES", "CALLS", "ELEMENTS", "EXTENT", "FOLDED", "NODES", "RANK", "WINDOW"]
 
 BYTES = 2**31
 """Size of the file itself: protobuf reads no message beyond 2 GiB. Larger weights lie in files of their own."""
@@ -16,5 +16,7 @@ EXTENT = 2**40
 """Extent of an axis."""
 ELEMENTS = 2**48
 """Elements of a tensor; sizes in bytes then stay exact in the float64 columns of the cost models."""
+WINDOW = 2**16
+"""Extent, stride and dilation of a window along an axis."""
 FOLDED = 2**20
 """Elements of a constant that must be known to read the graph: a shape, axes, repeats ..."""

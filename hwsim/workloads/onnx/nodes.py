@@ -7,12 +7,17 @@ from typing import Any
 
 from hwsim.errors import InputError
 
-__all__ = ["attributes_of", "function_defaults", "label_of", "one_float", "without"]
+__all__ = ["attributes_of", "function_defaults", "label_of", "one_float", "one_line", "without"]
 
 
 def label_of(node: Any) -> str:
     """What a node is called: its name, else its first output."""
     return str(node.name or next(iter(node.output), "") or node.op_type)
+
+
+def one_line(text: str) -> str:
+    """The text without line ends and other control characters, which values of attributes may bring into messages."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _helper() -> Any:

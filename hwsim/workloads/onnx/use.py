@@ -144,17 +144,22 @@ class Use:
         """The first output of an operator on those inputs; constants alone make a constant."""
         return self.add_all(op, *inputs)[0]
 
-    def add_all(self, op: Operator, *inputs: Value, roles: Mapping[int, str] | None = None) -> list[Value]:
+    def add_all(
+        self, op: Operator, *inputs: Value, roles: Mapping[int, str] | None = None, foldable: bool = True
+    ) -> list[Value]:
         """The outputs of an operator; raises ShapeError when the inputs do not fit it."""
-        folds = all(value.make is not None for value in inputs)
+        folds = foldable and all(value.make is not None for value in inputs)
         if all(value.constant for value in inputs) and folds:
             return self._folded(op, inputs)
         if folds and any(0 in value.shape for value in inputs):
             return self._computed(op, inputs)
+        types = op.infer([TensorType(v.shape, v.format, v.weight and v.constant) for v in inputs])
+        for kind in types:
+            check_shape(f"the result of {self.kind}", kind.shape, self.importer.main)
+        formats = [t.format for t in types]
         chosen = roles or {}
         tensors = [self.importer.tensor(v, chosen.get(i, "weight")) for i, v in enumerate(inputs)]
         made = self.importer.builder.add_all(op, *tensors, name=self.name)
-        formats = [t.format for t in op.infer([TensorType(v.shape, v.format) for v in inputs])]
         arrays = _lazy(op, inputs, formats) if folds else [None] * len(made)
         steps = 1 + max((v.steps for v in inputs), default=0)
         return [
@@ -169,9 +174,9 @@ class Use:
         formats = [t.format if t.format != AUTO else self.importer.main for t in types]
         for kind, fmt in zip(types, formats, strict=True):
             check_shape(self.name, kind.shape, fmt)
-        if max(v.elements for v in inputs) <= _EAGER and max(t.elements for t in types) <= _EAGER:
+        if max((v.elements for v in inputs), default=0) <= _EAGER and max(t.elements for t in types) <= _EAGER:
             return self._computed(op, inputs, formats)
-        steps = 1 + max(v.steps for v in inputs)
+        steps = 1 + max((v.steps for v in inputs), default=0)
         if steps > _STEPS:
             raise InputError(
                 f"a constant of {types[0].elements:,} elements is computed through more than {_STEPS} nodes"

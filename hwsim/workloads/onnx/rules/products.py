@@ -12,6 +12,7 @@ from hwsim.operators.conv_transpose import ConvTranspose2d
 from hwsim.operators.einsum import Einsum
 from hwsim.operators.gemm import Gemm
 from hwsim.operators.matmul import Matmul
+from hwsim.workloads.onnx import limits
 from hwsim.workloads.onnx.rules.elementwise import reshaped
 from hwsim.workloads.onnx.rules.registry import rule
 from hwsim.workloads.onnx.use import Use
@@ -23,10 +24,14 @@ __all__ = ["auto_padding", "window_attributes"]
 def window_attributes(use: Use, kernel: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """(stride, dilation) of a window; raises InputError for numbers that do not match its axes."""
     found = []
+    if max(kernel, default=1) > limits.WINDOW:
+        raise InputError(f"a window of {list(kernel)}; at most {limits.WINDOW:,} an axis are read")
     for name in ("strides", "dilations"):
         numbers = tuple(use.ints(name) or [1] * len(kernel))
-        if len(numbers) != len(kernel) or min(numbers, default=1) < 1:
-            raise InputError(f"{name} must be {len(kernel)} whole numbers of at least 1, not {list(numbers)}")
+        if len(numbers) != len(kernel) or not all(1 <= n <= limits.WINDOW for n in numbers):
+            raise InputError(
+                f"{name} must be {len(kernel)} whole numbers of 1 to {limits.WINDOW:,}, not {list(numbers)}"
+            )
         found.append(numbers)
     return found[0], found[1]
 
@@ -38,8 +43,10 @@ def auto_padding(
     mode = use.text("auto_pad", "NOTSET")
     if mode in ("NOTSET", ""):
         pads = tuple(use.ints("pads") or [0] * (2 * len(kernel)))
-        if len(pads) != 2 * len(kernel) or min(pads, default=0) < 0:
-            raise InputError(f"pads must be {2 * len(kernel)} whole numbers of at least 0, not {list(pads)}")
+        if len(pads) != 2 * len(kernel) or not all(0 <= p <= limits.WINDOW for p in pads):
+            raise InputError(
+                f"pads must be {2 * len(kernel)} whole numbers of 0 to {limits.WINDOW:,}, not {list(pads)}"
+            )
         return pads
     if mode == "VALID":
         return (0,) * (2 * len(kernel))
@@ -93,6 +100,8 @@ def _conv_transpose(use: Use) -> Value:
     if pads[:2] != pads[2:]:
         raise use.refuse(f"padding {list(pads)} differs on opposite sides")
     more = use.ints("output_padding") or [0, 0]
+    if len(more) != 2 or not all(0 <= n < s for n, s in zip(more, stride, strict=True)):
+        raise InputError(f"output_padding {more} must be two whole numbers below the strides {list(stride)}")
     op = ConvTranspose2d(
         (stride[0], stride[1]),
         (pads[0], pads[1]),

@@ -161,8 +161,8 @@ class GraphCosts:
             columns[item.name] = np.bincount(owner, weights=weights, minlength=count).astype(np.float64, copy=False)
         time = rows.time_s[0, ids]
         busy = np.where(np.isfinite(time), time, 0.0)
-        columns["time_s"][owner[:1]] += self.stack.request_s
-        columns["overhead_s"][owner[:1]] += self.stack.request_s
+        for name in ("time_s", "overhead_s") if owner.size else ():
+            columns[name][owner[0]] += self.stack.request_s
         weighted = np.bincount(owner, weights=rows.utilization[0, ids] * busy, minlength=count)
         total = np.bincount(owner, weights=busy, minlength=count)
         bound = np.full(count, 2, dtype=np.int8)

@@ -45,9 +45,10 @@ class SystolicNpuSection:
     vector unit by format (a format left out runs as the next wider one given); ``special`` special-function
     results per clock and core. The scratchpad is the second entry of ``memory:``, ``accumulators`` the size of
     the partial-sum memory of one core. ``channel_tile``: input channels that a convolution is padded to at each
-    window position (1: the window is flattened); images of at most ``image_channels`` channels are padded by rows of
-    the window. ``weight_fifo``: weight tiles fetched ahead of a product (0: its first
-    one is waited for). ``sparse_speedup``: how much structured sparsity of the weights can shorten a product.
+    window position (1: the window is flattened; else groups that fit one tile share it); images of at most
+    ``image_channels`` channels are padded by rows of the window. ``weight_fifo``: weight tiles fetched ahead of a
+    product (0: its first one is waited for). ``sparse_speedup``: how much structured sparsity of the weights can
+    shorten a product.
     """
 
     rows: Annotated[int, Count("rows")]
@@ -84,6 +85,7 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "chunk": (0.001, 1.0),
         "blocked": (0.0, 1.0),
         "vector": (0.0, 4.0),
+        "epilogue": (0.001, 4.0),
         "tile_kv": (1.0, np.inf),
     }
 )
@@ -97,7 +99,7 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     name: ClassVar[str] = "systolic_npu"
     section: ClassVar[type[SystolicNpuSection]] = SystolicNpuSection
     constants: ClassVar[Mapping[str, Ratio | Quantity]] = MappingProxyType(
-        {"launch": Quantity("launch", "s", zero=True), "decode_launch": Quantity("decode_launch", "s", zero=True)}
+        {name: Quantity(name, "s", zero=True) for name in ("launch", "decode_launch", "vector_launch")}
         | {name: Ratio(name, low, high) for name, (low, high) in _RANGES.items()}
         | {f"decode_{name}": Ratio(f"decode_{name}", *_RANGES[name]) for name in _ATTENTION}
     )
@@ -107,13 +109,14 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     held on chip for good. ``whole_tiles``: share of the padding of weight tiles that is fetched. ``chunk``: share of
     the usable scratchpad that a resident chunk takes; ``blocked``: whether blocks of the output may stay (0: no).
     ``vector``: share of the vector unit's peak that grouped convolutions and products of one row reach there, if
-    faster than on the array (0: none runs there). ``tile_kv``: attention computes scores in pieces of so many columns;
+    faster than on the array (0: none runs there), ``vector_launch`` what handing one over takes; ``epilogue``: share of
+    that peak that fused element-wise work reaches. ``tile_kv``: attention computes scores in pieces of so many columns;
     ``decode_...`` are the constants of attention of a single query."""
     defaults: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType(
         {
             Form.GEMM: _COMMON
             | {"compute": 0.8, "weights_stay": 0.0, "whole_tiles": 0.0, "vector": 0.25}
-            | {"chunk": 1.0, "blocked": 1.0},
+            | {"chunk": 1.0, "blocked": 1.0, "vector_launch": 0.0, "epilogue": 1.0},
             Form.ATTENTION: _ATTENTION
             | {f"decode_{name}": v for name, v in _ATTENTION.items()}
             | {"decode_launch": -1.0},

@@ -18,7 +18,7 @@ from hwsim.cost.scratchpad import (
     tile_count,
     usable_bytes,
 )
-from hwsim.cost.systolic import Dataflow, Geometry, array_activity, dealt_time_s, last_tile_cycles
+from hwsim.cost.systolic import Dataflow, Geometry, array_activity, dealt_time_s, last_tile_cycles, packed_groups
 from hwsim.cost.vector_unit import operations_time_s, passes_over_memory
 from hwsim.devices.base import Array, Params
 from hwsim.graph.lowering import Table
@@ -94,7 +94,7 @@ def gemm_terms(table: Table, params: SystolicNpuParams) -> Terms:
     loose = b + np.where(table.groups > 1, 0.0, padding)
     aside = thin & (np.maximum(apart, loose / rate) < np.maximum(compute, (b + padding) / rate))
     compute, b = np.where(aside, apart, compute), np.where(aside, loose, b + padding)
-    compute = np.maximum(compute, table.epilogue_flop / vector_rate)
+    compute = np.maximum(compute, table.epilogue_flop / (vector_rate * constant(table, "epilogue")))
     usable, batch = usable_bytes(params.scratchpad_bytes, params.double_buffered), table.batch
     usable = np.where(params.scratchpad_bytes > 0, usable * constant(table, "chunk"), np.inf)
     each = gemm_traffic_bytes(a / batch, b / batch, 0.0, table.m, table.n, usable, blocked=constant(table, "blocked"))
@@ -114,7 +114,7 @@ def gemm_terms(table: Table, params: SystolicNpuParams) -> Terms:
         busy_s=np.where(fifo, ahead, busy),
         compute_s=compute,
         memory_s=moved / rate,
-        launch_s=constant(table, "launch"),
+        launch_s=constant(table, "launch") + np.where(aside, constant(table, "vector_launch"), 0.0),
         prologue_s=np.minimum(fill * np.maximum(1.0, params.weight_fifo), weights / rate),
         dram_bytes=moved,
         cache_bytes=inputs + c,
@@ -239,14 +239,16 @@ def _operand_bytes(table: Table, params: SystolicNpuParams, k: Array, whole: Arr
 def _array_time_s(table: Table, params: SystolicNpuParams, k: Array, a: Array, b: Array) -> Array:
     """Seconds of the slowest array's share: its cycles, or its operands' way from the scratchpad."""
     constant = params.kernels.column
+    together = packed_groups(table.groups, np.maximum(table.channels, 1.0), params.channel_tile)
+    batch = np.ceil(table.batch / together)
     return dealt_time_s(
         table.m,
-        table.n,
+        table.n * together,
         k,
-        table.batch,
+        batch,
         params.geometry(table),
         params.clock_hz * constant(table, "compute"),
-        a / (table.batch * table.m),
+        a / (batch * table.m),
         b / (table.batch * table.n),
         params.scratchpad_bytes_per_s * constant(table, "feed") / params.units,
     )

@@ -134,13 +134,14 @@ def sweep(spec: SweepSpec, advance: Callable[..., None] | None = None) -> Sweep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Use:
-    """One workload of a sweep: its stack, its rows of Work, and how often each runs, (rows,)."""
+    """One workload of a sweep: its stack, its rows of Work, how often each runs, (rows,), and what requests take."""
 
     name: str
     stack: SoftwareSpec
     works: Sequence[Work]
     counts: Array
     items: int
+    requests_s: float
 
     @classmethod
     def of(cls, use: WorkloadSpec, name: str, base: DeviceSpec, software: str | None) -> _Use:
@@ -148,7 +149,8 @@ class _Use:
         stack = chosen_stack(graph, base, software)
         ready, _ = prepare(graph, [base], [stack])
         works, counts = _expanded(lower(ready))
-        return cls(name=name, stack=stack, works=works, counts=counts, items=graph.items)
+        requests_s = stack.request_s * sum(phase.repeat for phase in ready.phases)
+        return cls(name=name, stack=stack, works=works, counts=counts, items=graph.items, requests_s=requests_s)
 
 
 def _labels(workloads: Sequence[WorkloadSpec]) -> list[str]:
@@ -223,13 +225,14 @@ def _priced(
         groups = _groups([kind.params(chip, stack) for chip in chips])
         places = [place for place, use in enumerate(uses) if use.stack.name == name]
         tables, counts = _tabled([uses[place] for place in places])
+        requests_s = np.array([uses[place].requests_s for place in places])
         step = max(1, _CHUNK // len(counts))
         for group, params in groups:
             for start in range(0, len(group), step):
                 chosen = group[start : start + step]
                 costs = price_tables(kind, tables, part_of(params, start, start + step), chips[0].name)
                 where = np.ix_(chosen, np.array(places))
-                sums.time_s[where] = costs.time_s @ counts
+                sums.time_s[where] = costs.time_s @ counts + requests_s
                 sums.energy_j[where] = costs.energy_j @ counts
                 sums.useful_s[where] = (costs.utilization * costs.time_s) @ counts
                 if advance is not None and number == len(stacks):

@@ -66,11 +66,12 @@ def network_plan(row: Row) -> Plan:
     """The workload of a row with its parameters; raises InputError where hwsim has none."""
     name, folded = named_workload(row.text("model"), _parameters(row))
     accepted = WORKLOADS[name].parameters
-    given: dict[str, object] = {**UNSAID.get(folded, {}), **_batch(row), "dtype": _dtype(row)}
+    given: dict[str, object] = {**_batch(row), "dtype": _dtype(row)}
     if row.text("op") in _LLM or "prompt" in accepted:
         given |= _language(row)
     else:
         given |= _input(row.text("input")) | {key: row.number(key) for key in _SIZES if row.text(key)}
+    given |= UNSAID.get(folded, {})
     return Plan(name, tuple(sorted((key, value) for key, value in given.items() if key in accepted)))
 
 

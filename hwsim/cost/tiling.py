@@ -97,7 +97,9 @@ class GemmConstants:
     ``resident_none``: working sets, in cache capacities, where residency ends. ``overlap``: the p-norm.
     ``k_step_s``: least time a block needs for one element of k (dependent loads). ``split_s``: the extra kernel
     that adds split-K partial sums. ``store_exposed``: share of writing C that nothing hides. ``gemv_s``,
-    ``gemv_k_s``: fixed time, and time for each element of k, of a matrix-vector kernel (infinite: none).
+    ``gemv_k_s``: fixed time, and time for each element of k, of a matrix-vector kernel (infinite: none);
+    ``gemv_byte_s``: time in which it takes a byte into one multiprocessor, where too few loads are under way; where
+    it is given, the stack always takes that kernel.
     """
 
     launch_s: Number = 0.0
@@ -116,6 +118,7 @@ class GemmConstants:
     store_exposed: Number = 0.0
     gemv_s: Number = np.inf
     gemv_k_s: Number = 0.0
+    gemv_byte_s: Number = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,10 +363,12 @@ def _or_matrix_vector(
     outputs = np.maximum(problem.m, problem.n) * problem.batch
     share = bandwidth_share(outputs / GEMV_ROWS_PER_BLOCK, limits.sms, constants.saturation)
     memory = common.bytes * common.s_per_byte / share
-    compute = np.broadcast_to(problem.k * np.asarray(constants.gemv_k_s), memory.shape)
+    taken_in = common.bytes * (constants.gemv_byte_s / limits.sms)
+    compute = np.broadcast_to(np.maximum(problem.k * np.asarray(constants.gemv_k_s), taken_in), memory.shape)
     kernel = np.hypot(compute, memory)
     vector = np.minimum(problem.m, problem.n) == 1
-    better = vector & (constants.gemv_s + kernel < tiled.time_s)
+    always = np.asarray(constants.gemv_byte_s) > 0.0
+    better = vector & (always | (constants.gemv_s + kernel < tiled.time_s))
     return GemmTime(
         fixed_s=np.where(better, constants.gemv_s, tiled.fixed_s),
         compute_s=np.where(better, compute, tiled.compute_s),

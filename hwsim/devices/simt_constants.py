@@ -13,8 +13,8 @@ __all__ = ["CONSTANTS", "DEFAULTS", "STREAM"]
 _SHARES = ("compute", "memory", "narrow", "strided", "direct")
 _SWITCHES = ("rounding", "store_exposed", "packed", "split_single", "winograd")
 _TIMES: tuple[str, ...] = ("launch", "dispatch", "wave", "k_step", "split", "gemv", "gemv_k", "floor", "row", "col")
-_TIMES += ("block", "key", "key_write", "group", "head", "transform", "quantize", "quantize_col")
-_FACTORS = ("cache_speedup", "overlap", "weight_copies", "query_tile", "channels")
+_TIMES += ("block", "key", "key_write", "group", "head", "transform", "quantize", "quantize_col", "gemv_byte")
+_FACTORS = ("cache_speedup", "overlap", "weight_copies", "query_tile", "channels", "half_sums")
 _NUMBERS = ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass", "group_limit")
 CONSTANTS: Mapping[str, Ratio | Quantity] = MappingProxyType(
     {name: Ratio(name, 0.001, 1.0) for name in _SHARES}
@@ -35,6 +35,8 @@ _GEMM |= {
     "winograd": 0.0,
     "transform": 3e-5,
     "direct": 0.25,
+    "gemv_byte": 0.0,
+    "half_sums": 1.0,
     "floor": 0.0,
     "quantize": 3e-6,
     "quantize_col": 2e-10,

@@ -45,6 +45,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "mobilenet_v2": ("mobilenet_v2_1_0", "mobilenetv2_100", "mobilenetv2_12"),
     "mobilenet_v3_large": ("mobilenetv3_large_100",),
     "mobilenet_v3_small": ("mobilenetv3_small_100",),
+    "opt_1_3b": ("opt_13",),
     "pixart_sigma": ("pixart_sigma_xl_2_1024_ms",),
     "quicksrnet_large": ("quicksrnetlarge",),
     "quicksrnet_medium": ("quicksrnetmedium",),

@@ -9,11 +9,12 @@ from types import MappingProxyType
 
 from hwsim.errors import InputError
 from hwsim.graph.graph import Graph
+from hwsim.validation.language import language_run
 from hwsim.validation.measured import Row
 from hwsim.validation.names import UNSAID, named_workload
 from hwsim.workloads import WORKLOADS
 
-__all__ = ["Plan", "network_plan"]
+__all__ = ["Plan", "Planned", "network_plan", "planned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,19 @@ class Plan:
     def graph(self) -> Graph:
         """The graph of one request."""
         return WORKLOADS[self.workload].build(**dict(self.parameters))
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a row measured: plans run one after another, ``together`` of them at once in a pipeline.
+
+    The measured time is the ``tokens``-th part of theirs; ``layered``: several chips hold layers in turn.
+    """
+
+    plans: tuple[Plan, ...]
+    together: int = 0
+    tokens: int = 1
+    layered: bool = False
 
 
 _FORMATS: Mapping[str, str] = MappingProxyType(
@@ -58,20 +72,32 @@ _FORMATS: Mapping[str, str] = MappingProxyType(
 _IMAGE = re.compile(r"(\d+)\s*x\s*(\d+)(?:\s*x\s*3)?\b")
 _TENSOR = re.compile(r"\b1(?:, | ?x ?)[13](?:, | ?x ?)(\d+)(?:, | ?x ?)(\d+)\b")
 _SEQUENCE = re.compile(r"seq\s*=?\s*(\d+)")
-_PROMPT = re.compile(r"(\d+)-token prompt(?: / (\d+) generated)?")
 _SIZES = ("height", "width", "frames", "steps", "seq")
 
 
 def network_plan(row: Row) -> Plan:
+    """The workload of a row that is one run of it; raises InputError where hwsim has none."""
+    return planned(row).plans[0]
+
+
+def planned(row: Row, timing: str = "") -> Planned:
     """The workload of a row with its parameters; raises InputError where hwsim has none."""
     name, folded = named_workload(row.text("model"), _parameters(row))
     accepted = WORKLOADS[name].parameters
     given: dict[str, object] = {**_batch(row), "dtype": _dtype(row)}
-    if row.text("op") in _LLM or "prompt" in accepted:
-        given |= _language(row)
-    else:
-        given |= _input(row.text("input")) | {key: row.number(key) for key in _SIZES if row.text(key)}
+    if "phase" in accepted and "prompt" in accepted:
+        run = language_run(row, timing)
+        plans = tuple(_plan(name, given | dict(piece)) for piece in run.pieces)
+        return Planned(plans, run.together, run.tokens, run.layered)
+    given |= _input(row.text("input")) | {key: row.number(key) for key in _SIZES if row.text(key)}
+    if row.text("seq_q"):
+        given["seq"] = row.number("seq_q")
     given |= UNSAID.get(folded, {})
+    return Planned((_plan(name, given),))
+
+
+def _plan(name: str, given: Mapping[str, object]) -> Plan:
+    accepted = WORKLOADS[name].parameters
     return Plan(name, tuple(sorted((key, value) for key, value in given.items() if key in accepted)))
 
 
@@ -103,22 +129,3 @@ def _input(text: str) -> dict[str, object]:
     if found := _TENSOR.search(text) or _IMAGE.search(text):
         return {"height": int(found[1]), "width": int(found[2])}
     return {}
-
-
-_LLM = ("llm_prefill", "llm_generate_per_token")
-
-
-def _language(row: Row) -> dict[str, object]:
-    """One step of a language model: a prompt read, or one token halfway through those that are written."""
-    op, model = row.text("op"), row.text("model")
-    if op == "llm_prefill":
-        return {"phase": "prefill", "prompt": row.number("seq_q")}
-    if op == "llm_generate_per_token":
-        return {"phase": "decode", "context": row.number("seq_kv")}
-    found = _PROMPT.search(row.text("input"))
-    if op or found is None:
-        raise InputError(f"'{op or row.text('input')}' of a language model: scheduling and batching are not simulated")
-    prompt, made = int(found[1]), int(found[2] or 0)
-    if "prefill" in model:
-        return {"phase": "prefill", "prompt": prompt}
-    return {"phase": "decode", "context": prompt + made // 2}

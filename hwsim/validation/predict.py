@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim import flow
+from hwsim.cost.pipeline import pipelined_s
 from hwsim.cost.power import average_power_w, capped_blend, voltage
 from hwsim.cost.systolic import systolic_cycles
 from hwsim.devices.base import KINDS, NOMINAL, OperatingPoint, price
@@ -26,8 +27,9 @@ from hwsim.specs.parallel import ParallelSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import InterconnectSpec, SystemSpec, single
 from hwsim.validation.kernels import kernel_name, kernel_work
+from hwsim.validation.language import chips_of
 from hwsim.validation.measured import MeasuredFile, Row
-from hwsim.validation.networks import Plan, network_plan
+from hwsim.validation.networks import Plan, Planned, network_plan, planned
 
 __all__ = ["Prediction", "predict", "predict_on"]
 
@@ -133,7 +135,7 @@ def _spec_name(each: Prediction) -> str:
 
 
 def _device(row: Row) -> DeviceSpec:
-    return _find_device(row.text("device"), row.text("unit").split(" ")[0])
+    return _find_device(chips_of(row)[0], row.text("unit").split(" ")[0])
 
 
 @cache
@@ -177,8 +179,19 @@ def _assign(each: Prediction, kernels: dict[tuple[str, str], list[tuple[Predicti
     _check_whole(row)
     named = _stack(spec, each.timing) if each.timing else None
     each.spec, each.basis = spec.name, (named or spec.default_software).basis
-    plan, ranks = network_plan(row), _ranks(row)
-    each.values = dict(_simulated(plan, spec.name, named.name if named else None, ranks))
+    each.values = _network_values(row, planned(row, each.timing), spec, named)
+
+
+def _network_values(row: Row, what: Planned, spec: DeviceSpec, named: SoftwareSpec | None) -> dict[str, float]:
+    """Time, power and energy; where chips hold the layers of a language model in turn, time alone."""
+    stack, chips = named.name if named else None, chips_of(row)[1]
+    if chips == 1 and len(what.plans) == 1:
+        found = dict(_simulated(what.plans[0], spec.name, stack))
+        return {**found, "time": found["time"] / what.tokens}
+    if not what.layered:
+        return dict(_simulated(what.plans[0], spec.name, stack, _ranks(row)))
+    pieces = [_simulated(plan, spec.name, stack)["time"] for plan in what.plans]
+    return {"time": pipelined_s(pieces, chips, together=what.together) / what.tokens}
 
 
 def _check_whole(row: Row) -> None:

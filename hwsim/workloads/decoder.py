@@ -3,7 +3,7 @@
 One description (:class:`Decoder`) covers GPT-2 (learned positions, layer norm, plain MLP, tied embeddings) and the
 Llama family (rotary positions, RMS norm, gated MLP, grouped queries). The phases of a run:
 
-- ``prefill`` reads ``prompt`` tokens at once and leaves their keys and values;
+- ``prefill`` reads ``prompt`` tokens at once, behind ``past`` cached ones, and leaves their keys and values;
 - ``decode`` makes one token when ``context`` tokens are cached, so it attends to context + 1;
 - ``generate`` is a prefill, then ``tokens`` decode steps; the cache grows by one at each.
 """
@@ -42,7 +42,8 @@ class Decoder:
     """Shape of a decoder-only model.
 
     ``positions`` is the number of learned position embeddings (0: rotary). ``packed`` computes q, k and v in one
-    product. ``qkv_bias`` follows ``bias`` unless given; ``head_dim`` is width / heads unless given.
+    product. ``act`` is the activation of a plain MLP. ``qkv_bias`` follows ``bias`` unless given; ``head_dim`` is
+    width / heads unless given.
     """
 
     layers: int
@@ -60,6 +61,7 @@ class Decoder:
     positions: int = 0
     theta: float = 10000.0
     tied: bool = False
+    act: str = "gelu_tanh"
 
     def __post_init__(self) -> None:
         if not self.head_dim and self.width % self.heads:
@@ -75,7 +77,10 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What is asked of a model; ``logits`` says for which tokens of the prompt the vocabulary is scored."""
+    """What is asked of a model; ``logits`` says for which tokens of the prompt the vocabulary is scored.
+
+    ``past``: tokens that are cached when a prefill begins, where a prompt is read in pieces.
+    """
 
     phase: RunPhase
     batch: int
@@ -83,6 +88,7 @@ class Run:
     context: int
     tokens: int
     logits: Logits
+    past: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +173,7 @@ class _Model:
             k = b.add(Append(2), use.caches[place][0], k, name="k_cache")
             v = b.add(Append(2), use.caches[place][1], v, name="v_cache")
         use.kept.extend((k, v))
-        y = b.add(Attention(causal=not use.caches), q, k, v, name="attention")
+        y = b.add(Attention(causal=not use.caches or use.seq > 1), q, k, v, name="attention")
         return b.add(Linear(), layers.merge_heads(b, y), *weights["out"], name="out")
 
     def _mlp(self, weights: Mapping[str, _Operands], x: Tensor) -> Tensor:
@@ -176,15 +182,16 @@ class _Model:
         if self.shape.gated:
             y = b.add(SiluMul(), b.add(Linear(), x, *weights["gate"], name="gate"), y)
         else:
-            y = layers.activation(b, y, "gelu_tanh")
+            y = layers.activation(b, y, self.shape.act)
         return b.add(Linear(), y, *weights["down"], name="down")
 
 
 def decoder_graph(name: str, shape: Decoder, run: Run) -> Graph:
     """The graph of that run; raises InputError when the tokens exceed the learned positions."""
-    last = (
-        run.prompt + run.tokens if run.phase == "generate" else 1 + run.context if run.phase == "decode" else run.prompt
-    )
+    read = run.past + run.prompt
+    last = read + run.tokens if run.phase == "generate" else 1 + run.context if run.phase == "decode" else read
+    if run.past and run.phase == "generate":
+        raise InputError("parameter 'past' is for phase=prefill: a prompt read in pieces is one run a piece")
     if shape.positions and last > shape.positions:
         raise InputError(f"workload '{name}' has {shape.positions} positions, but this run needs {last}")
     b = GraphBuilder(name)
@@ -202,10 +209,11 @@ def decoder_graph(name: str, shape: Decoder, run: Run) -> Graph:
 
 def _prefill(b: GraphBuilder, model: _Model, run: Run) -> list[Tensor]:
     """Logits and, if nothing follows, the keys and values that are kept."""
+    caches = _caches(b, model, run.batch, run.past, ()) if run.past else ()
     with b.scope("prefill"):
         ids = b.input("prompt_ids", (run.batch, run.prompt), "int64")
         positions = b.input("prompt_positions", (1, run.prompt), "int64") if model.shape.positions else None
-        use = _Pass(run.prompt, ids, positions, all_logits=run.logits == "all")
+        use = _Pass(run.prompt, ids, positions, caches, all_logits=run.logits == "all")
         logits = model.run(use)
     return [logits, *use.kept] if run.phase == "prefill" else [logits]
 
@@ -213,16 +221,23 @@ def _prefill(b: GraphBuilder, model: _Model, run: Run) -> list[Tensor]:
 def _decode(b: GraphBuilder, model: _Model, run: Run) -> Tensor:
     """Logits of one step; in a generation the caches grow by one token a repeat."""
     grows = run.phase == "generate"
-    cached = run.prompt if grows else run.context
-    size, step = (run.batch, model.shape.kv_heads, cached, model.shape.dim), (0, 0, 1, 0) if grows else ()
-    with b.scope("cache"):
-        caches = tuple(
-            (b.state(f"layers.{i}.k", size, step=step), b.state(f"layers.{i}.v", size, step=step))
-            for i in range(model.shape.layers)
-        )
+    cached = run.past + run.prompt if grows else run.context
+    caches = _caches(b, model, run.batch, cached, (0, 0, 1, 0) if grows else ())
     with b.scope("decode"):
         ids, positions = b.input("ids", (run.batch, 1), "int64"), b.input("positions", (1, 1), "int64")
         return model.run(_Pass(1, ids, positions, caches))
+
+
+def _caches(
+    b: GraphBuilder, model: _Model, batch: int, cached: int, step: tuple[int, ...]
+) -> tuple[tuple[Tensor, Tensor], ...]:
+    """Keys and values of each layer that are there already."""
+    size = (batch, model.shape.kv_heads, cached, model.shape.dim)
+    with b.scope("cache"):
+        return tuple(
+            (b.state(f"layers.{i}.k", size, step=step), b.state(f"layers.{i}.v", size, step=step))
+            for i in range(model.shape.layers)
+        )
 
 
 def _info(run: Run) -> dict[str, float]:

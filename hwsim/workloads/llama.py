@@ -108,6 +108,7 @@ MODELS: Mapping[str, tuple[str, str, Decoder, Published]] = MappingProxyType(
 )
 """Title, source, shape and published counts of each named model."""
 
+_LEAST: Mapping[str, float] = MappingProxyType({"past": 0})
 _ARGUMENTS = """
 Args:
     batch: Sequences at once.
@@ -116,6 +117,7 @@ Args:
     context: Tokens already cached in decode.
     tokens: Tokens made in generate, one decode step each.
     logits: Whether prefill scores the vocabulary for the last token or for all.
+    past: Tokens already cached when a prefill begins, where a prompt is read in pieces.
 """
 
 
@@ -130,8 +132,9 @@ def _named(name: str, title: str, shape: Decoder) -> Callable[..., Graph]:
         context: int = 512,
         tokens: int = 128,
         logits: Logits = "last",
+        past: int = 0,
     ) -> Graph:
-        run = Run(phase=phase, batch=batch, prompt=prompt, context=context, tokens=tokens, logits=logits)
+        run = Run(phase=phase, batch=batch, prompt=prompt, context=context, tokens=tokens, logits=logits, past=past)
         return decoder_graph(name, shape, run)
 
     build.__name__ = name
@@ -140,13 +143,16 @@ def _named(name: str, title: str, shape: Decoder) -> Callable[..., Graph]:
 
 
 for _name, (_title, _source, _shape, _published) in MODELS.items():
-    workload(title=_title, source=_source, item="token", published=_published)(_named(_name, _title, _shape))
+    workload(title=_title, source=_source, item="token", published=_published, minimum=_LEAST)(
+        _named(_name, _title, _shape)
+    )
 
 
 @workload(
     title="Llama-like language model of any size",
     source="Touvron et al. 2023, LLaMA: Open and Efficient Foundation Language Models, section 2",
     item="token",
+    minimum=_LEAST,
     maximum={"layers": 10_000},
 )
 def llm(
@@ -157,6 +163,7 @@ def llm(
     context: int = 512,
     tokens: int = 128,
     logits: Logits = "last",
+    past: int = 0,
     layers: int = 32,
     width: int = 4096,
     heads: int = 32,
@@ -175,6 +182,7 @@ def llm(
         context: Tokens already cached in decode.
         tokens: Tokens made in generate, one decode step each.
         logits: Whether prefill scores the vocabulary for the last token or for all.
+        past: Tokens already cached when a prefill begins, where a prompt is read in pieces.
         layers: Decoder layers.
         width: Features of a token.
         heads: Query heads, a divisor of width.
@@ -194,5 +202,5 @@ def llm(
         qkv_bias=qkv_bias,
         tied=tied,
     )
-    run = Run(phase=phase, batch=batch, prompt=prompt, context=context, tokens=tokens, logits=logits)
+    run = Run(phase=phase, batch=batch, prompt=prompt, context=context, tokens=tokens, logits=logits, past=past)
     return decoder_graph("llm", shape, run)

@@ -197,3 +197,11 @@ def test_blocks_ask_the_cache_for_an_operand_once_for_each_row_or_column_of_tile
     moved = tile_traffic_bytes(problem, np.array([[TILES.index((256, 128))]]))
     assert moved == 2 * (2 * 512 * 100 + 2 * 256 * 100 + 512 * 256)
     assert tile_traffic_bytes(problem, np.array([[-1]])) == 2 * (512 * 100 + 256 * 100 + 512 * 256)
+
+
+def test_too_few_loads_under_way_bound_a_matrix_vector_product_whatever_the_bandwidth():
+    """Two million bytes into ten multiprocessors, 1 ns a byte in each: 0.2 ms, with no end to the bandwidth."""
+    constants = GemmConstants(gemv_s=0.0, gemv_byte_s=1e-9)
+    problem = gemm(1, 1000, 1000)
+    expected = float(np.squeeze(problem.a_bytes + problem.b_bytes + problem.c_bytes)) * 1e-9 / 10
+    assert tiled_gemm_time(problem, TOY, constants).time_s == pytest.approx(expected)

@@ -132,3 +132,16 @@ def test_whisper_transcribes_in_as_many_macs_as_its_parts() -> None:
 def test_whisper_refuses_more_than_448_tokens() -> None:
     with pytest.raises(InputError, match="must be at most 448, not 449"):
         workload("whisper_tiny", prompt=4, tokens=445)
+
+
+def test_a_prompt_read_in_pieces_costs_the_macs_of_the_whole() -> None:
+    """Attention sees what is cached: two halves of a prompt, the second behind the first, score a quarter less."""
+    whole = workload("tinyllama_1_1b", phase="prefill", prompt=256, logits="all")
+    halves = [workload("tinyllama_1_1b", phase="prefill", prompt=128, past=past, logits="all") for past in (0, 128)]
+    products = 22 * 2 * 32 * 64 * 256 * 256  # two products of 32 heads of 64 in 22 layers, causal masks not deducted
+    assert whole.macs - sum(half.macs for half in halves) == products // 4
+
+
+def test_pieces_are_for_prefill_alone() -> None:
+    with pytest.raises(InputError, match="'past' is for phase=prefill"):
+        workload("tinyllama_1_1b", phase="generate", past=4)

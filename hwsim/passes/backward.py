@@ -42,30 +42,32 @@ _OPTIMIZERS = ("adam", "sgd", "none")
 
 @TRANSFORMS.register("backward")
 def backward(
-    graph: Graph, optimizer: str = "adam", loss: str = "auto", recompute: bool = False, master: bool = True
+    graph: Graph,
+    optimizer: str = "adam",
+    loss: str = "auto",
+    recompute: bool = False,
+    master: bool = True,
+    phase: str = "",
 ) -> Graph:
     """The graph of one training step; its outputs are ``loss``, then what every weight becomes.
 
     Args:
-        graph: of one phase, run once; its first output is trained.
+        graph: whose first output is trained.
         optimizer: ``adam``, ``sgd`` (with momentum) or ``none``, which makes the gradients of the weights outputs.
         loss: ``cross_entropy`` against a further input ``labels`` or ``mse`` against ``target``; ``auto`` takes the
             latter where the output has four axes or more, or the shape of an input, as denoisers have.
         recompute: whether activations are computed again on the way back instead of kept.
         master: whether weights are kept in fp32 beside 16-bit copies.
+        phase: which part of a graph of several phases is trained, once (a step of a denoiser, a prompt); what earlier
+            phases make is given from outside.
 
     Raises:
-        InputError: an unknown option, several phases, integers as activations, or operators without a gradient (all at
-            once).
+        InputError: an unknown option or phase, integers as activations, or operators without a gradient (all at once).
     """
     for value, known, what in ((optimizer, _OPTIMIZERS, "optimizer"), (loss, _LOSSES, "loss")):
         if value not in known:
             raise InputError(f"backward: {what} is one of {', '.join(known)}, not '{value}'")
-    if len(graph.phases) != 1 or graph.phases[0].repeat != 1:
-        listed = ", ".join(f"{p.name} x{p.repeat}" for p in graph.phases)
-        raise InputError(
-            f"backward: {graph.name} runs in phases ({listed}); a step trains a graph of one phase, run once"
-        )
+    graph = _alone(graph, phase)
     step = _Step(graph, master=master and optimizer != "none")
     step.forward()
     step.loss("mse" if loss == "mse" or (loss == "auto" and _is_denoiser(graph)) else "cross_entropy")
@@ -77,6 +79,28 @@ def backward(
 def trained(graph: Graph) -> tuple[str, ...]:
     """Names of the weights that a training step updates: those whose gradients can be asked for."""
     return tuple(name for name, tensor in graph.tensors.items() if tensor.role == "weight")
+
+
+def _alone(graph: Graph, name: str) -> Graph:
+    """One phase of a graph, run once: what others make becomes an input, what others read an output."""
+    names = [p.name for p in graph.phases]
+    if name not in names and (name or len(names) != 1):
+        listed = ", ".join(f"{p.name} x{p.repeat}" for p in graph.phases)
+        wrong = f"has no phase '{name}'" if name else "runs in several phases"
+        raise InputError(f"backward: {graph.name} {wrong} ({listed}); train one, e.g. 'backward:phase={names[-1]}'")
+    phase = graph.phases[names.index(name) if name else 0]
+    nodes = graph.nodes[phase.first : phase.last]
+    made = {out for node in nodes for out in node.outputs}
+    read = {n for node in graph.nodes[: phase.first] + graph.nodes[phase.last :] for n in node.inputs}
+    ends = [n for n in graph.outputs if n in made] or [n for node in nodes for n in node.outputs if n in read]
+    used = {n for node in nodes for n in (*node.inputs, *node.outputs)}
+    tensors = {
+        n: replace(t, step=(), role="input" if t.role == "activation" and n not in made else t.role)
+        for n, t in graph.tensors.items()
+        if n in used
+    }
+    outputs = tuple(ends) or (nodes[-1].outputs[0],)
+    return replace(graph, nodes=nodes, tensors=tensors, phases=(Phase(phase.name, 0, len(nodes)),), outputs=outputs)
 
 
 def _is_denoiser(graph: Graph) -> bool:

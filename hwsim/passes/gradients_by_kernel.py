@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 from hwsim.graph.tensor import Tensor
+from hwsim.operators.append import Append
 from hwsim.operators.attention import Attention
 from hwsim.operators.attention_grad import AttentionGrad
 from hwsim.operators.batchnorm_train import BatchNormTrain
@@ -14,6 +15,7 @@ from hwsim.operators.conv1d import Conv1d
 from hwsim.operators.conv2d import Conv2d
 from hwsim.operators.conv3d import Conv3d
 from hwsim.operators.conv_input_grad import ConvInputGrad
+from hwsim.operators.conv_transpose import ConvTranspose2d
 from hwsim.operators.conv_weight_grad import ConvWeightGrad
 from hwsim.operators.embedding import Embedding
 from hwsim.operators.embedding_grad import EmbeddingGrad
@@ -29,6 +31,7 @@ from hwsim.operators.pooling_grad import PoolingGrad
 from hwsim.operators.reduce import ReduceAxes
 from hwsim.operators.rmsnorm import RmsNorm
 from hwsim.operators.rope import Rope
+from hwsim.operators.slice import Slice
 from hwsim.operators.softmax import Softmax
 from hwsim.operators.softmax_grad import SoftmaxGrad
 from hwsim.operators.sparsify import Sparsify
@@ -50,6 +53,21 @@ def _convolution(flow: Flow) -> Gradients:
     if bias and flow.needs[2]:
         axes = (0, *range(2, len(x.shape)))
         found[2] = flow.add(ReduceAxes("sum", axes), [flow.dy], "bias")
+    return found
+
+
+@rule(ConvTranspose2d)
+def _transposed_convolution(flow: Flow) -> Gradients:
+    """The convolution whose gradient by its input it is: dy is that one's input, x its output."""
+    op, (x, w, *bias), dy = flow.op, flow.inputs, flow.dy
+    forward = Conv2d(op.stride, op.padding, op.dilation, op.groups)
+    found: list[Tensor | None] = [None] * len(flow.inputs)
+    if flow.needs[0]:
+        found[0] = flow.add(forward, [dy, w], "x")
+    if flow.needs[1]:
+        found[1] = flow.add(ConvWeightGrad(forward, w.shape[2:]), [x, dy], "w")
+    if bias and flow.needs[2]:
+        found[2] = flow.add(ReduceAxes("sum", (0, 2, 3)), [dy], "bias")
     return found
 
 
@@ -91,6 +109,13 @@ def _attention(flow: Flow) -> Gradients:
     return flow.add_all(AttentionGrad(flow.op.causal), [flow.dy, *flow.inputs], "qkv")
 
 
+@rule(Append)
+def _append(flow: Flow) -> Gradients:
+    """Entries that were there before are not trained."""
+    start = flow.inputs[0].shape[flow.op.axis]
+    return [None, flow.add(Slice(flow.op.axis, start, None), [flow.dy], "new")]
+
+
 @rule(Embedding)
 def _embedding(flow: Flow) -> Gradients:
     ids, table = flow.inputs
@@ -111,6 +136,4 @@ def _rope(flow: Flow) -> Gradients:
 
 @rule(Resize)
 def _upsample(flow: Flow) -> Gradients:
-    if flow.op.mode != "nearest":
-        raise KeyError(f"upsample {flow.op.mode}")
     return [flow.add(UpsampleGrad(flow.op, flow.inputs[0].shape[2:]), [flow.dy], "x")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,15 +11,17 @@ import pytest
 from hwsim.errors import InputError
 from hwsim.explore.fit import footprint
 from hwsim.functional.run import run_reference, weight_values
-from hwsim.graph.graph import Graph, GraphBuilder
+from hwsim.graph.graph import Graph, GraphBuilder, Phase
 from hwsim.graph.tensor import Tensor
 from hwsim.operators.add import Add
+from hwsim.operators.append import Append
 from hwsim.operators.attention import Attention
 from hwsim.operators.batchnorm import BatchNorm
 from hwsim.operators.concat import Concat
 from hwsim.operators.conv1d import Conv1d
 from hwsim.operators.conv2d import Conv2d
 from hwsim.operators.conv3d import Conv3d
+from hwsim.operators.conv_transpose import ConvTranspose2d
 from hwsim.operators.cumulative import Cumulative
 from hwsim.operators.div import Div
 from hwsim.operators.elu import Elu
@@ -202,6 +205,18 @@ def _pools(b: GraphBuilder) -> Tensor:
     return b.add(ReduceAxes("mean", (2,)), y)
 
 
+def _decoder(b: GraphBuilder) -> Tensor:
+    """Transposed convolutions and interpolation, and a cache in front of attention."""
+    x = b.input("x", (1, 4, 3, 2))
+    up = ConvTranspose2d((2, 2), (1, 0), (1, 0), groups=2)
+    y = b.add(up, x, b.weight("w1", (4, 3, 3, 3)), b.weight("b1", (6,)))
+    y = b.add(ConvTranspose2d(dilation=(2, 1)), y, b.weight("w2", (6, 2, 2, 2)))
+    y = b.add(Resize((1.5, 2.0), mode="bilinear"), y)
+    y = b.add(Reshape((1, 1, -1, 4)), b.add(Slice(3, 0, 12), y))
+    k = b.add(Append(2), b.state("cache", (1, 1, 5, 4)), y)
+    return b.add(Attention(), y, k, k)
+
+
 def _softmax(b: GraphBuilder) -> Tensor:
     x = b.add(Matmul(), b.input("x", (3, 4)), b.weight("w", (4, 5)))
     return b.add(Matmul(), b.add(Softmax(), x), b.weight("v", (5, 3)))
@@ -214,6 +229,7 @@ GRAPHS: dict[str, Build] = {
     "convolutions": _convolutions,
     "other_convolutions": _other_convolutions,
     "attention": _attention,
+    "decoder": _decoder,
     "denoiser": _denoiser,
     "layout": _layout,
     "pools": _pools,
@@ -394,9 +410,33 @@ def test_operators_without_a_gradient_are_named_all_at_once() -> None:
         backward(b.build([b.add(ReduceAxes("max", (0,), keepdims=True), x)]))
 
 
+@pytest.mark.parametrize(
+    ("name", "phase", "loss"),
+    [
+        ("gpt2", "prefill", "cross_entropy"),
+        ("pixart_sigma", "denoise", "mse"),
+        ("stable_diffusion_1_5", "denoise", "mse"),
+    ],
+)
+def test_a_phase_of_a_pipeline_is_trained_by_itself(name: str, phase: str, loss: str) -> None:
+    graph = WORKLOADS[name].build()
+    step = backward(graph, phase=phase)
+    assert ("cross_entropy" if "labels" in step.tensors else "mse") == loss
+    found = next(p for p in graph.phases if p.name == phase)
+    alone = replace(
+        graph,
+        nodes=graph.nodes[found.first : found.last],
+        phases=(Phase(phase, 0, found.last - found.first),),
+    )
+    assert step.macs / alone.macs == pytest.approx(3, rel=0.08)
+    assert any(node.op.kind == "adam" for node in step.nodes)
+
+
 def test_phases_integers_and_graphs_without_weights_are_refused() -> None:
-    with pytest.raises(InputError, match="prefill x1, decode x"):
+    with pytest.raises(InputError, match=r"several phases \(prefill x1, decode x.*'backward:phase=decode'"):
         backward(WORKLOADS["gpt2"].build())
+    with pytest.raises(InputError, match="has no phase 'train'"):
+        backward(WORKLOADS["gpt2"].build(), phase="train")
     with pytest.raises(InputError, match="train in fp32, bf16 or fp16"):
         backward(_built(_linear).with_scheme("w8a8"))
     b = GraphBuilder("g")

@@ -27,7 +27,7 @@ WORKLOAD_SCHEMA: Mapping[str, Any] = MappingProxyType(
         ]
     }
 )
-_ONNX_KEYS = ("dims", "dtype", "allow_unknown")
+_ONNX_KEYS = ("dims", "dtype", "allow_unknown", "passes")
 
 
 def read_workload(node: Node, at: str, path: Path, faults: Faults) -> WorkloadSpec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwsim.graph.operator import Array
-from hwsim.graph.tensor import TensorType
+from hwsim.graph.tensor import PRICED_AS, TensorType
 from hwsim.graph.work import Gemm, size_bytes
 from hwsim.operators.precision import accumulator, multiply_format, narrow
 
@@ -24,7 +24,7 @@ def gemm_work(
     """A Gemm of sizes (batch, m, n, k); an ``addend`` (bias) is read in the epilogue, ``addend_flop`` an element."""
     a, b = operands
     batch, m, n, k = sizes
-    fmt = multiply_format(a, b)
+    fmt = PRICED_AS.get(multiply_format(a, b), multiply_format(a, b))
     return Gemm(
         kernel=kernel,
         batch=batch,

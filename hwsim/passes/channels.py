@@ -18,7 +18,9 @@ from hwsim.operators.gemm import Gemm
 from hwsim.operators.global_average import GlobalAverage
 from hwsim.operators.layernorm import LayerNorm
 from hwsim.operators.linear import Linear
+from hwsim.operators.matmul import Matmul
 from hwsim.operators.pooling import Pool
+from hwsim.operators.reduce import ReduceAxes
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.rmsnorm import RmsNorm
 from hwsim.operators.scale_shift import ScaleShift
@@ -107,6 +109,8 @@ class _Relations:
             (_CONVOLUTIONS, self._convolution),
             ((Linear,), self._linear),
             ((Gemm,), self._gemm),
+            ((Matmul,), self._matmul),
+            ((ReduceAxes,), self._reduce),
             ((BatchNorm,), self._batchnorm),
             ((Unary, Binary, Gated, ScaleShift, Cast), self._elementwise),
             ((LayerNorm, RmsNorm), self._row_norm),
@@ -173,6 +177,28 @@ class _Relations:
             self._keep(y, 1)
             addend = []
         self._made((b, 0 if op.transpose_b else 1), (y, 1), addend)
+
+    def _matmul(self, node: Node) -> None:
+        op, (a, b), y = node.op, node.inputs, node.outputs[0]
+        assert isinstance(op, Matmul)
+        if op.transpose_a or self._rank(b) != 2:
+            for name in (a, b, y):
+                self._keep(name)
+            return
+        last = self._rank(a) - 1
+        for axis in range(last):
+            self._join((a, axis), (y, axis))
+        self._join((a, last), (b, 1 if op.transpose_b else 0))
+        self._made((b, 0 if op.transpose_b else 1), (y, last), [])
+
+    def _reduce(self, node: Node) -> None:
+        op, x, y = node.op, node.inputs[0], node.outputs[0]
+        assert isinstance(op, ReduceAxes)
+        gone = {axis % self._rank(x) for axis in op.axes}
+        left = [axis for axis in range(self._rank(x)) if axis not in gone]
+        for place, axis in enumerate(left):
+            self._join((x, axis), (y, axis if op.keepdims else place))
+        self._keep(x, *gone)
 
     def _row_norm(self, node: Node) -> None:
         op, x, y = node.op, node.inputs[0], node.outputs[0]

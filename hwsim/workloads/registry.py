@@ -25,7 +25,19 @@ from hwsim.graph.tensor import AUTO, SCHEMES
 from hwsim.registry import Registry, suggest, unknown_name
 from hwsim.workloads.library import ALIASES, FAMILY_MODULES, MODULE_OF
 
-__all__ = ["WORKLOADS", "Family", "Library", "Parameter", "Published", "Value", "Workload", "define", "workload"]
+__all__ = [
+    "NO_PASSES",
+    "PASSES_PARAMETER",
+    "WORKLOADS",
+    "Family",
+    "Library",
+    "Parameter",
+    "Published",
+    "Value",
+    "Workload",
+    "define",
+    "workload",
+]
 
 NO_PASSES = "none"
 Value = int | float | bool | str
@@ -95,6 +107,12 @@ class Parameter:
     def _wrong(self, value: object) -> InputError:
         shown = f"'{value}'" if isinstance(value, str) else repr(value)
         return InputError(f"parameter '{self.name}': write {_TYPES[self.type]} such as {self.default}, not {shown}")
+
+
+PASSES_PARAMETER = Parameter(
+    name="passes", type=str, default=NO_PASSES, doc="Passes over the model, e.g. 'backward' or 'prune:ratio=0.5'."
+)
+"""What every workload takes besides its own parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,9 +334,7 @@ def _parameters(
     found["dtype"] = Parameter(
         name="dtype", type=str, default=AUTO, choices=(AUTO, *SCHEMES), doc="Number format or precision scheme."
     )
-    found["passes"] = Parameter(
-        name="passes", type=str, default=NO_PASSES, doc="Passes over the graph, e.g. 'backward' or 'prune:ratio=0.5'."
-    )
+    found["passes"] = PASSES_PARAMETER
     return found
 
 

@@ -20,6 +20,8 @@ from hwsim.operators.gemm import Gemm
 from hwsim.operators.global_average import GlobalAverage
 from hwsim.operators.layernorm import LayerNorm
 from hwsim.operators.linear import Linear
+from hwsim.operators.matmul import Matmul
+from hwsim.operators.reduce import ReduceAxes
 from hwsim.operators.relu import Relu
 from hwsim.operators.reshape import Reshape
 from hwsim.passes.prune import kept_channels, prune
@@ -99,6 +101,16 @@ def test_only_the_hidden_features_of_a_transformer_block_leave() -> None:
     shapes = {n: t.shape for n, t in prune(graph, 0.75).tensors.items() if t.role == "weight"}
     assert shapes == {"g": (8,), "h": (8,), "up": (8, 8), "bias": (8,), "down": (8, 8)}
     _same_as_zeroed(graph, 0.75)
+
+
+def test_products_with_matrices_and_means_pass_channels_on() -> None:
+    b = GraphBuilder("g")
+    y = b.add(Conv2d(), b.input("x", (2, 3, 4, 4)), b.weight("a", (8, 3, 1, 1)))
+    y = b.add(Matmul(), b.add(ReduceAxes("mean", (2, 3)), y), b.weight("b", (8, 6)))
+    graph = b.build([b.add(Matmul(transpose_b=True), y, b.weight("c", (5, 6)))])
+    shapes = {n: t.shape for n, t in prune(graph, 0.5).tensors.items() if t.role == "weight"}
+    assert shapes == {"a": (4, 3, 1, 1), "b": (4, 3), "c": (5, 3)}
+    _same_as_zeroed(graph)
 
 
 def test_the_least_channels_go_first() -> None:

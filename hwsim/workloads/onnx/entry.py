@@ -10,11 +10,11 @@ from hwsim.graph.tensor import AUTO, SCHEMES
 from hwsim.workloads.onnx import load_onnx
 from hwsim.workloads.onnx.document import read_model
 from hwsim.workloads.onnx.interface import symbols_of
-from hwsim.workloads.registry import Parameter, Workload
+from hwsim.workloads.registry import PASSES_PARAMETER, Parameter, Workload
 
 __all__ = ["FIXED", "onnx_workload"]
 
-FIXED = ("allow_unknown", "dtype")
+FIXED = ("allow_unknown", "dtype", "passes")
 """Parameters that every file has; the others are its symbolic dimensions."""
 
 
@@ -37,6 +37,7 @@ def onnx_workload(path: str) -> Workload:
     parameters["dtype"] = Parameter(
         name="dtype", type=str, default=AUTO, choices=(AUTO, *SCHEMES), doc="Number format or precision scheme."
     )
+    parameters["passes"] = PASSES_PARAMETER
     producer = " ".join(part for part in (model.producer_name, model.producer_version) if part)
     return Workload(
         name=Path(path).stem,

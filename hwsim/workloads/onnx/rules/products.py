@@ -18,7 +18,7 @@ from hwsim.workloads.onnx.rules.registry import rule
 from hwsim.workloads.onnx.use import Use
 from hwsim.workloads.onnx.value import Value
 
-__all__ = ["auto_padding", "window_attributes"]
+__all__ = ["auto_padding", "convolution", "matrix_product", "window_attributes"]
 
 
 def window_attributes(use: Use, kernel: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -63,7 +63,11 @@ def auto_padding(
 
 @rule("Conv")
 def _conv(use: Use) -> Value:
-    x, w = use.at(0), use.at(1)
+    return convolution(use, use.at(0), use.at(1), *use.some(2))
+
+
+def convolution(use: Use, x: Value, w: Value, *bias: Value) -> Value:
+    """The convolution that a node's attributes describe, over one to three axes."""
     kernel = w.shape[2:]
     if len(x.shape) != len(w.shape) or not 1 <= len(kernel) <= 3:
         raise InputError(f"x {list(x.shape)} and the weight {list(w.shape)} must have 3 to 5 axes, equally many")
@@ -83,7 +87,7 @@ def _conv(use: Use) -> Value:
         op = Conv1d(stride[0], padding[0], dilation[0], groups)
     else:
         op = (Conv2d if len(kernel) == 2 else Conv3d)(stride, padding, dilation, groups)  # type: ignore[arg-type]
-    return use.add(op, x, w, *use.some(2))
+    return use.add(op, x, w, *bias)
 
 
 @rule("ConvTranspose")

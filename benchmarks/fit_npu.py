@@ -151,6 +151,7 @@ def measured_vector(op: str) -> Measured:
                     bytes_in=inputs * elements * _VECTOR_BYTES,
                     bytes_out=elements * _VECTOR_BYTES,
                     format="fp32",
+                    longest=max(int(size) for size in row["shape"].split("x")),
                 )
             )
     keys = tuple(f"{row['op']},{row['shape']}" for row in rows)

@@ -46,7 +46,8 @@ class SystolicNpuSection:
     results per clock and core. The scratchpad is the second entry of ``memory:``, ``accumulators`` the size of
     the partial-sum memory of one core. ``channel_tile``: input channels that a convolution is padded to at each
     window position (1: the window is flattened; else groups that fit one tile share it); images of at most
-    ``image_channels`` channels are padded by rows of the window. ``weight_fifo``: weight tiles fetched ahead of a
+    ``image_channels`` channels are padded by rows of the window. A vector register holds ``register_rows`` x
+    ``register_cols`` elements; tensors are padded to whole ones. ``weight_fifo``: weight tiles fetched ahead of a
     product (0: its first one is waited for). ``sparse_speedup``: how much structured sparsity of the weights can
     shorten a product.
     """
@@ -66,6 +67,8 @@ class SystolicNpuSection:
     weight_fifo: Annotated[int, Count("weight_fifo", 0)] = 0
     channel_tile: Annotated[int, Count("channel_tile")] = 1
     image_channels: Annotated[int, Count("image_channels", 0)] = 0
+    register_rows: Annotated[int, Count("register_rows")] = 1
+    register_cols: Annotated[int, Count("register_cols")] = 1
     sparse_speedup: Annotated[float, Ratio("sparse_speedup", 1.0, 16.0)] = 1.0
     source: Annotated[str, Text("source")] = ""
     assumption: Annotated[str, Text("assumption")] = ""
@@ -151,6 +154,8 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
             weight_fifo=one * core.weight_fifo,
             channel_tile=one * core.channel_tile,
             image_channels=one * core.image_channels,
+            register_rows=one * core.register_rows,
+            register_cols=one * core.register_cols,
             sparse_speedup=one * core.sparse_speedup,
         )
 

@@ -19,7 +19,7 @@ from hwsim.cost.scratchpad import (
     usable_bytes,
 )
 from hwsim.cost.systolic import Dataflow, Geometry, array_activity, dealt_time_s, last_tile_cycles, packed_groups
-from hwsim.cost.vector_unit import operations_time_s, passes_over_memory
+from hwsim.cost.vector_unit import operations_time_s, passes_over_memory, register_fill
 from hwsim.devices.base import Array, Params
 from hwsim.graph.lowering import Table
 from hwsim.graph.tensor import BITS
@@ -60,6 +60,8 @@ class SystolicNpuParams(Params):
     weight_fifo: Array
     channel_tile: Array
     image_channels: Array
+    register_rows: Array
+    register_cols: Array
     sparse_speedup: Array
 
     def geometry(self, table: Table) -> Geometry:
@@ -277,7 +279,11 @@ def vector_terms(table: Table, params: SystolicNpuParams) -> Terms:
         usable = usable_bytes(params.scratchpad_bytes, params.double_buffered)
         passes = passes_over_memory(table.passes, table.bytes_in / table.rows, params.units, usable)
         again = (passes - 1.0) * table.bytes_in
-    total = table.bytes_in + table.bytes_out
+    fill: Array | float = 1.0
+    if table.form is Form.MAP:
+        fill = register_fill(table.elements, table.longest, params.register_rows, params.register_cols)
+        compute = compute / fill
+    total = (table.bytes_in + table.bytes_out) / fill
     near = total / (params.scratchpad_bytes_per_s * constant(table, "feed"))
     resident = kept_share(total, constant(table, "keep") * params.scratchpad_bytes)
     moved = (total + again) * (1.0 - resident)

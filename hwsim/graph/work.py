@@ -178,7 +178,10 @@ class Attention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Map:
-    """Element-wise work: arithmetic and special functions (exp, tanh, ...) per output element."""
+    """Element-wise work: arithmetic and special functions (exp, tanh, ...) per output element.
+
+    ``longest`` is the longest axis of the output (0: not known), along which vector registers lie.
+    """
 
     form: ClassVar[Form] = Form.MAP
     kernel: str
@@ -188,6 +191,7 @@ class Map:
     bytes_in: int
     bytes_out: int
     format: str
+    longest: int = 0
 
     @property
     def macs(self) -> int:

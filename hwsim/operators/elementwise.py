@@ -34,6 +34,7 @@ def map_work(kind: str, inputs: Sequence[TensorType], output: TensorType, flop: 
         bytes_in=sum(t.size_bytes for t in inputs),
         bytes_out=output.size_bytes,
         format=output.format,
+        longest=max(output.shape, default=1),
     )
 
 

@@ -100,6 +100,7 @@ class Fused:
             bytes_in=sum(t.size_bytes for t in inputs),
             bytes_out=output.size_bytes,
             format=output.format,
+            longest=max(output.shape, default=1),
         )
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:

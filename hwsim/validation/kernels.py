@@ -14,6 +14,7 @@ from hwsim.operators.add import Add
 from hwsim.operators.attention import Attention
 from hwsim.operators.conv2d import Conv2d
 from hwsim.operators.div import Div
+from hwsim.operators.elu import Elu
 from hwsim.operators.gelu import Gelu
 from hwsim.operators.layernorm import LayerNorm
 from hwsim.operators.leaky_relu import LeakyRelu
@@ -24,9 +25,11 @@ from hwsim.operators.pow import Pow
 from hwsim.operators.relu import Relu
 from hwsim.operators.rmsnorm import RmsNorm
 from hwsim.operators.rope import Rope
+from hwsim.operators.selu import Selu
 from hwsim.operators.sigmoid import Sigmoid
 from hwsim.operators.silu_mul import SiluMul
 from hwsim.operators.softmax import Softmax
+from hwsim.operators.step import Step
 from hwsim.operators.tanh import Tanh
 from hwsim.validation.measured import Row
 
@@ -67,6 +70,10 @@ _ELEMENTWISE: Mapping[str, tuple[Operator, int]] = MappingProxyType(
         "tanh": (Tanh(), 1),
         "sigmoid": (Sigmoid(), 1),
         "silu_mul": (SiluMul(), 2),
+        "elu": (Elu(), 1),
+        "selu": (Selu(), 1),
+        "binary_step": (Step(), 1),
+        "linear_activation": (Mul(1.0), 1),
     }
 )
 """Operators and how many tensors they read."""
@@ -88,7 +95,7 @@ _TPU_FORMAT = "fp32"
 def kernel_name(row: Row) -> str:
     """What ran, by the row's ``op``, else its ``model``; a row of m, n and k alone is a matmul."""
     written = row.text("op") or row.text("model")
-    written = written.removeprefix("act_")
+    written = "linear_activation" if written == "act_linear" else written.removeprefix("act_")
     renamed = {"gemm": "matmul", "attention_context": "attention_prefill", "attention_generation": "attention_decode"}
     return renamed.get(written, written) or "matmul"
 

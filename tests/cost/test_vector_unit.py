@@ -28,3 +28,13 @@ def test_rows_that_stay_on_chip_are_read_once() -> None:
 
 def test_rows_too_long_are_read_once_a_pass() -> None:
     assert float(vector_unit.passes_over_memory(3, 1000, 8, 7999)) == 3.0
+
+
+def test_a_short_longest_axis_leaves_columns_of_a_register_empty() -> None:
+    """2 x 4 x 6 elements in registers of 4 x 8: 8 rows of 6 fill 8 x 8 places; of 3 x 6, 4 x 8."""
+    assert float(vector_unit.register_fill(48, 6, 4, 8)) == 48 / 64
+    assert float(vector_unit.register_fill(18, 6, 4, 8)) == 18 / 32
+
+
+def test_one_axis_is_packed_into_registers() -> None:
+    assert [float(vector_unit.register_fill(n, n, 4, 8)) for n in (1, 33)] == [1.0, 1.0]

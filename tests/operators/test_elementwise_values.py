@@ -48,6 +48,9 @@ SCALAR: dict[str, Callable[[float], float]] = {
     "hardswish": lambda x: x * min(max(x / 6 + 0.5, 0.0), 1.0),
     "gelu": _phi,
     "leaky_relu": lambda x: x if x > 0 else 0.01 * x,
+    "elu": lambda x: x if x > 0 else math.expm1(x),
+    "selu": lambda x: 1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * math.expm1(x)),
+    "step": lambda x: 1.0 if x >= 0 else 0.0,
 }
 
 

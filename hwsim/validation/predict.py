@@ -7,14 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hwsim import flow
 from hwsim.cost.pipeline import pipelined_s
-from hwsim.cost.power import average_power_w, capped_blend, voltage
+from hwsim.cost.power import average_power_w
 from hwsim.cost.systolic import systolic_cycles
-from hwsim.devices.base import KINDS, NOMINAL, OperatingPoint, price
+from hwsim.devices.base import KINDS, NOMINAL, price
 from hwsim.devices.interconnect import price_collectives
 from hwsim.errors import HwsimError, InputError
 from hwsim.graph.lowering import tables_of
@@ -30,14 +27,13 @@ from hwsim.validation.kernels import kernel_name, kernel_work
 from hwsim.validation.language import chips_of
 from hwsim.validation.measured import MeasuredFile, Row
 from hwsim.validation.networks import Plan, Planned, network_plan, planned
+from hwsim.validation.sustained import SUSTAINED, sustained
 
-__all__ = ["Prediction", "predict", "predict_on"]
+__all__ = ["Prediction", "device_of", "predict", "predict_on", "stack_for"]
 
 _UNITS: Mapping[str, str] = {"GPU": "simt_gpu", "NPU": "systolic_npu", "ANE": "systolic_npu", "CPU": "cpu"}
 """Kinds of device by the first word of ``compute_unit``."""
 _NETWORKS = ("network", "model_forward", "llm_prefill", "llm_generate_per_token")
-_SUSTAINED = "cuda_graph_sustained_power"
-_CLOCKS = tuple(1.0 - 0.05 * step for step in range(15))
 _ARRAY = "systolic array"
 
 
@@ -129,12 +125,13 @@ def _stated(row: Row) -> str:
 
 def _spec_name(each: Prediction) -> str:
     try:
-        return _device(each.row).name
+        return device_of(each.row).name
     except HwsimError:
         return ""
 
 
-def _device(row: Row) -> DeviceSpec:
+def device_of(row: Row) -> DeviceSpec:
+    """The spec that stands for the chip a row names; raises InputError where none does."""
     return _find_device(chips_of(row)[0], row.text("unit").split(" ")[0])
 
 
@@ -151,7 +148,7 @@ def _find_device(name: str, unit: str) -> DeviceSpec:
     raise InputError(f"no device file with the alias '{name}'" + (f" for its {unit}" if unit else ""))
 
 
-def _stack(spec: DeviceSpec, timing: str) -> SoftwareSpec:
+def stack_for(spec: DeviceSpec, timing: str) -> SoftwareSpec:
     """The stack whose ``timing:`` lists how the row was measured, or the first where the row does not say."""
     if not timing:
         return spec.default_software
@@ -169,15 +166,15 @@ def _assign(each: Prediction, kernels: dict[tuple[str, str], list[tuple[Predicti
     if each.device == _ARRAY:
         each.spec, each.basis, each.values = _ARRAY, "exact", {"cycles": float(_cycles(row))}
         return
-    spec = _device(row)
+    spec = device_of(row)
     if each.op not in _NETWORKS:
         work = kernel_work(row)
-        stack = _stack(spec, "" if isinstance(work, Collective) else each.timing)
+        stack = stack_for(spec, "" if isinstance(work, Collective) else each.timing)
         each.spec, each.basis = spec.name, stack.basis
         kernels.setdefault((spec.name, stack.name), []).append((each, work))
         return
     _check_whole(row)
-    named = _stack(spec, each.timing) if each.timing else None
+    named = stack_for(spec, each.timing) if each.timing else None
     each.spec, each.basis = spec.name, (named or spec.default_software).basis
     each.values = _network_values(row, planned(row, each.timing), spec, named)
 
@@ -265,36 +262,16 @@ def _price_kernels(spec: DeviceSpec, name: str, rows: Sequence[tuple[Prediction,
     time = price(kind, works, params, spec.name).time_s[0]
     for table in tables_of(works).values():
         factors = params.kernels.correction(table)
-        for place, factor in zip(table.index, () if factors is None else factors[0].tolist(), strict=False):
-            able[place][0].residual = factor
-    capped = [i for i, (each, _) in enumerate(able) if each.timing == _SUSTAINED]
+        for at, factor in zip(table.index, () if factors is None else factors[0].tolist(), strict=False):
+            able[at][0].residual = factor
     for (each, _), seconds in zip(able, time.tolist(), strict=True):
         each.values = {"time": seconds}
-    if capped:
-        _sustained(spec, stack, [able[i] for i in capped])
-
-
-def _sustained(spec: DeviceSpec, stack: SoftwareSpec, rows: Sequence[tuple[Prediction, Work]]) -> None:
-    """Kernels repeated for a second: the clock falls until the average power is the cap."""
-    kind = KINDS[spec.kind]
-    works = [work for _, work in rows]
-    time, energy = [], []
-    for clock in _CLOCKS:
-        at = OperatingPoint(clock, float(voltage(clock, spec.power.voltage_floor)))
-        costs = price(kind, works, kind.params(spec, stack, at), spec.name)
-        time.append(costs.time_s[0])
-        energy.append(costs.energy_j[0])
-    times, energies = np.array(time), np.array(energy)
-    for column, (each, _) in enumerate(rows):
-        seconds, joules = _blended(energies[:, column], times[:, column], spec)
+    long = [(e, work) for e, work in able if e.timing == SUSTAINED or e.values["time"] > spec.power.window_s]
+    if not long:
+        return
+    for (each, _), seconds, joules in zip(long, *sustained(spec, stack, [work for _, work in long]), strict=True):
         power = float(average_power_w(joules, seconds, spec.power.idle_w))
-        each.values = {"time": seconds, "power": power, "energy": power * seconds}
-
-
-def _blended(energy: NDArray[np.float64], time: NDArray[np.float64], spec: DeviceSpec) -> tuple[float, float]:
-    fast, slow, share = capped_blend(energy, time, spec.power.idle_w, spec.power.tdp_w)
-    seconds = float(time[fast] + share * (time[slow] - time[fast]))
-    return seconds, float(energy[fast] + share * (energy[slow] - energy[fast]))
+        each.values = {"time": float(seconds), "power": power, "energy": power * float(seconds)}
 
 
 def _price_collective(spec: DeviceSpec, each: Prediction, work: Collective) -> None:

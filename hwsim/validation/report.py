@@ -16,10 +16,11 @@ from hwsim.report.parity import plot_parity
 from hwsim.report.plots import picture
 from hwsim.report.tables import plain_table
 from hwsim.units import format_quantity
+from hwsim.validation.calibration import FamilyFit as CalibratedFamily
 from hwsim.validation.terms import FamilyFit
 from hwsim.validation.validate import Compared, Group, Validation, families
 
-__all__ = ["calibration_table", "groups_table", "skipped_table", "summary", "worst_table", "write_folder"]
+__all__ = ["calibration_table", "fits_table", "groups_table", "skipped_table", "summary", "worst_table", "write_folder"]
 
 _UNITS = {"time": "s", "power": "W", "energy": "J", "cycles": ""}
 _RIGHT = ("rows", "MAPE", "median", "p90", "bias", "rank", "measured", "predicted", "error")
@@ -72,6 +73,23 @@ def calibration_table(title: str, families: Sequence[FamilyFit]) -> Table:
         for fit in families
     ]
     return plain_table(f"Constants fitted on {title}", heads, rows, heads[1:])
+
+
+def fits_table(title: str, fits: Sequence[CalibratedFamily]) -> Table:
+    """One row a kernel family: mean errors of rows left out, before, with new constants, with a residual."""
+    heads = ("stack", "family", "rows", "held out", "before", "constants", "residual", "knots")
+    rows = [
+        [
+            fit.family.stack.name,
+            fit.family.name,
+            f"{len(fit.family.works):,}",
+            f"{int(fit.family.held.sum()):,}",
+            *(f"{value:.1f} %" for value in (fit.before, fit.formula, fit.after)),
+            " x ".join(map(str, fit.residual.knots)) if fit.residual else "none",
+        ]
+        for fit in fits
+    ]
+    return plain_table(title, heads, rows, heads[2:])
 
 
 _SIZES = ("m", "n", "k", "M", "N", "K", "batch", "heads", "seq_q", "seq_kv", "rows", "cols", "bytes", "ngpus", "shape")

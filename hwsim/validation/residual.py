@@ -23,11 +23,10 @@ __all__ = ["Residual", "fit_residual", "residual_factor"]
 Floats = NDArray[np.float64]
 
 _FOLDS = 5
-_LENGTHS = (1.2, 2.5, 5.0, 10.0)
+_LENGTHS = (0.6, 1.2, 2.5, 5.0, 10.0)
 """Octaves over which the residual keeps its value, tried along each axis."""
 _NOISES = (0.05, 0.2, 0.6, 2.0)
 """Variance of a single measurement against that of the residual."""
-_ROUNDS = 2
 _MOST = 1.4
 """No row asks for a factor beyond e^1.4 = 4; further off, the formula is wrong or the row is."""
 
@@ -53,7 +52,7 @@ def fit_residual(
     measured_s: Floats,
     *,
     of: Sequence[str],
-    knots: int = 256,
+    knots: int = 400,
 ) -> Residual | None:
     """The residual of a kernel family, or None where it would not lessen the error of shapes that it has not seen.
 
@@ -63,29 +62,52 @@ def fit_residual(
         predicted_s: seconds by the formula alone, (rows,).
         measured_s: measured seconds, (rows,). Give rows to fit alone: what validates must not be among them.
         of: the kernel families the residual is for, such as ``linear.bf16``.
-        knots: most knots of the lattice; there are never more than half as many as rows.
+        knots: most knots of the lattice; there are never more than rows.
     """
     logs = np.clip(np.log(measured_s / predicted_s), -_MOST, _MOST)
     varied = {name: size for name, size in sizes.items() if np.min(size) < np.max(size)}
     if not varied or len(logs) < 2 * _FOLDS:
         return None
-    knots = min(knots, len(logs) // 2)
+    knots = min(knots, len(logs))
     fold = _folds(list(varied.values()))
-    best = (_error(np.zeros_like(logs), logs), (1.0,) * len(varied), _NOISES[-1])
-    formula = best[0]
-    lengths, noise = (2.5,) * len(varied), 0.2
-    for _ in range(_ROUNDS):
-        for axis in range(len(varied)):
-            for length in _LENGTHS:
-                tried = (*lengths[:axis], length, *lengths[axis + 1 :])
-                best = min(best, (_left_out(varied, logs, fold, tried, noise, knots), tried, noise))
-            lengths = best[1]
-        best = min(best, *((_left_out(varied, logs, fold, lengths, n, knots), lengths, n) for n in _NOISES))
-        lengths, noise = best[1:]
-    if best[0] >= formula:
+    formula = _errors(np.zeros_like(logs), logs)
+
+    def tried(lengths: tuple[float, ...], noise: float) -> _Trial:
+        return _Trial(_left_out(varied, logs, fold, lengths, noise, knots), lengths, noise)
+
+    best = min((tried((length,) * len(varied), noise) for length in _LENGTHS for noise in _NOISES), key=_Trial.mean)
+    for axis in range(len(varied)):
+        alike = best.lengths
+        others = [tried((*alike[:axis], length, *alike[axis + 1 :]), best.noise) for length in _LENGTHS]
+        other = min(others, key=_Trial.mean)
+        best = other if _clearly_less(other.errors, best.errors) else best
+    best = min((best, *(tried(best.lengths, noise) for noise in _NOISES)), key=_Trial.mean)
+    if not _clearly_less(best.errors, formula):
         return None
-    spec = _solved(varied, logs, lengths, noise, knots, of)
-    return Residual(spec=spec, formula_percent=100.0 * formula, percent=100.0 * best[0])
+    spec = _solved(varied, logs, best.lengths, best.noise, knots, of)
+    return Residual(spec=spec, formula_percent=100.0 * float(formula.mean()), percent=100.0 * best.mean())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Trial:
+    """Errors of left-out rows with such lengths and such a noise."""
+
+    errors: Floats
+    lengths: tuple[float, ...]
+    noise: float
+
+    def mean(self) -> float:
+        """Mean error."""
+        return float(self.errors.mean())
+
+
+def _clearly_less(errors: Floats, others: Floats) -> bool:
+    """Whether errors are less by more than a standard error; else chance may have chosen what is more complicated.
+
+    Source: L. Breiman et al., "Classification and regression trees", 1984, section 3.4.3.
+    """
+    gain = others - errors
+    return bool(gain.mean() > gain.std() / np.sqrt(len(gain)))
 
 
 def _folds(sizes: Sequence[Floats]) -> NDArray[np.int64]:
@@ -95,8 +117,8 @@ def _folds(sizes: Sequence[Floats]) -> NDArray[np.int64]:
     return np.asarray(order[shape] % _FOLDS, dtype=np.int64)
 
 
-def _error(logs: Floats, wanted: Floats) -> float:
-    return float(np.minimum(np.abs(np.expm1(logs - wanted)), 1.0).mean())
+def _errors(logs: Floats, wanted: Floats) -> Floats:
+    return np.minimum(np.abs(np.expm1(logs - wanted)), 1.0)
 
 
 def _axes(
@@ -129,8 +151,8 @@ def _left_out(
     lengths: Sequence[float],
     noise: float,
     most: int,
-) -> float:
-    """Mean error of every fold, predicted from the others."""
+) -> Floats:
+    """Error of every row, predicted from the other folds."""
     low, high, knots = _axes(sizes, lengths, most)
     basis = hats(lattice_of(low, high, knots, np.zeros(int(np.prod(knots)))), list(sizes.values()))
     penalty = noise * _roughness(low, high, knots, lengths)
@@ -139,7 +161,7 @@ def _left_out(
         seen, out = basis[fold != left], fold == left
         weights = np.linalg.solve(seen.T @ seen + penalty, seen.T @ logs[fold != left])
         guess[out] = basis[out] @ weights
-    return _error(guess, logs)
+    return _errors(guess, logs)
 
 
 def _solved(

@@ -103,7 +103,9 @@ GEMM: Space = {
 }  # fmt: skip
 CONVOLUTION: Space = GEMM | {"split": (1e-8, 1e-2, True), "k_step": (5e-12, 5e-8, True)}
 WINOGRAD: Space = {"winograd": (0.1, 1.0, True), "transform": (1e-6, 3e-4, True)}
-NARROWED: Space = {"quantize": (1e-8, 1e-5, True), "quantize_col": (1e-12, 1e-9, True)}
+NARROWED: Space = {
+    "quantize": (1e-8, 1e-5, True), "quantize_row": (1e-9, 3e-6, True), "quantize_col": (1e-12, 3e-9, True),
+}  # fmt: skip
 VECTOR: Space = {"gemv": (1e-6, 4e-6, True), "gemv_k": (1e-12, 1e-9, True)}
 STREAM: Space = {
     **TIME, **CACHE, "floor": (1e-7, 3e-5, True), "memory": (0.2, 1.0, True), "saturation": (0.02, 20.0, True),
@@ -122,7 +124,7 @@ DECODE: Space = {
     "group": (1e-8, 1e-5, True), "head": (1e-10, 1e-6, True),
 }  # fmt: skip
 SECONDS = {"launch", "floor", "wave", "k_step", "split", "gemv", "gemv_k", "row", "col", "block", "key", "key_write"}
-SECONDS |= {"quantize", "quantize_col", "group", "head", "transform"}
+SECONDS |= {"quantize", "quantize_row", "quantize_col", "group", "head", "transform"}
 
 
 def _renamed(constants: Mapping[str, float]) -> dict[str, float]:
@@ -158,7 +160,10 @@ def gemm(fmt: str, widths: tuple[float, float, float], copies: float) -> Predict
             return time
         shared = ("memory", "cache_speedup", "resident_all", "resident_none", "overlap")
         narrowing = norm.RowConstants(
-            launch_s=constants["quantize"], col_s=constants["quantize_col"], **{name: own[name] for name in shared}
+            launch_s=constants["quantize"],
+            row_s=constants["quantize_row"],
+            col_s=constants["quantize_col"],
+            **{name: own[name] for name in shared},
         )
         wide, narrow = a * batch * m * k, BITS[fmt] / 8 * batch * m * k
         return time + norm.narrowing_time(batch * m, k, wide, narrow, _stream_limits(chip), narrowing).time_s[0]

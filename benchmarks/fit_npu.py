@@ -208,13 +208,8 @@ def run(name: str, fit: Fit) -> None:
 
 
 _TPU = "npu/tpuv4_gemm_measured.csv"
-_ASCEND = "edge/ascend_910b_gemm.csv"
 _CEILINGS = {"compute": 0.8, "memory": 0.6, "overlap": 1.5}
 _DECODE = {"launch": 5e-5, "compute": 0.2, "memory": 0.8, "overlap": 1.5, "keep": 0.5, "tile_kv": 512}
-
-
-def _ascend(fmt: str, precision: str) -> Callable[[], Measured]:
-    return lambda: measured_gemm(_ASCEND, "latency_ms", 1e-3, fmt, precision=precision)
 
 
 FITS: Mapping[str, tuple[Fit, ...]] = {
@@ -224,12 +219,6 @@ FITS: Mapping[str, tuple[Fit, ...]] = {
         Fit("layernorm", {"launch": 6.7e-6, "memory": 0.45}, lambda: measured_vector("layer_norm")),
     ),
     "ascend_910b": (
-        Fit("gemm", {"launch": 6e-6, "feed": 0.7, "keep": 0.15} | _CEILINGS, _ascend("bf16", "bf16")),
-        Fit(
-            "gemm.int8",
-            {"launch": 1.7e-5, "compute": 0.8, "feed": 0.75, "overlap": 1.5},
-            _ascend("int8", "w8a8_dynamic"),
-        ),
         Fit(
             "attention",
             {"launch": 4.5e-5, "compute": 0.5, "memory": 1.0, "overlap": 2.0, "tile_kv": 1024},

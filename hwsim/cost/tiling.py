@@ -43,7 +43,7 @@ TILES: tuple[tuple[int, int], ...] = (
     (256, 128), (128, 256), (128, 128), (256, 64), (64, 256), (128, 64), (64, 128),
     (64, 64), (128, 32), (32, 128), (32, 32), (64, 16), (16, 64),
 )  # fmt: skip
-SPLITS: tuple[int, ...] = (1, 2, 4, 8, 16)
+SPLITS: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
 
 K_TILE = 32  # elements of k a block loads at a time (CUTLASS' default for 16-bit operands)
 STAGE_BYTES_PER_ROW = 3 * 64  # three pipeline stages of 32 elements of 16 bits for each row of either tile
@@ -169,16 +169,16 @@ def tile_traffic_bytes(problem: GemmProblem, tile: NDArray[np.int64]) -> Floats:
     return np.asarray(moved, dtype=np.float64)
 
 
-def tile_threads(tile_m: int, tile_n: int) -> int:
+def tile_threads(tile_m: Number, tile_n: Number) -> Floats:
     """Threads of a block: 64 outputs a thread, between 2 and 8 warps.
 
-    >>> tile_threads(128, 128), tile_threads(256, 128), tile_threads(32, 32)
-    (256, 256, 64)
+    >>> [int(tile_threads(*tile)) for tile in ((128, 128), (256, 128), (32, 32))]
+    [256, 256, 64]
     """
-    return min(256, max(64, tile_m * tile_n // 64))
+    return np.clip(np.asarray(tile_m * tile_n) // 64.0, 64.0, 256.0)
 
 
-def tile_residency(tile_m: int, tile_n: int, limits: SimtLimits) -> Floats:
+def tile_residency(tile_m: Number, tile_n: Number, limits: SimtLimits) -> Floats:
     """Blocks of such a tile that one multiprocessor holds; 0 where the tile does not fit.
 
     Registers: an accumulator for each output and SPARE_REGISTERS a thread. Shared memory: the pipeline stages.
@@ -297,14 +297,17 @@ def _candidate(
     return compute, memory, rank
 
 
-def _candidates() -> list[tuple[int, int]]:
-    """Indices of every (tile, split)."""
-    return [(tile, split) for tile in range(len(TILES)) for split in range(len(SPLITS))]
+_PAIRS = [(tile, split) for tile in range(len(TILES)) for split in range(len(SPLITS))]
+"""Indices of every (tile, split)."""
+_PAIR_M, _PAIR_N = (np.array([float(TILES[t][axis]) for t, _ in _PAIRS])[:, None, None] for axis in (0, 1))
+_PAIR_SPLIT = np.array([float(SPLITS[s]) for _, s in _PAIRS])[:, None, None]
+_PAIR_TILE = np.array([t for t, _ in _PAIRS])
+_TILE_M, _TILE_N = (np.array([float(tile[axis]) for tile in TILES])[:, None, None] for axis in (0, 1))
 
 
 def _fastest(problem: GemmProblem, limits: SimtLimits, constants: GemmConstants) -> GemmTime:
     common = _common(problem, limits, constants)
-    residency = [tile_residency(m, n, limits) for m, n in TILES]
+    residency = tile_residency(_TILE_M, _TILE_N, limits)
     elements = common.s_per_byte.size
     with np.errstate(divide="ignore", invalid="ignore"):  # a tile of residency 0 takes forever, and is skipped
         few = elements * len(TILES) * len(SPLITS) <= SMALL
@@ -320,17 +323,11 @@ def _fastest(problem: GemmProblem, limits: SimtLimits, constants: GemmConstants)
 
 
 def _search_at_once(
-    problem: GemmProblem, limits: SimtLimits, constants: GemmConstants, common: _Common, residency: list[Floats]
+    problem: GemmProblem, limits: SimtLimits, constants: GemmConstants, common: _Common, residency: Floats
 ) -> tuple[Floats, Floats, NDArray[np.int64]]:
     """All candidates along a leading axis: few NumPy calls, for small tables."""
-    pairs = _candidates()
-    column = (len(pairs), 1, 1)
-    tile_m, tile_n = (np.array([float(TILES[t][axis]) for t, _ in pairs]).reshape(column) for axis in (0, 1))
-    split = np.array([float(SPLITS[s]) for _, s in pairs]).reshape(column)
-    fits = np.stack(
-        [np.broadcast_to(residency[t], np.broadcast_shapes(np.shape(residency[t]), (1, 1))) for t, _ in pairs]
-    )
-    compute, memory, rank = _candidate(problem, limits, constants, common, (tile_m, tile_n, fits), split)
+    fits = residency[_PAIR_TILE]
+    compute, memory, rank = _candidate(problem, limits, constants, common, (_PAIR_M, _PAIR_N, fits), _PAIR_SPLIT)
     rank = np.where(fits > 0.0, rank, np.inf)
     compute, memory = np.broadcast_arrays(np.where(fits > 0.0, compute, np.inf), memory)
     chosen = np.argmin(rank, axis=0)
@@ -339,13 +336,13 @@ def _search_at_once(
 
 
 def _search_in_turn(
-    problem: GemmProblem, limits: SimtLimits, constants: GemmConstants, common: _Common, residency: list[Floats]
+    problem: GemmProblem, limits: SimtLimits, constants: GemmConstants, common: _Common, residency: Floats
 ) -> tuple[Floats, Floats, NDArray[np.int64]]:
     """One candidate after the other with a running minimum: temporaries that fit the cache, for big tables."""
     shape = np.broadcast_shapes(common.s_per_byte.shape, np.shape(common.s_per_mac_on_sm))
     best = np.full(shape, np.inf)
     compute, memory, chosen = np.full(shape, np.inf), np.zeros(shape), np.zeros(shape, np.int64)
-    for index, (t, s) in enumerate(_candidates()):
+    for index, (t, s) in enumerate(_PAIRS):
         tile = (float(TILES[t][0]), float(TILES[t][1]), residency[t])
         here_compute, here_memory, rank = _candidate(problem, limits, constants, common, tile, float(SPLITS[s]))
         better = (rank < best) & (residency[t] > 0.0)

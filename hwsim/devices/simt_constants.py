@@ -8,12 +8,13 @@ from types import MappingProxyType
 from hwsim.graph.work import Form
 from hwsim.specs.fields import Quantity, Ratio
 
-__all__ = ["CONSTANTS", "DEFAULTS", "STREAM"]
+__all__ = ["COMMON", "CONSTANTS", "DEFAULTS", "STREAM"]
 
 _SHARES = ("compute", "memory", "narrow", "strided", "direct")
 _SWITCHES = ("rounding", "store_exposed", "packed", "split_single", "winograd")
 _TIMES: tuple[str, ...] = ("launch", "dispatch", "wave", "k_step", "split", "gemv", "gemv_k", "floor", "row", "col")
-_TIMES += ("block", "key", "key_write", "group", "head", "transform", "quantize", "quantize_col", "gemv_byte")
+_TIMES += ("block", "key", "key_write", "group", "head", "transform", "gemv_byte")
+_TIMES += ("quantize", "quantize_row", "quantize_col")
 _FACTORS = ("cache_speedup", "overlap", "weight_copies", "query_tile", "channels", "half_sums")
 _NUMBERS = ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass", "group_limit")
 CONSTANTS: Mapping[str, Ratio | Quantity] = MappingProxyType(
@@ -27,7 +28,7 @@ CONSTANTS: Mapping[str, Ratio | Quantity] = MappingProxyType(
 # assumption: what a stack leaves out. Ceilings are those common to the four GPUs of benchmarks/fit_gpu.py; terms that
 # differ from stack to stack (split-K's second kernel, exposed stores, serial rows) are absent.
 _AS_LAUNCH = -1.0  # a matrix-vector kernel nobody fitted starts like the stack's other products
-_COMMON = {"memory": 0.8, "cache_speedup": 1.5, "resident_all": 0.5, "resident_none": 1.2, "overlap": 3.0}
+COMMON = {"memory": 0.8, "cache_speedup": 1.5, "resident_all": 0.5, "resident_none": 1.2, "overlap": 3.0}
 _GEMM = {"compute": 0.75, "starve": 45.0, "wave": 0.0, "rounding": 0.5, "saturation": 0.15, "k_step": 0.0}
 _GEMM |= {"split": 2e-6, "store_exposed": 0.0, "gemv": _AS_LAUNCH, "gemv_k": 0.0, "weight_copies": 6.0}
 _GEMM |= {
@@ -39,6 +40,7 @@ _GEMM |= {
     "half_sums": 1.0,
     "floor": 0.0,
     "quantize": 3e-6,
+    "quantize_row": 0.0,
     "quantize_col": 2e-10,
 }
 _ATTENTION = {"compute": 0.55, "narrow": 0.75, "block": 2e-6, "key": 0.0, "key_write": 0.0, "query_tile": 128.0}
@@ -48,11 +50,11 @@ STREAM = {"compute": 0.5, "floor": 1e-6, "saturation": 0.5, "strided": 0.5}
 _ROWS = {"knee": 1024.0, "extra_pass": 1.0, "row": 0.0, "col": 0.0}
 DEFAULTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
-        Form.GEMM: _COMMON | _GEMM,
-        Form.ATTENTION: _COMMON | _ATTENTION,
-        Form.MAP: _COMMON | STREAM,
-        Form.REDUCE: _COMMON | STREAM | _ROWS,
-        Form.MOVE: _COMMON | STREAM,
+        Form.GEMM: COMMON | _GEMM,
+        Form.ATTENTION: COMMON | _ATTENTION,
+        Form.MAP: COMMON | STREAM,
+        Form.REDUCE: COMMON | STREAM | _ROWS,
+        Form.MOVE: COMMON | STREAM,
         Form.COLLECTIVE: {},
     }
 )

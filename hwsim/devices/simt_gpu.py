@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hwsim.cost import attention, norm, streaming, tiling
 from hwsim.cost.cache import resident_share
 from hwsim.devices.base import KINDS, NOMINAL, Array, Costs, DeviceKind, OperatingPoint, Params, common_params, settle
-from hwsim.devices.simt_constants import CONSTANTS, DEFAULTS, STREAM
+from hwsim.devices.simt_constants import COMMON, CONSTANTS, DEFAULTS, STREAM
 from hwsim.devices.simt_convolution import or_winograd, padded_k
 from hwsim.graph.lowering import Table, tables_of
 from hwsim.graph.tensor import BITS, FORMAT_CODE, FORMATS
@@ -334,16 +334,8 @@ def _direct_time(table: Table, params: SimtParams) -> Any:
 
 def _narrowing_time(table: Table, params: SimtParams) -> Any:
     """The kernel that narrows activations before a product in a narrower format."""
-    column = params.kernels.column
-    constants = norm.RowConstants(
-        launch_s=column(table, "quantize"),
-        col_s=column(table, "quantize_col"),
-        memory=column(table, "memory"),
-        cache_speedup=column(table, "cache_speedup"),
-        resident_all=column(table, "resident_all"),
-        resident_none=column(table, "resident_none"),
-        overlap=column(table, "overlap"),
-    )
+    own = {"launch_s": "quantize", "row_s": "quantize_row", "col_s": "quantize_col"} | {name: name for name in COMMON}
+    constants = norm.RowConstants(**{field: params.kernels.column(table, name) for field, name in own.items()})
     read, written = (table.a_elements * _width(table, name) for name in ("a_format", "compute_format"))
     return norm.narrowing_time(table.m * table.batch, table.k, read, written, _stream_limits(params), constants)
 

@@ -262,7 +262,10 @@ def _beyond_chip(table: Table, params: SystolicNpuParams, inputs: Array, b: Arra
     weights = np.where(table.b_is_weight > 0, b, 0.0)
     others = np.maximum(inputs - weights, 0.0)
     resident = kept_share(others + c, keep)
-    streamed = weights * (1.0 - params.kernels.column(table, "weights_stay"))
+    again = params.kernels.column(table, "weights_cached")
+    if np.any(again):
+        again = again * kept_share(others + c + np.maximum(weights, table.cycled_bytes), keep)
+    streamed = weights * (1.0 - params.kernels.column(table, "weights_stay")) * (1.0 - again)
     return streamed, streamed + others * (1.0 - resident), c * (1.0 - resident)
 
 

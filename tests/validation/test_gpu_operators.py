@@ -48,20 +48,23 @@ class Case:
 
 def cases() -> Iterator[Case]:
     graphs = {
-        "a100_sxm_80gb": ("A100-SXM4-80GB", {"gemm.int8": "int8_w8a8_smoothquant"}),
-        "h100_sxm": ("H100-SXM5-80GB", {"gemm.fp8": "fp8_w8a8_dyn"}),
-        "l40s": ("L40S", {"gemm.fp8": "fp8_w8a8_dyn"}),
-        "b200_sxm": ("B200-SXM", {"gemm.fp8": "fp8_w8a8_static", "gemm.fp4": "nvfp4_dyn"}),
+        "a100_sxm_80gb": ("A100-SXM4-80GB", {"linear.int8": "int8_w8a8_smoothquant"}),
+        "h100_sxm": ("H100-SXM5-80GB", {"linear.fp8": "fp8_w8a8_dyn"}),
+        "l40s": ("L40S", {"linear.fp8": "fp8_w8a8_dyn"}),
+        "b200_sxm": ("B200-SXM", {"linear.fp8": "fp8_w8a8_static", "linear.fp4": "nvfp4_dyn"}),
     }
     for device, (measured, narrow) in graphs.items():
         same = {"device": device, "stack": "cuda_graph", "measured": measured, "timing": "cuda_graph"}
-        for family, dtype in {"gemm": "bf16", **narrow}.items():
+        for family, dtype in {"linear.bf16": "bf16", **narrow}.items():
             yield Case(**same, family=family, file="gemm", ops=("matmul",), dtype=dtype)
         for family in ("attention_prefill", "attention_decode"):
             yield Case(**same, family=family, file="attention", ops=(family,), dtype="bf16")
     for family in ("attention_prefill", "attention_decode"):
         same = {"device": "b200_sxm", "stack": "vllm", "measured": "B200-SXM", "timing": "cuda_graph_sustained_power"}
         yield Case(**same, family=family, file="attention", ops=(family,), dtype="bf16")
+    same = {"device": "ascend_910b", "stack": "cann", "measured": "Ascend-910B", "timing": "npu_graph_event"}
+    for family, dtype in {"linear.bf16": "bf16", "linear.int8": "int8_w8a8_dyn"}.items():
+        yield Case(**same, family=family, file="gemm", ops=("matmul",), dtype=dtype)
     for device in ("a100_sxm_80gb", "h100_sxm"):
         same = {"device": device, "stack": "profiler", "measured": graphs[device][0], "timing": "profiler_kernel"}
         yield Case(**same, family="gemm", file="gemm", ops=("matmul",), dtype="fp16")
@@ -71,8 +74,8 @@ def cases() -> Iterator[Case]:
     eager = {"v100_pcie": "V100-PCIE-32GB", "t4": "T4", "p100_pcie": "P100-PCIE-16GB", "mi100": "MI100"}
     for device, measured in {**eager, "a100_pcie_40gb": "A100-PCIE-40GB"}.items():
         same = {"device": device, "stack": "eager", "measured": measured, "timing": "cuda_event_eager"}
-        yield Case(**same, dtype="fp32", family="gemm", file="gemm", ops=("linear_bias",))
-        yield Case(**same, dtype="fp32", family="matmul", file="gemm", ops=("bmm",))
+        yield Case(**same, dtype="fp32", family="linear.fp32", file="gemm", ops=("linear_bias",))
+        yield Case(**same, dtype="fp32", family="matmul.fp32", file="gemm", ops=("bmm",))
         yield Case(**same, dtype="fp32", family="map", file="vector", ops=ELEMENTWISE)
         for family in ("softmax", "layernorm"):
             yield Case(**same, dtype="fp32", family=family, file="vector", ops=(family,))

@@ -110,15 +110,6 @@ def test_tpu_v4_vector_work_is_within_3_and_norms_within_5_percent(layer_norm: b
     assert _mape("tpu_v4", [_vector(r) for r in rows], [float(r["measured_us"]) * 1e-6 for r in rows]) < limit
 
 
-@pytest.mark.parametrize(("precision", "fmt", "limit"), [("bf16", "bf16", 14.7), ("w8a8_dynamic", "int8", 20.8)])
-def test_ascend_910b_products(precision: str, fmt: str, limit: float) -> None:
-    """Bar of the model notes for bf16: 15 %; the int8 rows include the quantization of their activations."""
-    rows = _held_out("edge/ascend_910b_gemm.csv", _shape_key, lambda row: row["precision"] == precision)
-    works: list[Work] = [_gemm(int(r["M"]), int(r["N"]), int(r["K"]), fmt, "bf16") for r in rows]
-    assert len(rows) > 200
-    assert _mape("ascend_910b", works, [float(r["latency_ms"]) * 1e-3 for r in rows]) < limit
-
-
 @pytest.mark.parametrize(("model", "limit"), [("attention_context", 7.5), ("attention_generation", 13.2)])
 def test_ascend_910b_attention(model: str, limit: float) -> None:
     """Bars of the model notes: 13 % for prefill, 14 % for decode."""

@@ -252,3 +252,58 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     with pytest.raises(InputError, match=r"pip install 'hwsim\[onnx\]'"):
         hwsim.load_onnx("model.onnx")
+
+
+def _quantized_convolution() -> tuple[list[Any], dict[str, Any]]:
+    """Nodes and constants of a convolution with ReLU in QDQ form: weights by channel, activations in uint8."""
+    generator = np.random.default_rng(0)
+    scales = generator.uniform(0.005, 0.01, 4).astype("f4")
+    constants = {
+        "w": generator.integers(-127, 128, (4, 2, 3, 3)).astype(np.int8),
+        "ws": scales,
+        "wz": np.zeros(4, np.int8),
+        "b": generator.integers(-500, 500, 4).astype(np.int32),
+        "bs": np.float32(0.02) * scales,
+        "xs": np.float32(0.02),
+        "xz": np.uint8(120),
+        "ys": np.float32(0.03),
+        "yz": np.uint8(3),
+    }
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "xs", "xz"], ["xq"]),
+        helper.make_node("DequantizeLinear", ["xq", "xs", "xz"], ["xd"]),
+        helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["wd"], axis=0),
+        helper.make_node("DequantizeLinear", ["b", "bs"], ["bd"], axis=0),
+        helper.make_node("Conv", ["xd", "wd", "bd"], ["c"], name="conv", pads=[1] * 4),
+        helper.make_node("Relu", ["c"], ["r"], name="relu"),
+        helper.make_node("QuantizeLinear", ["r", "ys", "yz"], ["yq"], name="q"),
+        helper.make_node("DequantizeLinear", ["yq", "ys", "yz"], ["y"]),
+    ]
+    return nodes, constants
+
+
+def test_a_quantized_convolution_runs_on_integers_and_equals_onnx_runtime(write: Write) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    nodes, constants = _quantized_convolution()
+    path = write(nodes, {"x": [1, 2, 6, 6]}, ["y"], constants)
+    graph = hwsim.load_onnx(path)
+    assert [node.name for node in graph.nodes] == ["xq", "conv+relu+q", "y"]
+    gemm = next(w for w in lower(graph.with_scheme("fp16")).works if w.form == "gemm")
+    assert (gemm.a_format, gemm.b_format, gemm.out_format) == ("uint8", "int8", "uint8")
+    x = np.random.default_rng(1).standard_normal((1, 2, 6, 6)).astype("f4")
+    model = onnx.load(path)
+    model.ir_version = 8
+    (wanted,) = runtime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    assert (run_reference(graph, {"x": x})["y"] == wanted).all()
+
+
+def test_scales_that_the_data_decide_are_computed_in_floats(write: Write) -> None:
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"]),
+        helper.make_node("MatMulInteger", ["q", "w", "z"], ["i"]),
+        helper.make_node("Cast", ["i"], ["f"], to=FLOAT),
+        helper.make_node("Mul", ["f", "s"], ["y"]),
+    ]
+    graph = hwsim.load_onnx(write(nodes, {"x": [2, 3]}, ["y"], {"w": np.array([[1], [2], [-3]], np.int8)}))
+    x = np.array([[0.5, -1.0, 2.0], [1.0, 0.0, -0.5]])
+    assert run_reference(graph, {"x": x})["y"] == pytest.approx(x @ np.array([[1], [2], [-3]]), abs=0.05)

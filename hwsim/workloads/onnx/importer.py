@@ -124,6 +124,10 @@ class Importer:
         self._kept.append(value)  # so that its id stays its own
         return made
 
+    def array(self, value: Value) -> Array | None:
+        """The array of a value that is known and small, else None."""
+        return value.make() if value.make is not None and value.elements <= limits.FOLDED else None
+
     def _fresh(self, name: str) -> str:
         """A name that no tensor and no node has."""
         fresh, number = name, 1

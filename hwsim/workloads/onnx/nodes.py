@@ -53,7 +53,7 @@ def one_float(model: Any) -> bool:
         item.type.tensor_type.elem_type for item in (*model.graph.input, *model.graph.output, *model.graph.value_info)
     }
     types |= {proto.data_type for proto in model.graph.initializer}
-    return not types & {10, 11, 16, 17, 19} and not types & {2, 3, 21, 22}
+    return not types & {10, 11, 16, 17, 19}
 
 
 def function_defaults(function: Any) -> dict[str, Any]:

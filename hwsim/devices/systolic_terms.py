@@ -109,8 +109,7 @@ def gemm_terms(table: Table, params: SystolicNpuParams) -> Terms:
     tiles = tile_count(moved_in, cells * _BYTES[table.b_format[0]])
     p, moved = constant(table, "overlap"), moved_in + moved_out
     busy, fill = overlapped_time_s(compute, moved_in / rate, moved_out / rate, tiles, overlap=p)
-    tail = last_tile_cycles(_tile_steps(table, params), params.rows, params.cols)
-    ahead = prefetched_time_s(compute, moved / rate, tail / (params.clock_hz * constant(table, "compute")), overlap=p)
+    ahead = prefetched_time_s(compute, moved / rate, _tail_s(table, params), overlap=p)
     fifo = (params.weight_fifo > 0) & (table.b_is_weight > 0) & ~aside
     return Terms(
         busy_s=np.where(fifo, ahead, busy),
@@ -121,6 +120,19 @@ def gemm_terms(table: Table, params: SystolicNpuParams) -> Terms:
         dram_bytes=moved,
         cache_bytes=inputs + c,
     )
+
+
+def _tail_s(table: Table, params: SystolicNpuParams) -> Array:
+    """Seconds of the last tile of weights after it has come."""
+    cycles = last_tile_cycles(_tile_steps(table, params), params.rows, params.cols)
+    seconds: Array = cycles / (params.clock_hz * params.kernels.column(table, "compute"))
+    return seconds
+
+
+def _is_ahead(table: Table, params: SystolicNpuParams) -> bool:
+    """Whether the weights of a table's first row are fetched ahead on the first chip."""
+    weights = table.form is Form.GEMM and bool(table.b_is_weight[0, 0])
+    return weights and bool(params.weight_fifo[0, 0] > 0)
 
 
 def _tile_steps(table: Table, params: SystolicNpuParams) -> Array:
@@ -155,6 +167,8 @@ def shown_terms(
     """The terms of one row on the first chip, in the order of the formula: (term, value, unit)."""
     matrix = table.form in (Form.GEMM, Form.ATTENTION)
     rate = params.rate(table) if matrix else params.vector_rate(table)
+    tail = _tail_s(table, params) if _is_ahead(table, params) else np.zeros((1, 1))
+    form = "((compute - last)^p + transfer^p)^(1/p) + last" if tail.any() else "(compute^p + transfer^p)^(1/p)"
     shown: list[tuple[str, Array, str]] = [
         ("operations", table.flop, "FLOP"),
         ("peak of the arrays" if matrix else "peak of the vector unit", rate, "FLOP/s"),
@@ -165,8 +179,9 @@ def shown_terms(
         ("transfer = bytes / (bandwidth x share)", terms["memory_s"], "s"),
         ("overlap exponent p", params.kernels.column(table, "overlap"), ""),
         ("launch", terms["launch_s"], "s"),
+        *([("last tile, computed on after it has come", tail, "s")] if tail.any() else []),
         *[(f"{name}, part of the time", seconds, "s") for name, seconds in activity.items()],
-        ("time = launch + (compute^p + transfer^p)^(1/p)", terms["launch_s"] + terms["busy_s"], "s"),
+        (f"time = launch + {form}", terms["launch_s"] + terms["busy_s"], "s"),
     ]
     return [(label, float(column[0, 0]), unit) for label, column, unit in shown]
 

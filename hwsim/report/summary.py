@@ -156,12 +156,14 @@ def estimate_pairs(estimate: Estimate, *, whole: bool = False) -> list[tuple[str
     ranked = sorted(longest.items(), key=lambda item: -item[1])
     shares = ", ".join(f"{spent / time:.0%} {bound}" for bound, spent in ranked if time)
     noted = [("not understood", "; ".join(graph.notes))] if graph.notes else []
+    activity = ", ".join(f"{share:.1%} {name}" for name, share in estimate.activity.items())
     return [
         *noted,
         ("makes", counted(graph.items, graph.item)),
         ("time", f"{seconds(time)} ± {basis.error_percent:.0f} %{each}"),
         ("energy", f"{joules(energy)}{joules_each}   ({format_quantity(energy / time if time else 0.0, 'W', 3)})"),
         ("bound by", shares),
+        *([("cycles", activity)] if activity else []),
         ("work", f"{format_quantity(2.0 * graph.macs, 'FLOP')} of matrix work, {graph.parameters:,} parameters"),
         ("precision", f"{estimate.dtype}, software stack {estimate.software}"),
         ("basis", f"{basis.name}, expected error {basis.error_percent:.0f} %; {basis.method}"),

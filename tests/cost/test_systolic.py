@@ -206,3 +206,18 @@ def test_nine_products_on_four_arrays_take_three_turns() -> None:
 def test_a_cube_drains_as_fast_as_it_multiplies() -> None:
     """Two folds of k = 64 on a 16x16x16 cube: sixteen rows leave a cycle, so the second issues after 4: 4 + 34."""
     assert _dealt_cycles(32, 16, 64, 16, 1, 16, "os") == 38
+
+
+def test_a_tile_that_comes_late_is_waited_for_then_shifted_then_used() -> None:
+    """MLP0 of TPU v1: 200 inputs a tile, 256 cycles of shift, a tile every 1,349 cycles."""
+    active, shift, stall = (float(x) for x in systolic.array_activity(200, 256, 1349))
+    assert (active, shift, stall) == (200, 256, 893)
+
+
+def test_many_inputs_hide_the_shift_and_the_load() -> None:
+    """CNN0 of TPU v1: 2,888 places a tile."""
+    assert [float(x) for x in systolic.array_activity(2888, 256, 1349)] == [2888, 0, 0]
+
+
+def test_few_inputs_leave_a_part_of_the_shift_exposed() -> None:
+    assert [float(x) for x in systolic.array_activity(100, 256, 0)] == [100, 156, 0]

@@ -335,3 +335,35 @@ def test_the_parts_of_an_explanation_make_the_time() -> None:
     spec = _chip(bandwidth=100.0)
     terms = NPU.explain(_gemm(64, 64, 64), _params(spec))
     assert terms[-1][1] == pytest.approx(_time_s(_gemm(64, 64, 64), spec))
+
+
+def _fifo(tiles: int, bandwidth: float) -> DeviceSpec:
+    """Activations stay on chip, so that weights alone pass DRAM."""
+    return _chip(
+        _section(weight_fifo=tiles), bandwidth=bandwidth, kernels={"gemm": PERFECT | {"vector": 0.0, "keep": 1.0}}
+    )
+
+
+def test_weights_fetched_ahead_leave_the_last_tile_alone() -> None:
+    """16 tiles of 16 bytes at 1 B/s, then 4 + 8 + 4 + 4 - 2 cycles of the last; without a FIFO it overlaps."""
+    work = _gemm(8, 16, 16, b_is_weight=True)
+    assert _time_s(work, _fifo(4, 1.0)) == pytest.approx(256 + 18, rel=1e-3)
+    assert _time_s(work, _fifo(0, 1.0)) == pytest.approx(256, rel=1e-3)
+
+
+def test_weights_fetched_ahead_do_not_delay_an_array_that_is_busy() -> None:
+    """100 inputs a tile of 16 bytes at 1 B/s: 7 + 15 x 100 + 106 cycles, the first 16 seconds of loading hidden."""
+    work = _gemm(100, 16, 16, b_is_weight=True)
+    assert _time_s(work, _fifo(4, 1.0)) == pytest.approx(1613, rel=1e-3)
+    assert _time_s(work, _fifo(0, 1.0)) == pytest.approx(1613 + 16, rel=1e-2)
+
+
+def test_the_terms_of_a_product_fetched_ahead_make_its_time() -> None:
+    spec = _fifo(4, 1.0)
+    work = _gemm(8, 16, 16, b_is_weight=True)
+    terms = {name: value for name, value, _ in NPU.explain(work, _params(spec))}
+    assert terms["last tile, computed on after it has come"] == 18
+    assert terms["array active, part of the time"] == 16 * 8
+    assert terms["weight shift, part of the time"] == 16 * 4
+    assert terms["weight stall, part of the time"] == 16 * 4
+    assert terms["time = launch + ((compute - last)^p + transfer^p)^(1/p) + last"] == pytest.approx(274, rel=1e-3)

@@ -71,8 +71,8 @@ def test_a_second_scheduler_doubles_the_throughput() -> None:
 def test_bandwidth_grows_with_warps_as_the_formula_of_saturation_says(warps: int) -> None:
     """A load takes 16 cycles of the port (128 bytes at 8), 400 of latency, 8 of arithmetic: 26.5 warps saturate it."""
     sm = Sm(max_warps=64, memory_cycles=400, memory_bytes_per_cycle=8.0)
-    x, y = np.zeros(32 * warps * 20, np.float32), np.zeros(32 * warps, np.float32)
-    run = run_kernel(stream, x, y, 20, blocks=warps, threads=32, sm=replace(sm, max_blocks=64))
+    x, y = np.zeros(32 * warps * 12, np.float32), np.zeros(32 * warps, np.float32)
+    run = run_kernel(stream, x, y, 12, blocks=warps, threads=32, sm=replace(sm, max_blocks=64))
     saturating = (16 + 400 + 8) / 16
     drawn = run.memory_bytes_per_cycle / sm.memory_bytes_per_cycle
     assert drawn == pytest.approx(float(bandwidth_share(warps, 64, saturating / 64)), rel=0.08)

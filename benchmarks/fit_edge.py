@@ -26,6 +26,7 @@ from hwsim.graph.work import Form, Work
 from hwsim.loading.device import load_device
 from hwsim.passes import apply_passes
 from hwsim.specs.device import DeviceSpec
+from hwsim.specs.software import SoftwareSpec
 from hwsim.validation.measured import Row, read_measured
 from hwsim.validation.networks import Plan, network_plan
 
@@ -46,7 +47,6 @@ class EdgeFit:
     free: Mapping[str, float]
     chip: str = ""
     stack: str = ""
-    suspect: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,14 @@ def measured(fit: EdgeFit, spec: DeviceSpec) -> dict[Plan, float]:
 def _whole(row: Row) -> bool:
     elsewhere = [row.text(name) for name in ("layers_cpu", "layers_gpu")]
     return row.text("unit").startswith(("NPU", "ANE")) and all(text in ("", "0", "0.0") for text in elsewhere)
+
+
+def _suits(plan: Plan, spec: DeviceSpec, stack: SoftwareSpec) -> bool:
+    """Whether the network runs on that stack by the size of its weights."""
+    try:
+        return spec.stack_for(plan.graph().weight_bytes) is stack
+    except HwsimError:
+        return False
 
 
 @cache
@@ -153,9 +161,11 @@ def _descended(cost: Callable[[Floats], float], start: Floats) -> Floats:
 
 def run(name: str, fit: EdgeFit) -> None:
     """Fit a chip and print its constants and errors."""
-    spec = load_device(name)
+    spec = load_device(name.partition(":")[0])
     stack = spec.stack(fit.stack) if fit.stack else spec.default_software
-    found = {plan: time for plan, time in measured(fit, spec).items() if plan.workload not in fit.suspect}
+    found = measured(fit, spec)
+    if spec.default_software.beyond:
+        found = {plan: time for plan, time in found.items() if _suits(plan, spec, stack)}
     plans, seconds = list(found), np.array(list(found.values()))
     suite = suite_of(plans, stack.passes)
     able = np.isfinite(suite.starts)
@@ -219,6 +229,25 @@ _SIBLING = {
     "gemm.int8:vector_launch": 6e-6,
 }
 _HUB = "qualcomm_aihub.csv"
+_ROCKCHIP = {
+    "launch": 3e-6,
+    "gemm:compute": 0.8,
+    "gemm:memory": 0.6,
+    "gemm:vector": 1.0,
+    "gemm:epilogue": 0.24,
+    "map:compute": 0.8,
+    "softmax:compute": 0.02,
+}
+_HAILO = {
+    "gemm:compute": 0.4,
+    "gemm:vector": 0.5,
+    "gemm:epilogue": 0.5,
+    "matmul:launch": 0.5e-3,
+    "move:feed": 0.2,
+    "map+reduce:compute": 0.5,
+}
+_SWAPPED = {"gemm:compute": 0.2, "gemm:memory": 0.8, "matmul:launch": 0.5e-3, "gemm:epilogue": 0.2}
+_SMALLER = {"gemm:compute": 0.8, "gemm:memory": 0.6, "gemm:epilogue": 0.24, "softmax:compute": 0.02}
 FITS: Mapping[str, EdgeFit] = {
     "hexagon_v75": EdgeFit(_HUB, _HEXAGON),
     **{
@@ -228,8 +257,18 @@ FITS: Mapping[str, EdgeFit] = {
             *("sa8295p_npu", "qcs6490_npu", "qcm6690_npu"),
         )
     },
+    "rk3588_npu_core": EdgeFit("rockchip_rknn.csv", _ROCKCHIP, stack="rknn"),
+    **{name: EdgeFit("hailo_public.csv", _HAILO, stack="hailort") for name in ("hailo_8", "hailo_8l", "hailo_10h")},
+    **{
+        f"{name}:swapped": EdgeFit("hailo_public.csv", _SWAPPED, stack="hailort_swapped")
+        for name in ("hailo_8", "hailo_8l", "hailo_10h")
+    },
+    **{
+        name: EdgeFit("rockchip_rknn.csv", _SMALLER, stack="rknn")
+        for name in ("rk3566_npu", "rk3562_npu", "rv1126_npu", "rv1109_npu", "rk1808_npu")
+    },
 }
-"""What is fitted, by device."""
+"""What is fitted, by device, or by device:stack."""
 
 if __name__ == "__main__":
     for chip in [name for name in sys.argv[1:] if not name.startswith("-")] or FITS:

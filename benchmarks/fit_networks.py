@@ -1,13 +1,12 @@
-"""Fits the structure constants of phone NPUs and CPUs to whole networks measured at batch one.
+"""Fits the constants of CPUs to whole networks (``benchmarks/fit_edge.py`` does those of NPUs).
 
-Run from the root of the repository: ``python -m benchmarks.fit_networks hexagon_v75``. Few constants a chip, none for
-a network. One network of each family, in all its formats, is never fitted.
+Run from the root of the repository: ``python -m benchmarks.fit_networks kryo_8gen3``. Few constants a chip, none for a
+network.
 """
 
 from __future__ import annotations
 
 import csv
-import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,18 +27,6 @@ from hwsim.workloads import WORKLOADS
 __all__ = ["Network", "NetworkFit", "network_times_s"]
 
 
-HELD_OUT = (
-    "resnet101",
-    "mobilenet_v2",
-    "efficientnet_b0",
-    "squeezenet1_1",
-    "regnet_y_800mf",
-    "resnext50_32x4d",
-    "yolov8s",
-)
-"""Networks that no constant was fitted to."""
-
-
 @dataclass(frozen=True, slots=True)
 class Network:
     """A workload as it was measured; ``chip`` are changes of the device for a sibling of it."""
@@ -57,7 +44,7 @@ class NetworkFit:
 
     free: Mapping[str, float]
     load: Callable[[], Sequence[Network]]
-    held_out: Callable[[Network], bool] = lambda network: network.workload in HELD_OUT
+    held_out: Callable[[Network], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,77 +137,7 @@ def _rows(path: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-_QUALCOMM: Mapping[str, tuple[str, Mapping[str, object]]] = {
-    "resnet50": ("resnet50", {}),
-    "resnet101": ("resnet101", {}),
-    "resnext50": ("resnext50_32x4d", {}),
-    "wideresnet50": ("wide_resnet50_2", {}),
-    "mobilenet_v2": ("mobilenet_v2", {}),
-    "mobilenet_v3_small": ("mobilenet_v3_small", {}),
-    "densenet121": ("densenet121", {}),
-    "efficientnet_b0": ("efficientnet_b0", {}),
-    "efficientnet_b4": ("efficientnet_b4", {}),
-    "squeezenet1_1": ("squeezenet1_1", {}),
-    "shufflenet_v2": ("shufflenet_v2_x1_0", {}),
-    "regnet_y_800mf": ("regnet_y_800mf", {}),
-    "convnext_tiny": ("convnext_tiny", {}),
-    "vit": ("vit_b_16", {}),
-    "yolov8_det": ("yolov8n", {}),
-    "bert_base_uncased_hf": ("bert_base", {"seq": 384}),
-}
-_DIFFUSION = ("controlnet_canny/text_encoder", "controlnet_canny/unet", "controlnet_canny/vae")
-"""The parts of Stable Diffusion 1.5, one pass through each of which is a network of its own here."""
-
-_FORMATS = {"float": "fp16", "w8a8": "w8a8", "w8a16": "w8a16"}
-
-
-def qualcomm() -> list[Network]:
-    """Networks that run whole on the NPU of a Snapdragon 8 Gen 3; the median over runtimes."""
-    found: dict[tuple[str, str], list[float]] = {}
-    for row in _rows("edge/qualcomm_aihub.csv"):
-        whole = (
-            row["compute_unit"] == "NPU" and float(row["layers_cpu"] or 0) == 0 and float(row["layers_gpu"] or 0) == 0
-        )
-        known = row["model"] in (*_QUALCOMM, *_DIFFUSION) and row["precision"] in _FORMATS
-        if row["chip"] == "Snapdragon 8 Gen 3" and whole and known:
-            found.setdefault((row["model"], row["precision"]), []).append(float(row["latency_ms"]) * 1e-3)
-    times = {key: statistics.median(values) for key, values in found.items()}
-    networks = [
-        Network(_QUALCOMM[model][0], _FORMATS[precision], time, _QUALCOMM[model][1])
-        for (model, precision), time in times.items()
-        if model in _QUALCOMM
-    ]
-    image = sum(times[part, "w8a16"] for part in _DIFFUSION)
-    return [*networks, Network("stable_diffusion_1_5", "w8a16", image, {"steps": 1, "guidance": False})]
-
-
-_ROCKCHIP = {
-    "mobilenetv2-12": "mobilenet_v2",
-    "resnet50-v2-7": "resnet50",
-    "yolov8n": "yolov8n",
-    "yolov8s": "yolov8s",
-}
-
-
-def rockchip() -> list[Network]:
-    """Networks on one core of an RK3588's NPU."""
-    return [
-        Network(_ROCKCHIP[row["model"]], "w8a8", float(row["latency_ms"]) * 1e-3, {})
-        for row in _rows("edge/rockchip_rknn.csv")
-        if row["chip"] == "RK3588 (1 NPU core)" and row["model"] in _ROCKCHIP
-    ]
-
-
 _ALL = "gemm+map+reduce+attention+move"
-_PHONE = {
-    "launch": 3e-6,
-    "gemm:compute": 0.8,
-    "gemm.fp16:compute": 0.5,
-    f"{_ALL}:keep": 1.2,
-    "map+reduce:compute": 0.4,
-    "softmax:compute": 0.1,
-    "gemm:vector": 1.5,
-}
 
 
 def xeon() -> list[Network]:
@@ -271,12 +188,6 @@ def kryo() -> list[Network]:
 
 
 FITS: Mapping[str, NetworkFit] = {
-    "hexagon_v75": NetworkFit(_PHONE, qualcomm),
-    "rk3588_npu_core": NetworkFit(
-        {"launch": 5e-6, "gemm:compute": 0.6, f"{_ALL}:keep": 1.0},
-        rockchip,
-        lambda network: network.workload == "yolov8s",
-    ),
     "xeon_8480": NetworkFit(
         {"gemm.fp32:compute": 0.7, "gemm.int8:compute": 0.4, "map+reduce:compute": 0.2, f"{_ALL}:keep": 2.0},
         xeon,

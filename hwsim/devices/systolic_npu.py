@@ -80,7 +80,7 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "memory": (0.001, 2.0),
         "overlap": (0.1, 100.0),
         "feed": (0.001, 100.0),
-        "keep": (0.0, 4.0),
+        "keep": (0.0, 1000.0),
     }
     | {
         "weights_stay": (0.0, 1.0),
@@ -109,7 +109,8 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     )
     """``compute``, ``memory``, ``feed``: shares of the array's, DRAM's and the scratchpad's peak that are reached.
     ``overlap``: the exponent p. ``keep``: share of the scratchpad that holds tensors between operators (above one where
-    compilers run chains of layers strip by strip); what fits does not pass DRAM. ``weights_stay``: share of the weights
+    compilers run chains of layers strip by strip, far above where frames stream through a pipeline); what fits does
+    not pass DRAM. ``weights_stay``: share of the weights
     held for good; ``weights_cached``: 1 where the scratchpad is a cache in which weights that all fit await their next
     use. ``whole_tiles``: share of the padding of weight tiles that is fetched. ``chunk``: share of
     the usable scratchpad that a resident chunk takes; ``blocked``: whether blocks of the output may stay (0: no).

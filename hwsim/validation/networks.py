@@ -69,7 +69,7 @@ _FORMATS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Schemes by the precision of measured data; phones run "float" networks in fp16."""
-_IMAGE = re.compile(r"(\d+)\s*x\s*(\d+)(?:\s*x\s*3)?\b")
+_IMAGE = re.compile(r"(\d+)\s*x\s*(\d+)(?:\s*x\s*[13])?\b")
 _TENSOR = re.compile(r"\b1(?:, | ?x ?)[13](?:, | ?x ?)(\d+)(?:, | ?x ?)(\d+)\b")
 _SEQUENCE = re.compile(r"seq\s*=?\s*(\d+)")
 _SIZES = ("height", "width", "frames", "steps", "seq")

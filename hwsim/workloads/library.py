@@ -77,9 +77,10 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "segmentation": (
         *("fcn_resnet50", "fcn8_resnet18", "deeplabv3_resnet50", "deeplabv3_mobilenet_v2"),
         *("deeplabv3_mobilenet_v2_stride32", "deeplabv3_plus_mobilenet", "ffnet_40s", "ffnet_54s", "ffnet_78s"),
-        *("unet_segmentation", "unet_mobilenet_v2", "bisenet"),
+        *("unet_segmentation", "unet_mobilenet_v2", "unet_mobilenet_v2_k3", "bisenet"),
     ),
     "squeezenet": ("squeezenet1_1",),
+    "ssd": ("ssd_mobilenet_v1", "ssd_mobilenet_v2", "retinaface_mobile", "retinaface_resnet50"),
     "stable_diffusion": ("stable_diffusion_1_5",),
     "tpu_v1_apps": ("tpu_mlp0", "tpu_mlp1", "tpu_lstm0", "tpu_lstm1", "tpu_cnn0", "tpu_cnn1"),
     "vgg": ("vgg16", "vgg19"),

@@ -35,8 +35,8 @@ def transposed_conv(b: GraphBuilder, x: Tensor, channels: int, kernel: int, stri
     """A transposed convolution that multiplies the size by its stride."""
     with b.scope(name):
         weight, bias = b.weight("weight", (x.shape[1], channels, kernel, kernel)), b.weight("bias", (channels,))
-    padding = (kernel - stride) // 2
-    op = ConvTranspose2d(stride=(stride, stride), padding=(padding, padding))
+    padding, rest = (kernel - stride + 1) // 2, (kernel - stride) % 2
+    op = ConvTranspose2d(stride=(stride, stride), padding=(padding, padding), output_padding=(rest, rest))
     return b.add(op, x, weight, bias, name=name)
 
 
@@ -145,15 +145,21 @@ def _unet(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
     return layers.conv(b, x, classes, 1, name="out")
 
 
-def _unet_mobilenet(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
-    """The U-Net of TensorFlow's segmentation tutorial on MobileNetV2 (pix2pix up-sampling)."""
-    levels = mobilenet_v2_levels(b, image, wide=True)
-    skips = [levels[2], levels[4], levels[8], levels[16]]
-    x = levels[0]
-    for place, channels in enumerate((512, 256, 128, 64)):
-        x = transposed_conv(b, x, channels, 4, 2, name=f"up{place}")
-        x = b.add(Concat(1), layers.activation(b, x, "relu"), skips.pop())
-    return transposed_conv(b, x, classes, 4, 2, name="last")
+@dataclass(frozen=True, slots=True)
+class _UnetMobileNet:
+    """The U-Net of TensorFlow's segmentation tutorial on MobileNetV2 (pix2pix up-sampling), by size of its kernels."""
+
+    kernel: int
+
+    def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+        """Scores (batch, classes, height, width)."""
+        levels = mobilenet_v2_levels(b, image, wide=True)
+        skips = [levels[2], levels[4], levels[8], levels[16]]
+        x = levels[0]
+        for place, channels in enumerate((512, 256, 128, 64)):
+            x = transposed_conv(b, x, channels, self.kernel, 2, name=f"up{place}")
+            x = b.add(Concat(1), layers.activation(b, x, "relu"), skips.pop())
+        return transposed_conv(b, x, classes, self.kernel, 2, name="last")
 
 
 def _fcn8_resnet18(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
@@ -237,7 +243,11 @@ for _name, _title, _network, _size, _labels, _parameters, _gmacs, _tolerance, _s
         _HUB,
     ),
     ("unet_segmentation", "U-Net", _unet, 224, 2, 31.0e6, 0.0, 0.01, _HUB),
-    ("unet_mobilenet_v2", "U-Net on MobileNetV2", _unet_mobilenet, 256, 3, 10.08e6, 0.0, 0.01, _HAILO),
+    ("unet_mobilenet_v2", "U-Net on MobileNetV2", _UnetMobileNet(4), 256, 3, 10.08e6, 0.0, 0.01, _HAILO),
+    (
+        *("unet_mobilenet_v2_k3", "U-Net on MobileNetV2, 3x3 kernels", _UnetMobileNet(3), 128),
+        *(3, 6.5e6, 0.0, 0.03, "TensorFlow segmentation tutorial: 6.5 M"),
+    ),
     ("fcn8_resnet18", "FCN-8s on ResNet-18", _fcn8_resnet18, (1024, 1920), 19, 11.2e6, 71.41, 0.02, _HAILO),
     ("bisenet", "BiSeNet on ResNet-18", _bisenet, (720, 960), 12, 12.0e6, 0.0, 0.01, _HUB),
 ):

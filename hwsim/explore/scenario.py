@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from hwsim.errors import PlacementError, UnsupportedError
@@ -11,7 +11,7 @@ from hwsim.functional.numerics import Numerics
 from hwsim.graph.graph import Graph
 from hwsim.report.result import Result
 from hwsim.report.verdict import compared, judged, required
-from hwsim.specs.scenario import ScenarioSpec, SystemUse, WorkloadSpec
+from hwsim.specs.scenario import NumericsSpec, ScenarioSpec, SystemUse, WorkloadSpec
 from hwsim.workloads import specified
 
 __all__ = ["Scenario"]
@@ -129,18 +129,32 @@ def _numerics(
     """The numerical error of a workload in a number format; runs of one workload share what they have in common."""
     wanted = case.numerics
     assert wanted is not None
-    params = {name: value for name, value in spec.params.items() if name != "dtype"}
-    small = replace(spec, params={**params, **wanted.at})
-    key = f"{wanted} {case.seed} {_key(small)}"
+    small, plain = (_for_numerics(spec, wanted, left_out) for left_out in (("dtype",), ("dtype", "passes")))
+    changed = _graph(small, graphs) if small != plain else None
+    if changed is not None and _outputs(changed) != _outputs(_graph(plain, graphs)):
+        plain, changed = small, None  # a training step makes other things than the network it trains
+    key = f"{wanted} {case.seed} {_key(plain)}"
     if key not in studies:
         studies[key] = Numerics(
-            _graph(small, graphs),
+            _graph(plain, graphs),
             inputs=wanted.inputs,
             calibration=wanted.calibration,
             percentile=wanted.percentile,
             seed=case.seed,
         )
-    return asdict(studies[key].error(dtype)) | {"calibration": wanted.calibration}
+    return asdict(studies[key].error(dtype, changed)) | {"calibration": wanted.calibration}
+
+
+def _for_numerics(spec: WorkloadSpec, wanted: NumericsSpec, left_out: Collection[str]) -> WorkloadSpec:
+    """The workload as its values are run: at the sizes asked for, without some parameters."""
+    params = {name: value for name, value in spec.params.items() if name not in left_out}
+    if spec.onnx:
+        return replace(spec, params=params | {"dims": {**params.get("dims", {}), **wanted.at}})
+    return replace(spec, params=params | dict(wanted.at))
+
+
+def _outputs(graph: Graph) -> list[tuple[int, ...]]:
+    return [graph.tensors[name].shape for name in graph.outputs]
 
 
 def _simulated(use: SystemUse, case: ScenarioSpec, graphs: dict[str, Graph]) -> Result:

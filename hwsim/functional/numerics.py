@@ -83,32 +83,46 @@ class Numerics:
     def _samples(self, first: int) -> list[dict[str, Array]]:
         return [synthetic_inputs(self._plain, self._seed, first + i) for i in range(self._inputs)]
 
-    def _run(self, graph: Graph) -> list[list[Array]]:
+    def _run(self, graph: Graph, weights: Mapping[str, Array]) -> list[list[Array]]:
         """Outputs for each input; what depends on weights alone is computed once."""
-        rest, constants = folded(graph, self._weights, self._seed)
+        rest, constants = folded(graph, weights, self._seed)
         return [_floats(run_reference(rest, constants | sample, self._seed)) for sample in self._samples(0)]
 
     @cached_property
     def _reference(self) -> list[list[Array]]:
-        return self._run(self._plain.with_scheme(_REFERENCE))
+        return self._run(self._plain.with_scheme(_REFERENCE), self._weights)
 
-    @cached_property
-    def _ranges(self) -> Mapping[str, tuple[Array, Array]]:
-        samples = [self._weights | sample for sample in self._samples(self._inputs)]
-        graph = self._plain.with_scheme(_REFERENCE)
-        return calibrated(graph, samples, method=self._calibration, percentile=self._percentile, seed=self._seed)
+    def _ranges(self, graph: Graph, weights: Mapping[str, Array]) -> Mapping[str, tuple[Array, Array]]:
+        samples = [{**weights, **sample} for sample in self._samples(self._inputs)]
+        method, cut = self._calibration, self._percentile
+        return calibrated(graph.with_scheme(_REFERENCE), samples, method=method, percentile=cut, seed=self._seed)
 
-    def error(self, scheme: str) -> NumericalError:
-        """The error of a scheme.
+    def error(self, scheme: str, changed: Graph | None = None) -> NumericalError:
+        """The error of a scheme, or of the scheme in the graph as passes changed it.
 
         Raises:
             UnknownNameError: no such scheme.
-            InputError: an unknown calibration.
+            InputError: an unknown calibration, or a changed graph with other outputs.
         """
+        plain, weights = self._plain, self._weights
+        if changed is not None:
+            plain = _unresolved(changed)
+            own = weight_values(plain, self._seed)
+            weights = {name: weights[name] if _fits(weights.get(name), own[name]) else own[name] for name in own}
+        if _outputs(plain) != _outputs(self._plain):
+            raise InputError(f"numerics: {plain.name} has other outputs than {self._plain.name}; compare them apart")
         _, activation = grids_of(scheme_of(scheme))
-        ranges = self._ranges if activation is not None else {}
-        narrow = PASSES["fuse_quantized"](quantize(self._plain, scheme, ranges)).with_scheme(_carrier(scheme))
-        return _compared(self._reference, self._run(narrow), scheme)
+        ranges = self._ranges(plain, weights) if activation is not None else {}
+        narrow = PASSES["fuse_quantized"](quantize(plain, scheme, ranges)).with_scheme(_carrier(scheme))
+        return _compared(self._reference, self._run(narrow, weights), scheme)
+
+
+def _outputs(graph: Graph) -> list[tuple[int, ...]]:
+    return [graph.tensors[name].shape for name in graph.outputs]
+
+
+def _fits(array: Array | None, other: Array) -> bool:
+    return array is not None and array.shape == other.shape
 
 
 def _compared(expected: Sequence[list[Array]], found: Sequence[list[Array]], scheme: str) -> NumericalError:

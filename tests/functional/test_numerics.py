@@ -17,7 +17,10 @@ from hwsim.operators.fake_quantize import FakeQuantize
 from hwsim.operators.linear import Linear
 from hwsim.operators.mul import Mul
 from hwsim.operators.relu import Relu
+from hwsim.passes.backward import backward
+from hwsim.passes.mixed_precision import mixed_precision
 from hwsim.passes.quantize import quantize
+from hwsim.passes.sparsify import sparsify
 from hwsim.workloads.registry import WORKLOADS
 
 
@@ -63,6 +66,16 @@ def test_two_studies_say_the_same_and_another_seed_something_else() -> None:
 
 def test_a_graph_in_another_format_is_compared_like_one_in_none() -> None:
     assert Numerics(_mlp().with_scheme("fp16"), inputs=2).error("w8a8") == Numerics(_mlp(), inputs=2).error("w8a8")
+
+
+def test_a_changed_graph_is_held_against_the_plain_one() -> None:
+    study = Numerics(_mlp(), inputs=2)
+    sparse, mixed = sparsify(_mlp(), "2:4"), mixed_precision(_mlp(), "w4a16", 0.5)
+    assert study.error("fp32", _mlp()).snr_db == math.inf
+    assert 3 < study.error("fp32", sparse).snr_db < 15
+    assert study.error("fp16").snr_db > study.error("fp16", mixed).snr_db > study.error("w4a16").snr_db
+    with pytest.raises(InputError, match="other outputs than mlp"):
+        study.error("fp16", backward(_mlp()))
 
 
 def test_calibration_may_cut_off_outliers() -> None:

@@ -96,7 +96,7 @@ def _agrees_with_differences(graph: Graph, **options: object) -> None:
     assert len(gradients) == len(names) > 0
     generator = np.random.default_rng(1)
     for _ in range(3):
-        direction = {name: generator.standard_normal(weights[name].shape) for name in names}
+        direction = {n: generator.standard_normal(weights[n].shape) * np.abs(weights[n]).mean() for n in names}
 
         def loss(scale: float, direction: dict[str, np.ndarray] = direction) -> float:
             moved = {name: weights[name] + scale * direction[name] for name in names}
@@ -285,7 +285,7 @@ def test_both_losses_have_right_gradients(loss: str) -> None:
     ],
 )
 def test_gradients_of_whole_networks_agree_with_finite_differences(name: str, at: dict[str, int]) -> None:
-    _agrees_with_differences(WORKLOADS[name].build(**at, batch=2))
+    _agrees_with_differences(WORKLOADS[name].build(**at, batch=8))  # batch norm of two samples is all kinks
 
 
 def test_the_loss_of_a_uniform_guess_is_the_logarithm_of_the_classes() -> None:

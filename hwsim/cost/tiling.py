@@ -299,9 +299,7 @@ def _candidate(
 
 _PAIRS = [(tile, split) for tile in range(len(TILES)) for split in range(len(SPLITS))]
 """Indices of every (tile, split)."""
-_PAIR_M, _PAIR_N = (np.array([float(TILES[t][axis]) for t, _ in _PAIRS])[:, None, None] for axis in (0, 1))
-_PAIR_SPLIT = np.array([float(SPLITS[s]) for _, s in _PAIRS])[:, None, None]
-_PAIR_TILE = np.array([t for t, _ in _PAIRS])
+_SPLITS = np.array([float(split) for split in SPLITS])[:, None, None]
 _TILE_M, _TILE_N = (np.array([float(tile[axis]) for tile in TILES])[:, None, None] for axis in (0, 1))
 
 
@@ -326,10 +324,11 @@ def _search_at_once(
     problem: GemmProblem, limits: SimtLimits, constants: GemmConstants, common: _Common, residency: Floats
 ) -> tuple[Floats, Floats, NDArray[np.int64]]:
     """All candidates along a leading axis: few NumPy calls, for small tables."""
-    fits = residency[_PAIR_TILE]
-    compute, memory, rank = _candidate(problem, limits, constants, common, (_PAIR_M, _PAIR_N, fits), _PAIR_SPLIT)
-    rank = np.where(fits > 0.0, rank, np.inf)
-    compute, memory = np.broadcast_arrays(np.where(fits > 0.0, compute, np.inf), memory)
+    by_tile = (_TILE_M[:, None], _TILE_N[:, None], residency[:, None])
+    compute, memory, rank = _candidate(problem, limits, constants, common, by_tile, _SPLITS)
+    fits = by_tile[2] > 0.0
+    compute, memory, rank = np.broadcast_arrays(np.where(fits, compute, np.inf), memory, np.where(fits, rank, np.inf))
+    compute, memory, rank = (part.reshape(-1, *part.shape[2:]) for part in (compute, memory, rank))
     chosen = np.argmin(rank, axis=0)
     pick = chosen[None]
     return np.take_along_axis(compute, pick, 0)[0], np.take_along_axis(memory, pick, 0)[0], chosen

@@ -114,6 +114,7 @@ ROWS: Space = {
     **STREAM, "knee": (512.0, 4096.0, True), "extra_pass": (0.0, 2.0, False), "row": (1e-10, 1e-6, True),
     "col": (1e-12, 1e-9, True),
 }  # fmt: skip
+TOKENS: Space = {**STREAM, "row": (1e-10, 1e-6, True), "col": (1e-11, 1e-8, True)}
 PREFILL: Space = {
     **TIME, "compute": (0.2, 1.0, True), "memory": (0.1, 1.0, True), "narrow": (0.3, 1.0, True),
     "block": (1e-8, 1e-5, True), "rounding": (0.0, 1.0, False), "key_write": (1e-12, 2e-8, True),
@@ -213,7 +214,8 @@ def stream(width: float) -> Predict:
         tensors = np.where(frame["op"].isin(["add", "mul", "div", "pow", "silu_mul"]).to_numpy()[None], 3.0, 2.0)
         known = streaming.StreamConstants(**_renamed(constants))
         moved = elements * width * tensors
-        return streaming.stream_time(moved, elements, np.zeros((1, 1)), _stream_limits(chip), known).time_s[0]
+        limits, cols = _stream_limits(chip), _row(frame, "cols")
+        return streaming.stream_time(moved, elements, np.zeros((1, 1)), limits, known, cols).time_s[0]
 
     return predict
 
@@ -412,7 +414,7 @@ def _profiler_families(device: str) -> list[Family]:
         Family(name="rmsnorm", file="vector", ops=("rmsnorm",), predict=rows(2.0), space=ROWS, **common),
     ]  # fmt: skip
     return found + [
-        Family(name=op, file="vector", ops=(op,), predict=stream(2.0), space=STREAM, **common)
+        Family(name=op, file="vector", ops=(op,), predict=stream(2.0), space=TOKENS, **common)
         for op in ("silu_mul", "rope")
     ]
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.cost.roofline import KernelTime, overlap_time_s
-from hwsim.cost.streaming import StreamConstants, StreamLimits, stream_memory_s
+from hwsim.cost.streaming import StreamConstants, StreamLimits, rows_in_turn_s, stream_memory_s
 
-__all__ = ["RowConstants", "RowProblem", "extra_pass_bytes", "narrowing_time", "row_time", "rows_in_turn_s"]
+__all__ = ["RowConstants", "RowProblem", "extra_pass_bytes", "narrowing_time", "row_time"]
 
 Floats = NDArray[np.float64]
 Number = float | Floats
@@ -37,14 +37,11 @@ class RowProblem:
 class RowConstants(StreamConstants):
     """Constants of row-wise kernels, beside those of streaming.
 
-    ``knee``: columns above which a row is read again; ``extra_pass``: how much of that read is paid. ``row_s``:
-    a block's fixed time a row; ``col_s``: its time for each column.
+    ``knee``: columns above which a row is read again; ``extra_pass``: how much of that read is paid.
     """
 
     knee: Number = 1024.0
     extra_pass: Number = 0.0
-    row_s: Number = 0.0
-    col_s: Number = 0.0
 
 
 def extra_pass_bytes(
@@ -56,15 +53,6 @@ def extra_pass_bytes(
     (0.0, 50.0)
     """
     return np.where(np.greater(cols, knee), np.minimum(extra_pass, rereads) * read_bytes, 0.0)
-
-
-def rows_in_turn_s(rows: Number, cols: Number, sms: Number, row_s: Number, col_s: Number) -> Floats:
-    """Time when each multiprocessor works through its rows one after the other; a partial turn costs a whole one.
-
-    >>> float(rows_in_turn_s(rows=11, cols=100, sms=10, row_s=1.0, col_s=0.01))
-    4.0
-    """
-    return np.asarray(np.ceil(rows / np.asarray(sms, dtype=np.float64)) * (row_s + cols * np.asarray(col_s)))
 
 
 def row_time(problem: RowProblem, compute_s: Number, limits: StreamLimits, constants: RowConstants) -> KernelTime:

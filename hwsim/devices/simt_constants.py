@@ -46,8 +46,8 @@ _GEMM |= {
 _ATTENTION = {"compute": 0.55, "narrow": 0.75, "block": 2e-6, "key": 0.0, "key_write": 0.0, "query_tile": 128.0}
 _ATTENTION |= {"packed": 0.0, "rounding": 0.5, "saturation": 0.3, "split": 2e-6, "split_single": 1.0, "group": 0.0}
 _ATTENTION |= {"head": 0.0, "group_limit": 1e9}
-STREAM = {"compute": 0.5, "floor": 1e-6, "saturation": 0.5, "strided": 0.5}
-_ROWS = {"knee": 1024.0, "extra_pass": 1.0, "row": 0.0, "col": 0.0}
+STREAM = {"compute": 0.5, "floor": 1e-6, "saturation": 0.5, "strided": 0.5, "row": 0.0, "col": 0.0}
+_ROWS = {"knee": 1024.0, "extra_pass": 1.0}
 DEFAULTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
         Form.GEMM: COMMON | _GEMM,

@@ -171,7 +171,9 @@ class SimtGpu(DeviceKind[SimtParams]):
         self, table: Table, params: SimtParams, compute_s: Array, moved: Array, slowdown: Array | float = 1.0
     ) -> Costs:
         constants = _constants(streaming.StreamConstants, table, params)
-        kernel = streaming.stream_time(moved * slowdown, table.elements, compute_s, _stream_limits(params), constants)
+        cols = table.cols if table.form is Form.MAP else 0.0
+        limits = _stream_limits(params)
+        kernel = streaming.stream_time(moved * slowdown, table.elements, compute_s, limits, constants, cols)
         resident = resident_share(moved, params.cache_bytes, constants.resident_all, constants.resident_none)
         return _settled(table, params, kernel, moved * (1.0 - resident), moved)
 
@@ -327,6 +329,8 @@ def _direct_time(table: Table, params: SimtParams) -> Any:
         params,
         compute=params.kernels.column(table, "direct"),
         saturation=STREAM["saturation"],
+        row_s=0.0,
+        col_s=0.0,
     )
     outputs = table.batch * table.m * table.n
     return streaming.stream_time(table.bytes_in + table.bytes_out, outputs, compute, _stream_limits(params), constants)

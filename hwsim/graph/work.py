@@ -180,7 +180,8 @@ class Attention:
 class Map:
     """Element-wise work: arithmetic and special functions (exp, tanh, ...) per output element.
 
-    ``longest`` is the longest axis of the output (0: not known), along which vector registers lie.
+    ``longest`` is the longest axis of the output, along which vector registers lie; ``cols`` are the elements of one of
+    its rows, which a kernel may give to one block (0: not known).
     """
 
     form: ClassVar[Form] = Form.MAP
@@ -192,6 +193,7 @@ class Map:
     bytes_out: int
     format: str
     longest: int = 0
+    cols: int = 0
 
     @property
     def macs(self) -> int:

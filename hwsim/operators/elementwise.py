@@ -35,6 +35,7 @@ def map_work(kind: str, inputs: Sequence[TensorType], output: TensorType, flop: 
         bytes_out=output.size_bytes,
         format=output.format,
         longest=max(output.shape, default=1),
+        cols=output.shape[-1] if output.shape else 1,
     )
 
 

@@ -61,6 +61,8 @@ class Rope:
                 bytes_in=sum(t.size_bytes for t in inputs) + table,
                 bytes_out=y.size_bytes,
                 format=y.format,
+                longest=max(x.shape),
+                cols=x.shape[1] * x.shape[3],
             ),
         )
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwsim.cost.norm import RowConstants, RowProblem, extra_pass_bytes, narrowing_time, row_time, rows_in_turn_s
-from hwsim.cost.streaming import StreamLimits
+from hwsim.cost.norm import RowConstants, RowProblem, extra_pass_bytes, narrowing_time, row_time
+from hwsim.cost.streaming import StreamLimits, rows_in_turn_s
 
 CHIP = StreamLimits(sms=10.0, bandwidth_bytes_per_s=1e9, cache_bytes=0.0)
 

@@ -42,3 +42,11 @@ def test_more_bytes_never_take_less_time(size, factor):
     small = stream_time(np.array([[size]]), 1e6, 0.0, chip, constants).time_s
     large = stream_time(np.array([[size * factor]]), 1e6, 0.0, chip, constants).time_s
     assert np.all(large >= small * (1 - 1e-12))
+
+
+def test_a_few_long_rows_are_worked_through_in_turn():
+    """Twelve rows of 1,000 columns at 1 ms a column on ten multiprocessors: two turns of a second each."""
+    chip = StreamLimits(sms=10, bandwidth_bytes_per_s=1e30, cache_bytes=0)
+    by_row = StreamConstants(col_s=1e-3)
+    assert float(stream_time(1.0, 12_000.0, 0.0, chip, by_row, 1000.0).time_s) == 2.0
+    assert float(stream_time(1.0, 12_000.0, 0.0, chip, by_row).time_s) < 1e-6

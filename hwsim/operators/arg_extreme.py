@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -41,7 +41,8 @@ class ArgExtreme:
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
         """One Reduce: a comparison an element."""
-        return (reduce_work(self.kind, inputs, outputs[0], cols=inputs[0].shape[self.axis], passes=1, flop=1),)
+        work = reduce_work(self.kind, inputs, outputs[0], cols=inputs[0].shape[self.axis], passes=1, flop=1)
+        return (replace(work, format=inputs[0].format),)
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """The indices."""

@@ -25,14 +25,17 @@ __all__ = ["Resize"]
 class Resize:
     """x (batch, channels, *sizes) resized to ``size``, or by ``scales`` (sizes rounded down), one entry an axis.
 
-    ``nearest`` takes input floor(i / scale); ``bilinear`` interpolates linearly along each axis between the
-    centres of elements, clamped at the border (ONNX ``asymmetric`` with ``floor``, and ``half_pixel``).
+    ``nearest`` takes input floor(i / scale); ``bilinear`` interpolates linearly along each axis, clamped at the border,
+    between the ``places`` of elements: their ``centres`` lie evenly, or those of the first and the last
+    (``corners``), or their ``starts`` (ONNX ``half_pixel``, ``align_corners`` and ``asymmetric``; nearest is
+    ``asymmetric`` with ``floor``).
     """
 
     kind: ClassVar[str] = "upsample"
     scales: tuple[float, ...] | None = (2, 2)
     size: tuple[int, ...] | None = None
     mode: str = "nearest"
+    places: str = "centres"
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """(batch, channels, *new sizes); raises ShapeError when entries and spatial axes differ in number."""
@@ -41,6 +44,8 @@ class Resize:
         expect_rank(self.kind, "x", x, 3)
         if self.mode not in ("nearest", "bilinear"):
             raise ShapeError(f"upsample: mode is 'nearest' or 'bilinear', not '{self.mode}'")
+        if self.places not in ("centres", "corners", "starts"):
+            raise ShapeError(f"upsample: places are 'centres', 'corners' or 'starts', not '{self.places}'")
         wanted = self.scales if self.size is None else self.size
         if wanted is None or len(wanted) != len(x.shape) - 2:
             raise ShapeError(
@@ -52,6 +57,13 @@ class Resize:
         if self.size is not None:
             return self.size
         return tuple(int(d * s) for d, s in zip(old, self.scales or (), strict=True))
+
+    def _at(self, old: int, new: int) -> Array:
+        """Where on the old axis the new elements lie."""
+        i = np.arange(new)
+        if self.places == "corners":
+            return i * ((old - 1) / (new - 1)) if new > 1 else np.zeros(new)
+        return i * (old / new) if self.places == "starts" else (i + 0.5) * (old / new) - 0.5
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
         """A Move (nearest), or a Map of 2^axes - 1 interpolations of three operations an element (bilinear)."""
@@ -69,7 +81,7 @@ class Resize:
             if self.mode == "nearest":
                 y = np.take(y, np.arange(new) * old // new, axis)
                 continue
-            at = np.clip((np.arange(new) + 0.5) * (old / new) - 0.5, 0, old - 1)
+            at = np.clip(self._at(old, new), 0, old - 1)
             low = np.floor(at).astype(np.int64)
             share = (at - low).astype(y.dtype).reshape((-1,) + (1,) * (x.ndim - axis - 1))
             start, end = np.take(y, low, axis), np.take(y, np.minimum(low + 1, old - 1), axis)

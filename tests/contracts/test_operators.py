@@ -72,7 +72,8 @@ SAMPLES: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
     "matmul": [({}, [(2, 3, 4), (4, 5)]), ({"transpose_b": True}, [(2, 3, 4), (2, 5, 4)])],
     "one_hot": [({"depth": 5, "axis": 1, "format": "fp16"}, [(3, 2)])],
     "opaque": [],  # has no values; see tests/workloads/test_onnx_import.py
-    "pad": [({"pads": ((1, 0), (0, 2)), "value": 3.0}, [(2, 3)])],
+    "pad": [({"pads": ((1, 1), (0, 2)), "mode": mode}, [(2, 3)]) for mode in ("edge", "reflect", "wrap")]
+    + [({"pads": ((1, 0), (0, 2)), "value": 3.0}, [(2, 3)])],
     "pooling": [
         ({"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1)}, [(1, 2, 7, 7)]),
         ({"mode": "average", "ceil": True}, [(1, 2, 5, 5)]),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hwsim.errors import ShapeError
 from hwsim.graph.tensor import TensorType
+from hwsim.operators.pad import Pad
 from hwsim.operators.pooling import Pool
 from hwsim.operators.upsample import Resize
 
@@ -125,3 +126,23 @@ def test_an_average_over_a_padded_corner_divides_by_real_elements() -> None:
     (y,) = Pool("average", (2, 2), (1, 1), (1, 1)).reference(np.full((1, 1, 2, 2), 3.0))
     assert math.isclose(y.min(), 3.0)
     assert math.isclose(y.max(), 3.0)
+
+
+def test_bilinear_places_say_which_points_coincide() -> None:
+    x = np.array([[[[0.0, 3.0]]]])
+    corners = Resize(None, (1, 4), "bilinear", "corners").reference(x)[0]
+    starts = Resize(None, (1, 4), "bilinear", "starts").reference(x)[0]
+    assert corners[0, 0].tolist() == [[0.0, 1.0, 2.0, 3.0]]
+    assert starts[0, 0].tolist() == [[0.0, 1.5, 3.0, 3.0]]
+
+
+def test_a_border_repeats_mirrors_or_wraps() -> None:
+    x = np.array([1.0, 2.0, 3.0])
+    found = {mode: Pad(((2, 1),), mode=mode).reference(x)[0].tolist() for mode in ("edge", "reflect", "wrap")}
+    assert found == {
+        "edge": [1, 1, 1, 2, 3, 3],
+        "reflect": [3, 2, 1, 2, 3, 2],
+        "wrap": [2, 3, 1, 2, 3, 1],
+    }
+    with pytest.raises(ShapeError, match="mirrors more than"):
+        Pad(((3, 0),), mode="reflect").infer([TensorType((3,))])

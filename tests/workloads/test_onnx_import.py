@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -307,3 +308,70 @@ def test_scales_that_the_data_decide_are_computed_in_floats(write: Write) -> Non
     graph = hwsim.load_onnx(write(nodes, {"x": [2, 3]}, ["y"], {"w": np.array([[1], [2], [-3]], np.int8)}))
     x = np.array([[0.5, -1.0, 2.0], [1.0, 0.0, -0.5]])
     assert run_reference(graph, {"x": x})["y"] == pytest.approx(x @ np.array([[1], [2], [-3]]), abs=0.05)
+
+
+def test_the_page_lists_every_operator_that_has_a_rule() -> None:
+    from hwsim.workloads.onnx.rules import RULES
+
+    page = (Path(__file__).parents[2] / "docs" / "onnx.md").read_text(encoding="utf-8")
+    table = page.partition("## Operators with a rule")[2].partition("Some forms")[0]
+    assert set(re.findall(r"`(\w+)`", table)) == {name for _, name in RULES}
+
+
+def test_the_page_gives_the_counts_of_the_networks() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "onnx.md").read_text(encoding="utf-8")
+    for name, (macs, parameters) in LIGHT.items():
+        assert re.search(rf"\| {name}[^|]*\| {macs / 1e9:.4f} \| {parameters:,} \|", page), name
+
+
+def _attention(hidden: int, heads: int) -> tuple[list[Any], dict[str, Any]]:
+    """Self-attention as exporters write it: shapes taken from the input, heads split and merged by Reshape."""
+    n = helper.make_node
+    nodes = [n("Shape", ["x"], ["s"]), n("Gather", ["s", "i0"], ["b"]), n("Gather", ["s", "i1"], ["l"])]
+    nodes += [n("Unsqueeze", ["b", "zero"], ["b1"]), n("Unsqueeze", ["l", "zero"], ["l1"])]
+    nodes += [n("Concat", ["b1", "l1", "heads", "rest"], ["split"], axis=0)]
+    nodes += [n("Concat", ["b1", "l1", "hidden"], ["merge"], axis=0)]
+    for name, perm in (("q", [0, 2, 1, 3]), ("k", [0, 2, 3, 1]), ("v", [0, 2, 1, 3])):
+        nodes += [n("MatMul", ["x", f"w{name}"], [f"{name}1"]), n("Reshape", [f"{name}1", "split"], [f"{name}2"])]
+        nodes += [n("Transpose", [f"{name}2"], [name], perm=perm)]
+    nodes += [n("MatMul", ["q", "k"], ["scores"]), n("Div", ["scores", "root"], ["scaled"])]
+    nodes += [n("Unsqueeze", ["mask", "ones"], ["mask4"]), n("Cast", ["mask4"], ["seen"], to=FLOAT)]
+    nodes += [n("Sub", ["one", "seen"], ["hidden_"]), n("Mul", ["hidden_", "low"], ["bias"])]
+    nodes += [n("Add", ["scaled", "bias"], ["masked"]), n("Softmax", ["masked"], ["p"], axis=-1)]
+    nodes += [n("MatMul", ["p", "v"], ["o"]), n("Transpose", ["o"], ["o1"], perm=[0, 2, 1, 3])]
+    nodes += [n("Reshape", ["o1", "merge"], ["o2"]), n("MatMul", ["o2", "wo"], ["y"])]
+    weights: dict[str, Any] = {f"w{name}": np.eye(hidden, dtype="f4") for name in "qkvo"}
+    weights |= {"i0": np.array(0), "i1": np.array(1), "zero": np.array([0]), "ones": np.array([1, 2])}
+    weights |= {"heads": np.array([heads]), "rest": np.array([-1]), "hidden": np.array([hidden])}
+    weights |= {"root": np.float32((hidden / heads) ** 0.5), "one": np.float32(1), "low": np.float32(-1e4)}
+    return nodes, weights
+
+
+def test_attention_with_symbolic_batch_and_length_counts_its_closed_form(write: Write) -> None:
+    nodes, weights = _attention(64, 4)
+    inputs = {"x": ["batch", "seq", 64], "mask": ["batch", "seq"]}
+    path = write(nodes, inputs, ["y"], weights, types={"mask": INT64})
+    graph = hwsim.load_onnx(path, {"batch": 2, "seq": 24})
+    assert graph.macs == 2 * (4 * 24 * 64 * 64 + 2 * 24 * 24 * 64)
+    assert graph.parameters == 4 * 64 * 64
+    assert {"gather", "concat"}.isdisjoint(kinds(graph))
+    x = np.random.default_rng(0).standard_normal((2, 24, 64))
+    mask = np.arange(24) < np.array([[24], [10]])
+    y = run_reference(graph, {"x": x, "mask": mask.astype(np.int64)})["y"]
+    heads = x.reshape(2, 24, 4, 16).transpose(0, 2, 1, 3)
+    scores = heads @ heads.transpose(0, 1, 3, 2) / 4 + np.where(mask, 0, -1e4)[:, None, None]
+    weight = np.exp(scores - scores.max(-1, keepdims=True))
+    wanted = (weight / weight.sum(-1, keepdims=True)) @ heads
+    assert y == pytest.approx(wanted.transpose(0, 2, 1, 3).reshape(2, 24, 64), abs=1e-4)
+    assert hwsim.estimate(graph, "hexagon_v75").time_s > 0
+
+
+def test_a_scenario_runs_a_file_beside_it(write: Write, tmp_path: Path) -> None:
+    write([helper.make_node("Relu", ["x"], ["y"])], {"x": ["batch", 8]}, ["y"])
+    text = "schema: hwsim/scenario/v1\ntitle: A file\nworkload: {onnx: model.onnx, dims: {batch: 4}}\nsystems: [t4]\n"
+    (tmp_path / "run.yaml").write_text(text, encoding="utf-8")
+    (result,) = hwsim.load_scenario(tmp_path / "run.yaml").run()
+    assert (result.graph.name, result.graph.tensors["x"].shape) == ("model", (4, 8))
+    (tmp_path / "run.yaml").write_text(text.replace("batch: 4", "batch: 0"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"workload\.dims: write sizes of at least 1 by name"):
+        hwsim.load_scenario(tmp_path / "run.yaml")

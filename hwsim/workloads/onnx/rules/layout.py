@@ -129,9 +129,8 @@ def _split(use: Use) -> list[Value]:
         sizes = [min(each, max(0, x.shape[axis] - each * i)) for i in range(parts)]
     if min(sizes, default=0) < 0 or sum(sizes) != x.shape[axis]:
         raise InputError(f"sizes {sizes} do not add up to the {x.shape[axis]} elements of axis {axis}")
-    if 0 in sizes:
-        raise use.refuse("an empty piece")
-    return use.add_all(Split(axis, tuple(sizes)), x)
+    pieces = iter(use.add_all(Split(axis, tuple(size for size in sizes if size)), x)) if any(sizes) else iter(())
+    return [next(pieces) if size else _empty(use, x, axis) for size in sizes]
 
 
 @rule("Slice")
@@ -243,9 +242,9 @@ def _pad(use: Use) -> Value:
     if len(pads) != 2 * rank:
         raise InputError(f"pads must be {2 * rank} whole numbers, not {pads}")
     mode = use.text("mode", "constant")
-    if mode != "constant" or min(pads, default=0) < 0:
-        raise use.refuse(f"mode '{mode}' with pads {pads}" if mode != "constant" else "negative pads")
-    return use.add(Pad(tuple(zip(pads[:rank], pads[rank:], strict=True)), value), x)
+    if min(pads, default=0) < 0:
+        raise use.refuse("negative pads")
+    return use.add(Pad(tuple(zip(pads[:rank], pads[rank:], strict=True)), value, mode), x)
 
 
 @rule("DepthToSpace", "SpaceToDepth")

@@ -66,8 +66,8 @@ def _resize(use: Use) -> Value:
         return x
     if rank < 3 or tuple(sizes[:2]) != x.shape[:2]:
         raise use.refuse(f"of {list(x.shape)} to {sizes}")
-    mode = _mode(use, x.shape[2:], sizes[2:], scales[2:] if scales else None)
-    return use.add(Resize(None, tuple(sizes[2:]), mode), x)
+    mode, at = _mode(use, x.shape[2:], sizes[2:], scales[2:] if scales else None)
+    return use.add(Resize(None, tuple(sizes[2:]), mode, at), x)
 
 
 def _factors(use: Use, rank: int) -> tuple[list[float] | None, list[int] | None]:
@@ -90,8 +90,8 @@ def _factors(use: Use, rank: int) -> tuple[list[float] | None, list[int] | None]
     return scales, sizes
 
 
-def _mode(use: Use, old: tuple[int, ...], new: list[int], scales: list[float] | None) -> str:
-    """'nearest' or 'bilinear' where ONNX's form computes just that; raises UnsupportedError for the others."""
+def _mode(use: Use, old: tuple[int, ...], new: list[int], scales: list[float] | None) -> tuple[str, str]:
+    """(mode, places) of the operator that computes just what ONNX's form does; raises UnsupportedError for others."""
     mode = use.text("mode", "nearest")
     older = use.kind == "Upsample" or use.opset < 11
     places = "asymmetric" if older else use.text("coordinate_transformation_mode", "half_pixel")
@@ -105,8 +105,10 @@ def _mode(use: Use, old: tuple[int, ...], new: list[int], scales: list[float] | 
     if mode == "nearest":
         same = places == "asymmetric" and rounding == "floor"
         if same or (whole and places in ("half_pixel", "pytorch_half_pixel") and rounding.startswith("round_prefer")):
-            return "nearest"
-    centred = places == "half_pixel" or (places == "pytorch_half_pixel" and min(new) > 1)
-    if mode == "linear" and centred and use.at(0).format in FLOATS:
-        return "bilinear"
+            return "nearest", "centres"
+    at = {"half_pixel": "centres", "align_corners": "corners", "asymmetric": "starts"}.get(places)
+    if places == "pytorch_half_pixel" and min(new) > 1:
+        at = "centres"
+    if mode == "linear" and at is not None and use.at(0).format in FLOATS:
+        return "bilinear", at
     raise use.refuse(f"mode '{mode}' with coordinates '{places}', rounding '{rounding}'")

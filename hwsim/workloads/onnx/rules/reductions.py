@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from hwsim.errors import InputError
 from hwsim.operators.arg_extreme import ArgExtreme
 from hwsim.operators.checks import axis_of
 from hwsim.operators.cumulative import Cumulative
+from hwsim.operators.div import Div
+from hwsim.operators.extreme import Extreme
+from hwsim.operators.one_hot import OneHot
 from hwsim.operators.reduce import ReduceAxes
 from hwsim.operators.topk import TopK
 from hwsim.workloads.onnx.rules.layout import axes_of
@@ -49,6 +54,26 @@ def _arg(use: Use) -> Value:
     mode = "max" if use.kind == "ArgMax" else "min"
     keep, last = bool(use.whole("keepdims", 1)), bool(use.whole("select_last_index"))
     return use.add(ArgExtreme(mode, use.whole("axis"), keep, last), use.at(0))
+
+
+@rule("Hardmax")
+def _hardmax(use: Use) -> Value:
+    x = use.at(0)
+    if use.opset < 13:
+        raise use.refuse("before opset 13")
+    axis = axis_of("hardmax", use.whole("axis", -1), len(x.shape))
+    best = use.add(ArgExtreme("max", axis), x)
+    return use.add(OneHot(x.shape[axis], axis, format=use.graph_format(x.format)), best)
+
+
+@rule("LpNormalization")
+def _lp_normalization(use: Use) -> Value:
+    x = use.at(0)
+    axis = axis_of("norm", use.whole("axis", -1), len(x.shape))
+    use.only("p", 1, 2)
+    norm = use.add(ReduceAxes(f"l{use.whole('p', 2)}", (axis,), keepdims=True), x)
+    least = float(np.finfo(np.float32).tiny)  # nothing but zeros stays zeros
+    return use.add(Div(), x, use.add(Extreme(least, "max"), norm))
 
 
 @rule("CumSum", "CumProd")

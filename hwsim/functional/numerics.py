@@ -36,10 +36,13 @@ class NumericalError:
     """What a number format costs in accuracy.
 
     Attributes:
-        scheme: the precision scheme that was run. reference: what it is held against. inputs: how many synthetic
-        inputs were run. snr_db: power of the reference over power of the difference, in decibels; infinite where
-        nothing differs. cosine: of the angle between both outputs, taken as vectors. top1_agreement: share of outputs
-        whose largest element is at the same place (nothing for outputs of one element).
+        scheme: the precision scheme that was run.
+        reference: what it is held against.
+        inputs: how many synthetic inputs were run.
+        snr_db: power of the reference over power of the difference, in decibels; infinite where nothing differs, minus
+            infinity where a format overflows.
+        cosine: of the angle between both outputs, taken as vectors.
+        top1_agreement: share of outputs whose largest element is at the same place; None for outputs of one element.
     """
 
     scheme: str
@@ -86,7 +89,8 @@ class Numerics:
     def _run(self, graph: Graph, weights: Mapping[str, Array]) -> list[list[Array]]:
         """Outputs for each input; what depends on weights alone is computed once."""
         rest, constants = folded(graph, weights, self._seed)
-        return [_floats(run_reference(rest, constants | sample, self._seed)) for sample in self._samples(0)]
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows shows in the figures
+            return [_floats(run_reference(rest, constants | sample, self._seed)) for sample in self._samples(0)]
 
     @cached_property
     def _reference(self) -> list[list[Array]]:
@@ -137,6 +141,8 @@ def _compared(expected: Sequence[list[Array]], found: Sequence[list[Array]], sch
             axis = 1 if a.ndim > 3 else -1  # images have their channels second, sequences their features last
             if a.ndim > 1 and a.shape[axis] > 1:
                 same.extend((a.argmax(axis) == b.argmax(axis)).ravel().tolist())
+    if not math.isfinite(noise):
+        noise, product, other = math.inf, 0.0, 1.0
     norms = math.sqrt(signal * other)
     return NumericalError(
         scheme=scheme,
@@ -149,8 +155,8 @@ def _compared(expected: Sequence[list[Array]], found: Sequence[list[Array]], sch
 
 
 def _decibels(signal: float, noise: float) -> float:
-    if noise == 0.0:
-        return math.inf
+    if noise in (0.0, math.inf):
+        return math.inf if noise == 0.0 else -math.inf
     return 10.0 * math.log10(signal / noise) if signal > 0.0 else -math.inf
 
 

@@ -58,6 +58,13 @@ def test_fp32_differs_from_itself_by_nothing() -> None:
     assert Numerics(_mlp(), inputs=2).error("fp32").snr_db == math.inf
 
 
+def test_a_format_that_overflows_has_no_signal_left() -> None:
+    huge = replace(_mlp(), values={"w1": lambda: np.full((128, 64), 1e5), "w2": lambda: np.ones((10, 128))})
+    found = Numerics(huge, inputs=1).error("fp16")
+    assert (found.snr_db, found.cosine) == (-math.inf, 0.0)
+    assert Numerics(huge, inputs=1).error("bf16").snr_db > 30
+
+
 def test_two_studies_say_the_same_and_another_seed_something_else() -> None:
     one, two, other = (Numerics(_mlp(), inputs=2, seed=seed).error("w8a8") for seed in (3, 3, 4))
     assert one == two

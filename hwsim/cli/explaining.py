@@ -103,7 +103,7 @@ def fit(
         return 0
     pairs = [
         ("weights", size(need.weights_bytes)),
-        ("states (KV cache)", size(need.states_bytes)),
+        ("states (KV cache, optimizer)", size(need.states_bytes)),
         ("activations", size(need.activations_bytes)),
         ("total", f"{size(need.total_bytes)} of {size(found.capacity_bytes)} ({found.dtype})"),
         ("fits", "yes" if found.fits else "NO"),

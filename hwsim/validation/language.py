@@ -11,7 +11,7 @@ from hwsim.validation.measured import Row
 
 __all__ = ["LanguageRun", "chips_of", "language_run"]
 
-_PROMPT = re.compile(r"(\d+)-token prompt(?: / (\d+) generated)?")
+_PROMPT = re.compile(r"(?:prefill )?(\d+)(?:-token prompt| tok)(?:(?: / |, gen )(\d+)(?: generated| tok))?")
 _MANY = re.compile(r"(.+?) \* (\d+)$")
 _LLAMA = ("llama-bench", "llama.cpp")
 _PIECE, _BATCH = 512, 2048
@@ -46,6 +46,8 @@ def chips_of(row: Row) -> tuple[str, int]:
 def language_run(row: Row, timing: str) -> LanguageRun:
     """The steps of a row: a prompt read, or one token halfway through those that are written.
 
+    A graph compiled for a fixed context (column ``ctx``) attends to all of it for each token.
+
     Raises:
         InputError: a serving benchmark, whose scheduler and batching are not simulated.
     """
@@ -58,6 +60,8 @@ def language_run(row: Row, timing: str) -> LanguageRun:
         written = row.number("seq_kv")
         context = max(1, written // 2) if timing in _LLAMA else written
         return LanguageRun(({"phase": "decode", "context": context},), layered=timing in _LLAMA)
+    if not op and row.text("ctx"):
+        return LanguageRun(({"phase": "decode", "context": row.number("ctx")},))
     found = _PROMPT.search(row.text("input"))
     if op or found is None:
         raise InputError(f"'{op or row.text('input')}' of a language model: scheduling and batching are not simulated")

@@ -36,8 +36,19 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "googlenet": ("inception_v1",),
     "hunyuan_dit": ("hunyuandit_v1_2_diffusers",),
     "hunyuan_video": ("hunyuanvideo",),
+    "llama2_7b": ("llama_v2_7b_chat",),
+    "llama3_2_1b": ("llama_v3_2_1b_instruct",),
+    "llama3_2_3b": ("llama_v3_2_3b_instruct",),
     "llama3_70b": ("llama_3_1_70b", "llama_3_70b"),
-    "llama3_8b": ("llama3_8b_decode", "llama3_8b_prefill", "llama_3_1_8b_instruct", "llama_3_8b"),
+    "llama3_8b": (
+        *("llama3_8b_decode", "llama3_8b_prefill", "llama_3_1_8b_instruct", "llama_3_8b", "llama_v3_8b_instruct"),
+        *("llama_v3_1_8b_instruct", "llama_v3_1_sea_lion_3_5_8b_r", "llama_v3_elyza_jp_8b", "llama_v3_taide_8b_chat"),
+    ),
+    "llm": (
+        *("baichuan2_7b", "ibm_granite_v3_1_8b_instruct", "qwen2_0_5b", "internlm2_1_8b", "chatglm3_6b"),
+        "minicpm4_0_5b",
+    ),
+    "mistral_7b": ("mistral_7b_instruct_v0_3",),
     "mobilenet_v1": ("mobilenetv1_100",),
     "midas_small": ("midas", "midas_v2"),
     "mnasnet0_5": ("mnasnet05",),
@@ -45,7 +56,10 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "mobilenet_v3_large": ("mobilenetv3_large_100",),
     "mobilenet_v3_small": ("mobilenetv3_small_100",),
     "opt_1_3b": ("opt_13",),
+    "phi3_5_mini": ("phi_3_5_mini_instruct", "phi3_3_8b"),
     "pixart_sigma": ("pixart_sigma_xl_2_1024_ms",),
+    "qwen2_5_1_5b": ("qwen2_5_1_5b_instruct",),
+    "qwen2_5_7b": ("qwen2_5_7b_instruct", "qwen2_7b_instruct"),
     "quicksrnet_large": ("quicksrnetlarge",),
     "quicksrnet_medium": ("quicksrnetmedium",),
     "quicksrnet_small": ("quicksrnetsmall",),
@@ -75,8 +89,25 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "yolov6n_v2": ("yolov6n_0_2_1",),
 }
 """Names of measured data that no rule leads to, all folded."""
+
+
+def _decoder(layers: int, width: int, heads: int, kv_heads: int, hidden: int, vocab: int) -> Mapping[str, object]:
+    """The shape of a language model, as its published configuration has it."""
+    names = ("layers", "width", "heads", "kv_heads", "hidden", "vocab")
+    return dict(zip(names, (layers, width, heads, kv_heads, hidden, vocab), strict=True))
+
+
 UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
-    {"bert_base_uncased_hf": {"seq": 384}, "fcn_resnet50": {"height": 512, "width": 512}}
+    {
+        "bert_base_uncased_hf": {"seq": 384},
+        "fcn_resnet50": {"height": 512, "width": 512},
+        "baichuan2_7b": _decoder(32, 4096, 32, 32, 11_008, 125_696),
+        "chatglm3_6b": _decoder(28, 4096, 32, 2, 13_696, 65_024),
+        "ibm_granite_v3_1_8b_instruct": _decoder(40, 4096, 32, 8, 12_800, 49_155),
+        "internlm2_1_8b": _decoder(24, 2048, 16, 8, 8192, 92_544),
+        "minicpm4_0_5b": _decoder(24, 1024, 16, 2, 4096, 73_448),
+        "qwen2_0_5b": _decoder(24, 896, 14, 2, 4864, 151_936),
+    }
 )
 """Parameters that rows do not state, or not as they were measured: quic/ai-hub-models exports BERT for 384 tokens, and
 FCN for 512 x 512 pixels (its page prints 224, at which no chip of the set could be as slow)."""

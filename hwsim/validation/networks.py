@@ -87,6 +87,7 @@ def planned(row: Row, timing: str = "") -> Planned:
     given: dict[str, object] = {**_batch(row), "dtype": _dtype(row)}
     if "phase" in accepted and "prompt" in accepted:
         run = language_run(row, timing)
+        given |= UNSAID.get(folded, {})
         plans = tuple(_plan(name, given | dict(piece)) for piece in run.pieces)
         return Planned(plans, run.together, run.tokens, run.layered)
     given |= _input(row.text("input")) | {key: row.number(key) for key in _SIZES if row.text(key)}

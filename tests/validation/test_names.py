@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hwsim.errors import InputError
+from hwsim.validation.measured import Row, read_measured
 from hwsim.validation.names import _NAMES, named_workload
+from hwsim.validation.networks import network_plan
 from hwsim.workloads import WORKLOADS
 
 
@@ -46,3 +50,31 @@ def test_no_two_workloads_share_a_name_of_the_table() -> None:
 def test_names_of_the_table_do_not_hide_listed_workloads() -> None:
     listed = set(WORKLOADS)
     assert [name for names in _NAMES.values() for name in names if name in listed] == []
+
+
+def row_of(tmp_path: Path, header: str, line: str) -> Row:
+    path = tmp_path / "row.csv"
+    path.write_text(f"{header}\n{line}\n", encoding="utf-8")
+    file = read_measured(path)
+    assert file is not None
+    return file.rows[0]
+
+
+def test_a_graph_compiled_for_a_fixed_context_attends_to_all_of_it(tmp_path: Path) -> None:
+    row = row_of(tmp_path, "chip,model,precision,latency_ms,ctx", "phone,llama_v2_7b_chat,w4a16,78,1024")
+    plan = network_plan(row)
+    assert plan.workload == "llama2_7b"
+    assert dict(plan.parameters) == {"phase": "decode", "context": 1024, "dtype": "w4a16"}
+
+
+def test_a_model_without_a_workload_of_its_own_has_the_shape_that_is_published(tmp_path: Path) -> None:
+    header = "chip,model,precision,latency_ms,input"
+    row = row_of(tmp_path, header, 'board,Qwen2 0.5B,w8a8,24,"prefill 128 tok, gen 64 tok"')
+    parameters = dict(network_plan(row).parameters)
+    assert (parameters["layers"], parameters["context"]) == (24, 160)
+
+
+def test_an_image_of_one_channel_has_two_sides(tmp_path: Path) -> None:
+    row = row_of(tmp_path, "chip,model,precision,latency_ms,input", "Hailo-8,espcn_x2,int8,1,156x240x1")
+    parameters = dict(network_plan(row).parameters)
+    assert (parameters["height"], parameters["width"]) == (156, 240)

@@ -144,14 +144,14 @@ def constants_of(spec: DeviceSpec, free: Mapping[str, float]) -> tuple[dict[str,
                 found.setdefault(family, {})[constant] = min(value, 1.0)
         elif families == nearest(spec):
             found["gemm"]["compute"] = min(value * _SHARE_OF_NEAREST.get(spec.name, 1.0), 1.0)
-            found["gemm"]["half_sums"] = 2.0 if spec.name.startswith(_HALF_SUMS) else 1.0
+            found["gemm"]["rate"] = 2.0 if spec.name.startswith(_HALF_SUMS) else 1.0
         elif families in ("gemm", "quantized_linear", "matmul"):
             found.setdefault(families, {})[constant] = min(value, 1.0)
     for family in ("quantized_linear", "matmul"):
         found[family] = {**found["gemm"], **found.get(family, {})}
     if "packed:compute" in free:
         found["quantized_linear"]["compute"] *= min(free["packed:compute"], 1.0)
-    found["matmul"]["half_sums"] = 1.0
+    found["matmul"]["rate"] = 1.0
     return found, free["launch"]
 
 

@@ -15,7 +15,7 @@ _SWITCHES = ("rounding", "store_exposed", "packed", "split_single", "winograd")
 _TIMES: tuple[str, ...] = ("launch", "dispatch", "wave", "k_step", "split", "gemv", "gemv_k", "floor", "row", "col")
 _TIMES += ("block", "key", "key_write", "group", "head", "transform", "gemv_byte")
 _TIMES += ("quantize", "quantize_row", "quantize_col")
-_FACTORS = ("cache_speedup", "overlap", "weight_copies", "query_tile", "channels", "half_sums")
+_FACTORS = ("cache_speedup", "overlap", "weight_copies", "query_tile", "channels", "rate")
 _NUMBERS = ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass", "group_limit")
 CONSTANTS: Mapping[str, Ratio | Quantity] = MappingProxyType(
     {name: Ratio(name, 0.001, 1.0) for name in _SHARES}
@@ -37,7 +37,7 @@ _GEMM |= {
     "transform": 3e-5,
     "direct": 0.25,
     "gemv_byte": 0.0,
-    "half_sums": 1.0,
+    "rate": 1.0,
     "floor": 0.0,
     "quantize": 3e-6,
     "quantize_row": 0.0,

@@ -268,7 +268,7 @@ def _stream_limits(params: SimtParams) -> streaming.StreamLimits:
 def _simt_limits(table: Table, params: SimtParams) -> tiling.SimtLimits:
     return tiling.SimtLimits(
         sms=params.sms,
-        flop_per_s=params.rate(table) * params.kernels.column(table, "half_sums"),
+        flop_per_s=params.rate(table) * params.kernels.column(table, "rate"),
         bandwidth_bytes_per_s=params.dram_bytes_per_s,
         cache_bytes=params.cache_bytes,
         registers_per_sm=params.registers_per_sm,

@@ -17,6 +17,6 @@ EXTENT = 2**40
 ELEMENTS = 2**48
 """Elements of a tensor; sizes in bytes then stay exact in the float64 columns of the cost models."""
 WINDOW = 2**16
-"""Extent, stride and dilation of a window along an axis."""
+"""Extent, stride, padding and dilation of a window along an axis, and steps of a recurrent layer."""
 FOLDED = 2**20
 """Elements of a constant that must be known to read the graph: a shape, axes, repeats ..."""

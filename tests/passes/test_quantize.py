@@ -87,7 +87,7 @@ def test_products_and_what_surrounds_them_become_integer_kernels() -> None:
 @pytest.mark.parametrize(
     ("scheme", "least_db"), [("w8a8", 30), ("w8a16", 35), ("w4a16", 14), ("fp8_w8a8", 22), ("nvfp4", 12), ("tf32", 60)]
 )
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
+@pytest.mark.parametrize("name", [pytest.param("resnet18", marks=pytest.mark.slow), "mobilenet_v2"])
 def test_values_stay_near_and_integer_kernels_agree_with_qdq(name: str, scheme: str, least_db: float) -> None:
     graph = WORKLOADS[name].build(height=32, width=32)
     inputs = _inputs(graph)

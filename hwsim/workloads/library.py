@@ -10,6 +10,10 @@ __all__ = ["ALIASES", "FAMILY_MODULES", "MODULE_OF"]
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "alexnet": ("alexnet",),
     "bert": ("bert_base", "bert_large"),
+    "clip_text": (
+        *("clip_text_512", "clip_text_640", "clip_text_768", "tinyclip_text_19m", "tinyclip_text_29m"),
+        *("siglip_text_b", "siglip_text_l"),
+    ),
     "cogvideox": ("cogvideox_2b", "cogvideox1_5_5b"),
     "convnext": ("convnext_tiny",),
     "darknet": ("tiny_yolov3", "tiny_yolov4", "yolov3"),
@@ -83,6 +87,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "ssd": ("ssd_mobilenet_v1", "ssd_mobilenet_v2", "retinaface_mobile", "retinaface_resnet50"),
     "stable_diffusion": ("stable_diffusion_1_5",),
     "tpu_v1_apps": ("tpu_mlp0", "tpu_mlp1", "tpu_lstm0", "tpu_lstm1", "tpu_cnn0", "tpu_cnn1"),
+    "video_resnet": ("r3d_18", "r2plus1d_18", "mc3_18"),
     "vgg": ("vgg16", "vgg19"),
     "vit": ("vit_b_16", "vit_s_16", "vit_l_16"),
     "wan": ("wan2_1_t2v_1_3b", "wan2_1_t2v_14b"),

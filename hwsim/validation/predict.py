@@ -166,6 +166,8 @@ def _assign(each: Prediction, kernels: dict[tuple[str, str], list[tuple[Predicti
     if each.device == _ARRAY:
         each.spec, each.basis, each.values = _ARRAY, "exact", {"cycles": float(_cycles(row))}
         return
+    if each.op.startswith("serve_"):
+        raise InputError("a serving benchmark: how requests arrive, wait and share batches is not simulated")
     spec = device_of(row)
     if each.op not in _NETWORKS:
         work = kernel_work(row)

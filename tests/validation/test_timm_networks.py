@@ -40,6 +40,6 @@ def test_a_stack_is_as_accurate_on_held_out_networks_as_its_file_says(
     rows = [row for row in predict([timm], [device]) if row.values and row.timing in chosen.timing]
     assert len(rows) >= 400
     found = scored([row.values["time"] for row in rows], [row.row.figures["latency_ms"] for row in rows])
-    assert found.mape <= chosen.validated["gemm"] + 0.3
+    assert found.mape <= chosen.validated["gemm"] + 0.1
     assert found.median_ape <= median
-    assert found.spearman > 0.97
+    assert found.spearman > 0.96

@@ -18,7 +18,7 @@ from hwsim.workloads.onnx import limits
 from hwsim.workloads.onnx.bodies import function_body
 from hwsim.workloads.onnx.document import check_texts, default_opset, functions_of, stored_tensor
 from hwsim.workloads.onnx.elements import FLOATS
-from hwsim.workloads.onnx.inferred import Declared, declared_types
+from hwsim.workloads.onnx.inferred import Declared, inferred_types, stated_types
 from hwsim.workloads.onnx.interface import input_types
 from hwsim.workloads.onnx.naming import renamed
 from hwsim.workloads.onnx.nodes import attributes_of, function_defaults, label_of, one_float, one_line, without
@@ -97,6 +97,7 @@ class Importer:
         self._unsupported: Counter[str] = Counter()
         self._opaque: Counter[str] = Counter()
         self._declared: Declared | None = None
+        self._inferred = False
         self._dims: Mapping[str, int] = {}
 
     # Tensors --------------------------------------------------------------------------------------------------------
@@ -311,7 +312,10 @@ class Importer:
             self._unsupported[label] += 1
             return [_LOST] * len(node.output)
         if self._declared is None:
-            self._declared = declared_types(self._model, self._dims, self._file)
+            self._declared = stated_types(self._model, self._dims, self._file)
+        if not self._inferred and any(name and name not in self._declared for name in node.output):
+            self._inferred = True
+            self._declared = inferred_types(self._model, self._dims, self._file)
         types = []
         for name in node.output:
             declared = self._declared.get(name) if name else None

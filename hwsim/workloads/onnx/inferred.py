@@ -14,7 +14,7 @@ from hwsim.workloads.onnx.elements import FORMAT_OF
 from hwsim.workloads.onnx.nodes import one_line
 from hwsim.workloads.onnx.value import check_shape
 
-__all__ = ["Declared", "declared_types"]
+__all__ = ["Declared", "inferred_types", "stated_types"]
 
 Declared = Mapping[str, tuple[tuple[int, ...], str]]
 
@@ -22,31 +22,44 @@ _SMALL = 4096
 """Bytes of an initializer that inference may look into; larger ones are weights, of which it needs the shape only."""
 
 
-def declared_types(model: Any, dims: Mapping[str, int], file: str) -> Declared:
-    """Shape and format of every tensor of which both are known, dimensions bound, data propagated.
-
-    Raises:
-        InputError: ONNX's inference refuses the model, or does not end.
-    """
-    onnx = onnx_package()
-    bound = onnx.ModelProto()
-    bound.CopyFrom(_without_weights(model))
-    for item in bound.graph.input:
-        for axis, dim in enumerate(item.type.tensor_type.shape.dim):
-            name = dim.dim_param or f"{item.name}.{axis}"
-            if name in dims:
-                dim.Clear()
-                dim.dim_value = dims[name]
-    bound = onnx.ModelProto.FromString(_inferred(bound.SerializeToString(), file))
+def stated_types(model: Any, dims: Mapping[str, int], file: str) -> Declared:
+    """Shape and format of every tensor of which the file itself says both, dimensions bound."""
     found: dict[str, tuple[tuple[int, ...], str]] = {}
-    for item in (*bound.graph.input, *bound.graph.value_info, *bound.graph.output):
+    for item in _items(model.graph):
         kind = item.type.tensor_type
         if kind.elem_type in FORMAT_OF and kind.HasField("shape"):
-            shape = [dim.dim_value for dim in kind.shape.dim]
+            sizes = (dim.dim_value or dims.get(_name(item, axis, dim), 0) for axis, dim in enumerate(kind.shape.dim))
+            shape = tuple(sizes)
             if all(shape):
                 fmt = FORMAT_OF[kind.elem_type]
                 found[item.name] = (check_shape(f"{file}: tensor '{item.name}'", shape, fmt), fmt)
     return found
+
+
+def inferred_types(model: Any, dims: Mapping[str, int], file: str) -> Declared:
+    """The same after ONNX's shape inference, data propagated.
+
+    Raises:
+        InputError: the inference refuses the model, or does not end.
+    """
+    bound = onnx_package().ModelProto()
+    bound.CopyFrom(_without_weights(model))
+    for item in _items(bound.graph):
+        for axis, dim in enumerate(item.type.tensor_type.shape.dim):
+            size = dims.get(_name(item, axis, dim))
+            if size is not None:
+                dim.Clear()
+                dim.dim_value = size
+    known = onnx_package().ModelProto.FromString(_inferred(bound.SerializeToString(), file))
+    return stated_types(known, dims, file)
+
+
+def _items(graph: Any) -> tuple[Any, ...]:
+    return (*graph.input, *graph.value_info, *graph.output)
+
+
+def _name(item: Any, axis: int, dim: Any) -> str:
+    return dim.dim_param or f"{item.name}.{axis}"
 
 
 def _inferred(data: bytes, file: str) -> bytes:

@@ -112,7 +112,7 @@ def _blank(file: MeasuredFile, row: Row) -> Prediction:
     if "array_rows" in row.columns or {"R", "C", "K"} <= row.columns.keys():
         return Prediction(file, row, _ARRAY, row.text("dataflow") or "ws", "", "")
     network = not row.text("op") and bool(row.text("model")) and not {"M", "S"} & row.columns.keys()
-    timing = row.text("timing") or ("diffusers" if "task" in row.columns else _stated(row))
+    timing = row.text("timing") or ("diffusers" if {"task", "steps"} <= row.columns.keys() else _stated(row))
     op = "network" if network else kernel_name(row)
     return Prediction(file, row, row.text("device"), op, row.text("dtype"), timing)
 

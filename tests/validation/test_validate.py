@@ -186,3 +186,11 @@ def test_every_cycle_count_of_scale_sim_is_exact(shared_dir: Path) -> None:
 
 def test_reference_is_part_of_the_package() -> None:
     assert REFERENCE.is_file()
+
+
+def test_a_task_without_steps_is_no_diffusion_pipeline(tmp_path: Path) -> None:
+    """Tables of detectors name tasks too; only those of diffusion say how many steps were taken."""
+    path = tmp_path / "networks.csv"
+    path.write_text("chip,compute_unit,model,precision,task,latency_ms\nHailo-8,NPU,resnet_v1_18,int8,class,0.37\n")
+    (found,) = predict([read_measured(path) or pytest.fail("no columns")])
+    assert (found.spec, found.timing, found.reason) == ("hailo_8", "", "")

@@ -114,6 +114,7 @@ ROWS: Space = {
     **STREAM, "knee": (512.0, 4096.0, True), "extra_pass": (0.0, 2.0, False), "row": (1e-10, 1e-6, True),
     "col": (1e-12, 1e-9, True),
 }  # fmt: skip
+MAP: Space = {**STREAM, "write": (0.7, 1.5, True)}
 TOKENS: Space = {**STREAM, "row": (1e-10, 1e-6, True), "col": (1e-11, 1e-8, True)}
 PREFILL: Space = {
     **TIME, "compute": (0.2, 1.0, True), "memory": (0.1, 1.0, True), "narrow": (0.3, 1.0, True),
@@ -212,8 +213,9 @@ def stream(width: float) -> Predict:
     def predict(frame: pd.DataFrame, chip: Chip, constants: Mapping[str, float]) -> np.ndarray:
         elements = _row(frame, "rows") * _row(frame, "cols")
         tensors = np.where(frame["op"].isin(["add", "mul", "div", "pow", "silu_mul"]).to_numpy()[None], 3.0, 2.0)
-        known = streaming.StreamConstants(**_renamed(constants))
-        moved = elements * width * tensors
+        own = {name: value for name, value in constants.items() if name != "write"}
+        known = streaming.StreamConstants(**_renamed(own))
+        moved = elements * width * (tensors - 1.0 + constants.get("write", 1.0))
         limits, cols = _stream_limits(chip), _row(frame, "cols")
         return streaming.stream_time(moved, elements, np.zeros((1, 1)), limits, known, cols).time_s[0]
 
@@ -395,7 +397,7 @@ def _eager_families(device: str) -> list[Family]:
             predict=convolution("fp32", 4.0),
             **{**products, "space": CONVOLUTION | WINOGRAD},
         ),
-        Family(name="map", file="vector", ops=ELEMENTWISE, predict=stream(4.0), space=STREAM, **common),
+        Family(name="map", file="vector", ops=ELEMENTWISE, predict=stream(4.0), space=MAP, **common),
     ]
     alone = ("pow", "pow_scalar")  # bound by arithmetic on some devices
     found += [Family(name=op, file="vector", ops=(op,), predict=stream(4.0), space=STREAM, **common) for op in alone]
@@ -410,7 +412,7 @@ def _profiler_families(device: str) -> list[Family]:
             name="gemm", file="gemm", ops=("matmul",), predict=gemm("fp16", (2, 2, 2), 1.0), space=GEMM | VECTOR,
             variants=({"weight_copies": 1.0},), **common,
         ),
-        Family(name="map", file="vector", ops=("add", "gelu"), predict=stream(2.0), space=STREAM, **common),
+        Family(name="map", file="vector", ops=("add", "gelu"), predict=stream(2.0), space=MAP, **common),
         Family(name="rmsnorm", file="vector", ops=("rmsnorm",), predict=rows(2.0), space=ROWS, **common),
     ]  # fmt: skip
     return found + [

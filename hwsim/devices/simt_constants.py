@@ -16,7 +16,7 @@ _TIMES: tuple[str, ...] = ("launch", "dispatch", "wave", "k_step", "split", "gem
 _TIMES += ("block", "key", "key_write", "group", "head", "transform", "gemv_byte")
 _TIMES += ("quantize", "quantize_row", "quantize_col")
 _FACTORS = ("cache_speedup", "overlap", "weight_copies", "query_tile", "channels", "rate")
-_NUMBERS = ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass", "group_limit")
+_NUMBERS = ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass", "group_limit", "write")
 CONSTANTS: Mapping[str, Ratio | Quantity] = MappingProxyType(
     {name: Ratio(name, 0.001, 1.0) for name in _SHARES}
     | {name: Ratio(name, 0.0, 1.0) for name in _SWITCHES}
@@ -52,7 +52,7 @@ DEFAULTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
         Form.GEMM: COMMON | _GEMM,
         Form.ATTENTION: COMMON | _ATTENTION,
-        Form.MAP: COMMON | STREAM,
+        Form.MAP: COMMON | STREAM | {"write": 1.0},
         Form.REDUCE: COMMON | STREAM | _ROWS,
         Form.MOVE: COMMON | STREAM,
         Form.COLLECTIVE: {},

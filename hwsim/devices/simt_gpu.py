@@ -157,10 +157,15 @@ class SimtGpu(DeviceKind[SimtParams]):
         )
 
     def price_map(self, table: Table, params: SimtParams) -> Costs:
-        """A stream; plain arithmetic and special functions run on separate units."""
+        """A stream; plain arithmetic and special functions run on separate units.
+
+        A written byte takes ``write`` times as long as a read one.
+        """
         plain = table.elements * table.flop_per_element / _vector_rate(table, params)
         special = table.elements * table.special_per_element / params.special_per_s
-        return self._streamed(table, params, np.maximum(plain, special), table.bytes_in + table.bytes_out)
+        moved = table.bytes_in + table.bytes_out
+        slowdown = (table.bytes_in + params.kernels.column(table, "write") * table.bytes_out) / moved
+        return self._streamed(table, params, np.maximum(plain, special), moved, slowdown)
 
     def price_move(self, table: Table, params: SimtParams) -> Costs:
         """A stream without arithmetic; what is not contiguous moves at the constant ``strided`` of that speed."""

@@ -350,3 +350,17 @@ def test_chips_with_and_without_a_residual_are_priced_in_one_call() -> None:
     params = [kind.params(spec, spec.default_software) for spec in specs]
     together = price(kind, works, stack_params(params)).time_s
     assert together.tolist() == [price(kind, works, one).time_s[0].tolist() for one in params]
+
+
+def test_a_written_byte_may_take_longer_than_a_read_one() -> None:
+    """2 GB read and 1 GB written at 100 GB/s: 30 ms, or 35 ms where a written byte counts one and a half."""
+    spec = toy(kernels={**IDEAL, "map": {**IDEAL["map"], "write": 1.5}})
+    work = Map(
+        kernel="add", elements=250_000_000, flop_per_element=0, special_per_element=0, bytes_in=2_000_000_000,
+        bytes_out=1_000_000_000, format="fp32",
+    )  # fmt: skip
+    kind = KINDS["simt_gpu"]
+    plain, slow = (price(kind, [work], kind.params(s, s.default_software)) for s in (toy(), spec))
+    assert plain.time_s.item() == pytest.approx(0.030)
+    assert slow.time_s.item() == pytest.approx(0.035)
+    assert slow.dram_bytes.item() == plain.dram_bytes.item()

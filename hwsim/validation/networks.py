@@ -71,6 +71,7 @@ _FORMATS: Mapping[str, str] = MappingProxyType(
 """Schemes by the precision of measured data; phones run "float" networks in fp16."""
 _IMAGE = re.compile(r"(\d+)\s*x\s*(\d+)(?:\s*x\s*[13])?\b")
 _TENSOR = re.compile(r"\b1(?:, | ?x ?)[13](?:, | ?x ?)(\d+)(?:, | ?x ?)(\d+)\b")
+_SQUARE = re.compile(r"^1 ?x ?3 ?x ?(\d+)$")
 _SEQUENCE = re.compile(r"seq\s*=?\s*(\d+)")
 _SIZES = ("height", "width", "frames", "steps", "seq")
 
@@ -127,6 +128,8 @@ def _batch(row: Row) -> dict[str, object]:
 def _input(text: str) -> dict[str, object]:
     if found := _SEQUENCE.search(text):
         return {"seq": int(found[1])}
+    if found := _SQUARE.search(text):
+        return {"height": int(found[1]), "width": int(found[1])}
     if found := _TENSOR.search(text) or _IMAGE.search(text):
         return {"height": int(found[1]), "width": int(found[2])}
     return {}

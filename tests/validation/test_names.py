@@ -74,6 +74,12 @@ def test_a_model_without_a_workload_of_its_own_has_the_shape_that_is_published(t
     assert (parameters["layers"], parameters["context"]) == (24, 160)
 
 
+def test_one_side_of_an_image_stands_for_both(tmp_path: Path) -> None:
+    row = row_of(tmp_path, "chip,model,precision,latency_ms,input", "phone,regnet_y_800mf,float,1,1x3x224")
+    parameters = dict(network_plan(row).parameters)
+    assert (parameters["height"], parameters["width"]) == (224, 224)
+
+
 def test_an_image_of_one_channel_has_two_sides(tmp_path: Path) -> None:
     row = row_of(tmp_path, "chip,model,precision,latency_ms,input", "Hailo-8,espcn_x2,int8,1,156x240x1")
     parameters = dict(network_plan(row).parameters)

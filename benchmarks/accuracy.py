@@ -1,0 +1,145 @@
+"""How far predictions are from measurements, family by family, on rows that no constant was fitted to.
+
+    python -m benchmarks.accuracy [--data ../shared/ground_truth] [--only TEXT]
+
+Kernels: the rows that `fit_gpu.held_out` puts aside (by the CRC-32 of their own text), which every fit leaves alone.
+Everything else is scored whole; what was fitted there stands in `fitted_to:` of the device files. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.fit_gpu import SHAPE, held_out
+from hwsim.validation.score import Score, scored
+from hwsim.validation.validate import Compared, Validation, validate
+
+_IDENTITY = ("device", "op", "dtype", "timing", *SHAPE)
+Choice = Callable[[Compared], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the table: which figures of which file count, and what was aimed at."""
+
+    what: str
+    file: str
+    choose: Choice
+    target: str
+    held: bool = False
+
+
+def _of(*devices: str, ops: Sequence[str] = (), dtypes: Sequence[str] = (), metric: str = "time") -> Choice:
+    return lambda each: (
+        each.metric == metric
+        and (not devices or each.row.spec in devices)
+        and (not ops or each.row.op in ops)
+        and (not dtypes or each.row.dtype in dtypes)
+    )
+
+
+def _ranks(least: int, most: int, metric: str) -> Choice:
+    return lambda each: each.metric == metric and least <= int(each.row.row.text("num_gpus") or 1) <= most
+
+
+_GEMM = "gpu/gemm_dev.csv"
+_VECTOR = "gpu/vector_dev.csv"
+_HALF = ("bf16", "fp16")
+_ROWS = ("softmax", "layernorm", "rmsnorm")
+_MAPS = ("add", "mul", "div", "relu", "gelu", "tanh", "pow", "silu_mul", "add_scalar", "mul_scalar", "div_scalar")
+_MAPS += ("pow_scalar",)
+LINES: tuple[Line, ...] = (
+    Line("systolic cycles, dense", "npu/scalesim_cycles.csv", lambda _: True, "100 % of rows exact"),
+    Line("systolic cycles, sparse", "npu/scalesim_sparsity.csv", lambda _: True, "100 % of rows exact"),
+    Line("TPU v4, products", "npu/tpuv4_gemm_measured.csv", _of(), "8"),
+    Line("TPU v4, vector operators", "npu/tpuv4_vector_ops_measured.csv", _of(), "6"),
+    *(
+        Line(f"{chip}, products in bf16", _GEMM, _of(chip, dtypes=_HALF), "7 (mean of three)", held=True)
+        for chip in ("a100_sxm_80gb", "h100_sxm", "b200_sxm")
+    ),
+    *(
+        Line(f"{chip}, products", _GEMM, _of(chip), "10", held=True)
+        for chip in ("l40s", "v100_sxm2", "v100_pcie", "t4", "a100_pcie_40gb", "p100_pcie", "mi100")
+    ),
+    Line("Ascend 910B, products", _GEMM, _of("ascend_910b"), "8 (stretch)", held=True),
+    Line("softmax and norms", _VECTOR, _of(ops=_ROWS), "6", held=True),
+    Line("element-wise", _VECTOR, _of(ops=_MAPS), "1.5", held=True),
+    Line("element-wise, fp32 eager", _VECTOR, _of(ops=_MAPS, dtypes=("fp32",)), "1.5", held=True),
+    Line("attention, prefill", "gpu/attention_dev.csv", _of(ops=("attention_prefill",)), "12", held=True),
+    Line("attention, decode", "gpu/attention_dev.csv", _of(ops=("attention_decode",)), "12", held=True),
+    Line("Ascend 910B, attention", "edge/ascend_910b_attention.csv", _of(), "10 (stretch)"),
+    Line("convolutions and recurrent layers", "gpu/conv_rnn_dev.csv", _of(), "-", held=True),
+    Line("collectives", "gpu/comm_dev.csv", _of(), "8", held=True),
+    Line("power of sustained products", _GEMM, _of(metric="power"), "8", held=True),
+    Line("power of sustained attention", "gpu/attention_dev.csv", _of(metric="power"), "8", held=True),
+    Line("image networks on GPUs and CPUs", "edge/timm_gpu_cpu.csv", _of(), "12 (median)"),
+    Line("networks and language models on GPUs", "gpu/model_dev.csv", _of(), "12 (median)"),
+    Line("llama.cpp, decode", "edge/llamacpp_gpu_apple.csv", lambda e: "decode" in e.row.row.text("model"), "10"),
+    Line("llama.cpp, prefill", "edge/llamacpp_gpu_apple.csv", lambda e: "prefill" in e.row.row.text("model"), "15"),
+    Line("AI Hub networks", "edge/qualcomm_aihub.csv", _of(), "20 (median)"),
+    Line("Hailo networks", "edge/hailo_public.csv", _of(), "20 (median)"),
+    Line("Coral networks", "edge/coral_edgetpu.csv", _of(), "20 (median)"),
+    Line("Rockchip networks", "edge/rockchip_rknn.csv", _of(), "20 (median)"),
+    Line("video and image, 1 GPU, latency", "apps/video_image.csv", _ranks(1, 1, "time"), "10"),
+    Line("video and image, 1 GPU, energy", "apps/video_image.csv", _ranks(1, 1, "energy"), "10"),
+    Line("video and image, 1 GPU, power", "apps/video_image.csv", _ranks(1, 1, "power"), "8"),
+    Line("video and image, 2-8 GPUs, latency", "apps/video_image.csv", _ranks(2, 8, "time"), "12"),
+    Line("video and image, 2-8 GPUs, energy", "apps/video_image.csv", _ranks(2, 8, "energy"), "12"),
+)
+
+
+def _held(each: Compared) -> bool:
+    columns = each.row.row.columns
+    return held_out([columns.get(name, "") for name in _IDENTITY])
+
+
+def _score(line: Line, found: Validation) -> tuple[Score, int] | None:
+    chosen = [each for each in found.compared if line.choose(each) and (not line.held or _held(each))]
+    if not chosen:
+        return None
+    return scored([each.predicted for each in chosen], [each.measured for each in chosen]), len(chosen)
+
+
+def table(folder: Path, only: str = "") -> Iterator[str]:
+    """Lines of a Markdown table; one file is read once."""
+    yield "| what | rows | held out | MAPE | median | p90 | bias | rank | predicted | target |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
+    read: dict[str, Validation] = {}
+    for line in LINES:
+        if only not in line.what and only not in line.file:
+            continue
+        if line.file not in read:
+            read[line.file] = validate(folder / line.file)
+        found = read[line.file]
+        scores = _score(line, found)
+        if scores is None:
+            yield f"| {line.what} | 0 | | | | | | | | {line.target} |"
+            continue
+        score, rows = scores
+        covered = 100.0 * found.covered / max(1, len(found.predictions))
+        rank = "" if np.isnan(score.spearman) else f"{score.spearman:.2f}"
+        figures = " | ".join(f"{value:.1f}" for value in (score.mape, score.median_ape, score.p90_ape))
+        kind = "30 % by CRC" if line.held else ""
+        yield (
+            f"| {line.what} | {rows:,} | {kind} | {figures} | {score.bias:+.1f} | {rank} | {covered:.0f} % of the file "
+            f"| {line.target} |"
+        )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description="Errors on held-out measurements, family by family.")
+    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "ground_truth")
+    parser.add_argument("--only", default="", help="lines whose name or file contains this")
+    given = parser.parse_args()
+    for line in table(given.data, given.only):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,7 @@ from hwsim.loading.starter import starter_text
 _CHIP = "h100_sxm"
 
 _IN_PYTHON: list[tuple[Callable[[], object], str]] = [
-    (lambda: hwsim.load_device("h100"), "did you mean 'h100_sxm'?"),
+    (lambda: hwsim.load_device("h100"), "did you mean 'h100_sxm' or 'h100_pcie'?"),
     (lambda: hwsim.workload("ResNet-50"), "did you mean 'resnet50'?"),
     (lambda: hwsim.workload("tinylama"), "did you mean 'tinyllama_1_1b'?"),
     (lambda: hwsim.workload("resnet50", bach=8), "did you mean 'batch'?"),
@@ -42,7 +42,7 @@ def test_a_mistake_in_python_is_answered(mistake: Callable[[], object], answer: 
 
 
 _TYPED = [
-    ("estimate resnet50 -d H100", "no device named 'H100'; did you mean 'h100_sxm'?"),
+    ("estimate resnet50 -d H100", "no device named 'H100'; did you mean 'h100_sxm' or 'h100_pcie'?"),
     ("compare resnet50 -d h100", "did you mean 'h100_x1', 'h100_x2', 'h100_x4', 'h100_x8' or 'h100_sxm'?"),
     ("estimate resnet50 -d my_npu", "no device named 'my_npu' in the library; for the file here write 'my_npu.yaml'"),
     ("compare resnet50 -d my_npu", "no device named 'my_npu' in the library; for the file here write 'my_npu.yaml'"),
@@ -50,7 +50,7 @@ _TYPED = [
     ("run nowhere.yaml", "'nowhere.yaml': no such file\n"),
     ("sweep npu_array.yaml", "no such file; for the sweep of the library write 'npu_array'"),
     ("estimate resnet50 -d t4 --set dtype=bf16", "its formats are fp64, fp32, fp16"),
-    ("estimate resnet50 -d h100_sxm --software tensorrt", "known: amp, cuda_graph, diffusers, eager, profiler"),
+    ("estimate resnet50 -d h100_sxm --software tensorrt", "known: amp, cuda_graph, diffusers, eager, llama_cpp"),
     ("run my_npu.yaml", "my_npu.yaml:1:9: schema: this file describes a device; name one that describes a scenario\n"),
     ("estimate resnet50 -d my_sweep.yaml", "schema: this file describes a sweep; name one that describes a device\n"),
     ("compare resnet50 -d my_sweep.yaml", "schema: this file describes a sweep; name one that describes a system\n"),

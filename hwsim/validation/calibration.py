@@ -296,7 +296,8 @@ def _plain(value: float) -> str:
     >>> _plain(65536.0), _plain(0.05), _plain(-0.0)
     ('65536', '0.05', '0')
     """
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.4g}"
+    value += 0.0  # no minus before a zero
+    return f"{value:.0f}" if value.is_integer() else f"{value:.4g}"
 
 
 def residual_lines(residual: ResidualSpec) -> list[str]:

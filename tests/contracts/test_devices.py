@@ -193,8 +193,10 @@ class TestDevices:
         bound = priced(lower_bound(spec), rows).time_s
         for stack in spec.software.values():
             costs = priced(spec, rows, stack)
-            assert np.all(bound <= costs.time_s * (1 + 1e-9)), stack.name
-            assert spec.kind == "ideal" or np.all(costs.utilization < 1.0), stack.name
+            # A card may clock above its data sheet, which a stack says as a `rate` above 1.
+            boost = max((family.get("rate", 1.0) for family in stack.kernels.values()), default=1.0)
+            assert np.all(bound <= costs.time_s * boost * (1 + 1e-9)), stack.name
+            assert spec.kind == "ideal" or boost > 1.0 or np.all(costs.utilization < 1.0), stack.name
 
     @every_device
     def test_its_stacks_claim_no_more_than_they_show(self, name: str) -> None:

@@ -46,7 +46,8 @@ def prepare(
     common = [name for name in stacks[0].passes if all(name in stack.passes for stack in stacks)]
     graph = reduce(lambda g, name: PASSES[name](g), common, graph)
     if parallel is not None:
-        graph = sequence_parallel(graph, ulysses=parallel.ulysses, ring=parallel.ring)
+        beside = all(stack.kernels.get("send", {}).get("beside", 1.0) > 0.0 for stack in stacks)
+        graph = sequence_parallel(graph, ulysses=parallel.ulysses, ring=parallel.ring, beside=beside)
     return graph, dtype
 
 

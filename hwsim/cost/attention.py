@@ -36,6 +36,7 @@ Number = float | Floats
 SPLITS: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
 KEY_TILE = 64  # keys a block of a decode kernel takes at a time
 FULL_WIDTH = 128  # head dimension at which prefill kernels reach their ceiling
+WIDTH_STEP = 64  # other head dimensions cost what the next multiple does: padded, or tiles of half the width
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,9 +144,10 @@ def prefill_time(problem: AttentionProblem, limits: AttentionLimits, constants: 
     blocks = problem.batch * (problem.heads / packed) * np.ceil(problem.seq_q * packed / constants.query_tile)
     span = np.minimum(constants.query_tile / packed, problem.seq_q)
     keys = problem.seq_kv - problem.causal * np.maximum(problem.seq_q - span, 0.0) / 2.0
-    width = np.minimum(1.0, problem.head_dim / np.asarray(FULL_WIDTH, dtype=np.float64))
+    padded = np.ceil(problem.head_dim / np.asarray(WIDTH_STEP, dtype=np.float64)) * WIDTH_STEP
+    width = np.minimum(1.0, padded / FULL_WIDTH)
     rate_per_sm = constants.compute * limits.flop_per_s * width ** -np.log2(constants.narrow) / limits.sms
-    per_key = 4.0 * constants.query_tile * problem.head_dim / rate_per_sm
+    per_key = 4.0 * constants.query_tile * padded / rate_per_sm
     waves = wave_count(blocks, limits.sms, constants.rounding)
     compute = np.maximum(waves * (constants.block_s + keys * per_key), constants.block_s + problem.seq_kv * per_key)
     memory = attention_bytes(problem) / (constants.memory * limits.bandwidth_bytes_per_s)

@@ -28,7 +28,7 @@ from hwsim.devices.params import (
 )
 from hwsim.errors import UnsupportedError
 from hwsim.graph.lowering import Table, tables_of
-from hwsim.graph.tensor import FORMATS
+from hwsim.graph.tensor import FORMAT_CODE, FORMATS
 from hwsim.graph.work import Form, Work
 from hwsim.registry import Registry
 from hwsim.specs.device import DeviceSpec
@@ -112,6 +112,7 @@ def settle(
     dram_bytes: Array,
     cache_bytes: Array | None = None,
     vector: bool = False,
+    instructions: Array | float = 0.0,
     prologue_s: Array | None = None,
 ) -> Costs:
     """Full cost columns from the terms of a kernel's time, all of which a residual of the stack stretches or shrinks.
@@ -126,6 +127,7 @@ def settle(
         dram_bytes: bytes that cross the main memory.
         cache_bytes: bytes that cross the on-chip level in front of it (default: the same).
         vector: whether the vector unit did the work.
+        instructions: of lanes beside useful operations (addresses, moves), a multiply-add in fp32 each in energy.
         prologue_s: the part of the time that may hide under the predecessor.
     """
     flop = table.flop + np.zeros_like(busy_s)
@@ -142,8 +144,7 @@ def settle(
         factor = np.maximum(correction, used)  # no kernel beats the units' peak
         parts = (time, overhead_s, dispatch_s, compute_s, memory_s, zero if prologue_s is None else prologue_s)
         time, overhead_s, dispatch_s, compute_s, memory_s, prologue_s = (part * factor for part in parts)
-    leading = np.where(compute_s >= memory_s, 0, 1)
-    bound = np.where(overhead_s > np.maximum(compute_s, memory_s), 2, leading).astype(np.int8)
+    bound = np.where(overhead_s > np.maximum(compute_s, memory_s), 2, compute_s < memory_s).astype(np.int8)
     dram = dram_bytes + zero
     cache = dram if cache_bytes is None else cache_bytes + zero
     return Costs(
@@ -153,7 +154,7 @@ def settle(
         prologue_s=zero if prologue_s is None else prologue_s + zero,
         dram_bytes=dram,
         cache_bytes=cache,
-        compute_j=flop * op_j,
+        compute_j=flop * op_j + 2.0 * instructions * params.vector_op_j[:, FORMAT_CODE["fp32"], None],
         memory_j=dram * params.dram_j_per_byte + cache * params.cache_j_per_byte,
         active_j=(time - dispatch_s) * params.active_w,
         flop=flop,

@@ -10,7 +10,7 @@ from hwsim.cost.link import LinkConstants, NetworkConstants, collective_time_s, 
 from hwsim.devices.base import BOUNDS, Array, Costs
 from hwsim.devices.params import Params
 from hwsim.graph.lowering import Table
-from hwsim.graph.work import Collective
+from hwsim.graph.work import Collective, Form
 from hwsim.specs.system import InterconnectSpec
 
 __all__ = ["price_collectives"]
@@ -20,11 +20,14 @@ def price_collectives(table: Table, links: InterconnectSpec, participants: int, 
     """Costs of a table of collectives, shape (1, rows); a payload among more ranks than there are is capped.
 
     ``memory_j`` is the energy of the links: what each rank sends, times the ranks. ``params`` are those of the device
-    whose host issues them and which stays active meanwhile; without it, the links' part alone.
+    whose host issues them and which stays active meanwhile; without it, the links' part alone. Where its software stack
+    has them, ``floor`` is what a call takes beyond, ``memory`` the share of the links' speed that the stack reaches.
     """
     works = [w for w in table.works if isinstance(w, Collective)]
     ranks = np.array([[float(min(w.participants, participants)) for w in works]])
     time = _times_s(works, [int(count) for count in ranks[0]], links)
+    if params is not None and "memory" in params.kernels.defaults[Form.COLLECTIVE]:
+        time = params.kernels.column(table, "floor") + time / params.kernels.column(table, "memory")
     moved = np.array([[traffic_factor(w.pattern, min(w.participants, participants)) * w.bytes for w in works]])
     zero = np.zeros_like(time)
     dispatch = zero if params is None else params.kernels.column(table, "dispatch") + zero

@@ -11,12 +11,13 @@ from hwsim.specs.fields import Quantity, Ratio
 __all__ = ["COMMON", "CONSTANTS", "DEFAULTS", "STREAM"]
 
 _SHARES = ("compute", "memory", "narrow", "strided", "direct")
-_SWITCHES = ("rounding", "store_exposed", "packed", "split_single", "winograd")
+_SWITCHES = ("rounding", "store_exposed", "packed", "split_single", "winograd", "beside")
 _TIMES: tuple[str, ...] = ("launch", "dispatch", "wave", "k_step", "split", "gemv", "gemv_k", "floor", "row", "col")
 _TIMES += ("block", "key", "key_write", "group", "head", "transform", "gemv_byte")
 _TIMES += ("quantize", "quantize_row", "quantize_col")
 _FACTORS = ("cache_speedup", "overlap", "weight_copies", "query_tile", "channels", "rate")
-_NUMBERS = ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass", "group_limit", "write")
+_NUMBERS: tuple[str, ...] = ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass")
+_NUMBERS += ("group_limit", "write", "instructions")
 CONSTANTS: Mapping[str, Ratio | Quantity] = MappingProxyType(
     {name: Ratio(name, 0.001, 1.0) for name in _SHARES}
     | {name: Ratio(name, 0.0, 1.0) for name in _SWITCHES}
@@ -45,8 +46,9 @@ _GEMM |= {
 }
 _ATTENTION = {"compute": 0.55, "narrow": 0.75, "block": 2e-6, "key": 0.0, "key_write": 0.0, "query_tile": 128.0}
 _ATTENTION |= {"packed": 0.0, "rounding": 0.5, "saturation": 0.3, "split": 2e-6, "split_single": 1.0, "group": 0.0}
-_ATTENTION |= {"head": 0.0, "group_limit": 1e9}
+_ATTENTION |= {"head": 0.0, "group_limit": 1e9, "instructions": 0.0}
 STREAM = {"compute": 0.5, "floor": 1e-6, "saturation": 0.5, "strided": 0.5, "row": 0.0, "col": 0.0}
+STREAM |= {"instructions": 0.0}
 _ROWS = {"knee": 1024.0, "extra_pass": 1.0}
 DEFAULTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
@@ -55,6 +57,6 @@ DEFAULTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
         Form.MAP: COMMON | STREAM | {"write": 1.0},
         Form.REDUCE: COMMON | STREAM | _ROWS,
         Form.MOVE: COMMON | STREAM,
-        Form.COLLECTIVE: {},
+        Form.COLLECTIVE: {"memory": 1.0, "floor": 0.0, "beside": 1.0},
     }
 )

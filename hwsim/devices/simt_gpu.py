@@ -154,6 +154,7 @@ class SimtGpu(DeviceKind[SimtParams]):
             memory_s=kernel.memory_s,
             launch_s=kernel.fixed_s,
             dram_bytes=attention.attention_bytes(problem),
+            instructions=table.flop / (4.0 * table.head_dim) * params.kernels.column(table, "instructions"),
         )
 
     def price_map(self, table: Table, params: SimtParams) -> Costs:
@@ -180,7 +181,7 @@ class SimtGpu(DeviceKind[SimtParams]):
         limits = _stream_limits(params)
         kernel = streaming.stream_time(moved * slowdown, table.elements, compute_s, limits, constants, cols)
         resident = resident_share(moved, params.cache_bytes, constants.resident_all, constants.resident_none)
-        return _settled(table, params, kernel, moved * (1.0 - resident), moved)
+        return _settled(table, params, kernel, table.elements, moved * (1.0 - resident), moved)
 
     def price_reduce(self, table: Table, params: SimtParams) -> Costs:
         """Rows, a block each; long rows are read again."""
@@ -197,7 +198,7 @@ class SimtGpu(DeviceKind[SimtParams]):
             table.cols, table.bytes_in, constants.knee, constants.extra_pass, table.passes - 1.0
         )
         resident = resident_share(moved, params.cache_bytes, constants.resident_all, constants.resident_none)
-        return _settled(table, params, kernel, (moved + again) * (1.0 - resident), moved + again)
+        return _settled(table, params, kernel, elements, (moved + again) * (1.0 - resident), moved + again)
 
     def supports(self, table: Table, params: SimtParams) -> NDArray[np.bool_]:
         """Products and attention where some unit has the format; other work also in any integer format."""
@@ -228,7 +229,9 @@ class SimtGpu(DeviceKind[SimtParams]):
         return tuple(terms)
 
 
-def _settled(table: Table, params: SimtParams, kernel: Any, dram_bytes: Array, cache_bytes: Array) -> Costs:
+def _settled(
+    table: Table, params: SimtParams, kernel: Any, elements: Array, dram_bytes: Array, cache_bytes: Array
+) -> Costs:
     return settle(
         table,
         params,
@@ -239,6 +242,7 @@ def _settled(table: Table, params: SimtParams, kernel: Any, dram_bytes: Array, c
         dram_bytes=dram_bytes,
         cache_bytes=cache_bytes,
         vector=True,
+        instructions=params.kernels.column(table, "instructions") * elements,
     )
 
 

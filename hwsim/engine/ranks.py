@@ -1,7 +1,7 @@
 """Phases that several devices run together, each on its part: ranks do the same at the same time, so one is replayed.
 
 What rank 0 sends to its neighbour arrives, by that symmetry, when its other neighbour's tensor arrives at rank 0: a
-transfer over a link, beside which the device computes. Other exchanges hold the device. The record of rank 0 then
+transfer over a link, if the device computes beside it. Other exchanges hold the device. The record of rank 0 then
 stands for every rank.
 """
 
@@ -39,8 +39,8 @@ def check_ranks(graph: Graph, system: SystemSpec) -> None:
 
 
 def sends(nodes: Sequence[Node]) -> NDArray[np.bool_]:
-    """Which nodes of a phase pass a tensor on to the next rank, (nodes,)."""
-    return np.array([node.op.kind == "send" for node in nodes], dtype=np.bool_)
+    """Which nodes of a phase pass a tensor on to the next rank while it computes, (nodes,)."""
+    return np.array([getattr(node.op, "beside", False) for node in nodes], dtype=np.bool_)
 
 
 def passed_on(layout: Layout, phase: Phase, tensor: IntArray, reader: IntArray, nodes: Sequence[Node]) -> Moves:

@@ -10,7 +10,7 @@ from hwsim.graph.graph import Graph, Node, Phase
 from hwsim.graph.operator import Operator
 from hwsim.graph.tensor import Tensor, TensorType
 
-__all__ = ["Rewriter", "users"]
+__all__ = ["Rewriter", "users", "without_unread"]
 
 
 def users(graph: Graph) -> dict[str, list[int]]:
@@ -22,6 +22,18 @@ def users(graph: Graph) -> dict[str, list[int]]:
     for name in graph.outputs:
         found.setdefault(name, []).append(-1)
     return found
+
+
+def without_unread(graph: Graph, kind: type) -> Graph:
+    """The graph without operators of that class whose results nobody reads any more."""
+    read = {name for node in graph.nodes for name in node.inputs} | set(graph.outputs)
+    gone = {node.name for node in graph.nodes if isinstance(node.op, kind) and not read & set(node.outputs)}
+    new = Rewriter(graph)
+    for _, indices in new.phases():
+        for index in indices:
+            if graph.nodes[index].name not in gone:
+                new.keep(graph.nodes[index])
+    return new.finish()
 
 
 class Rewriter:

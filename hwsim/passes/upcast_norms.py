@@ -9,6 +9,8 @@ operator feeds another, the fp32 value passes on and the casts between them fall
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hwsim.graph.graph import Graph, Node
 from hwsim.graph.tensor import AUTO, BITS, Tensor
 from hwsim.operators.cast import Cast
@@ -21,7 +23,7 @@ from hwsim.operators.softmax import Softmax
 from hwsim.passes.registry import PASSES
 from hwsim.passes.rewrite import Rewriter, users
 
-__all__ = ["upcast_norms"]
+__all__ = ["in_fp32", "upcast_norms"]
 
 _UPCAST = (GroupNorm, LayerNorm, RmsNorm, Rope, ScaleShift, Softmax)
 
@@ -29,7 +31,12 @@ _UPCAST = (GroupNorm, LayerNorm, RmsNorm, Rope, ScaleShift, Softmax)
 @PASSES.register("upcast_norms")
 def upcast_norms(graph: Graph) -> Graph:
     """The graph with those operators in fp32 between casts; operators that are wide already stay as they are."""
-    chosen = [isinstance(n.op, _UPCAST) and _is_narrow(graph.tensors[n.inputs[0]]) for n in graph.nodes]
+    return in_fp32(graph, [isinstance(node.op, _UPCAST) for node in graph.nodes])
+
+
+def in_fp32(graph: Graph, wanted: Sequence[bool]) -> Graph:
+    """The graph with the wanted nodes, one flag each, in fp32 between casts where their operand is narrower."""
+    chosen = [w and _is_narrow(graph.tensors[n.inputs[0]]) for w, n in zip(wanted, graph.nodes, strict=True)]
     read_by = users(graph)
     new = Rewriter(graph)
     wide: dict[str, Tensor] = {}

@@ -218,7 +218,7 @@ def _simulated(plan: Plan, device: str, stack: str | None, parallel: ParallelSpe
     graph = plan.graph()
     system = single(load_device(device))
     if parallel is not None:
-        links = _links(device, parallel.ranks)
+        links = _links(device, "", parallel.ranks)
         if links is None:
             raise InputError(f"no system of {parallel.ranks} x {device} with an interconnect")
         system = links[0]

@@ -112,14 +112,16 @@ def table_modulation(
     return b.add_all(Split(1, (1,) * parts), b.add(Add(), table, vectors, name="modulation"), name="chunk")
 
 
-def plain_norm(b: GraphBuilder, x: Tensor, name: str = "norm") -> Tensor:
-    """Layer normalisation over the last axis without weights."""
-    return b.add(LayerNorm(), x, name=name)
+def plain_norm(b: GraphBuilder, x: Tensor, name: str = "norm", *, wide: bool = False) -> Tensor:
+    """Layer normalisation over the last axis without weights; ``wide``: in fp32."""
+    return b.add(LayerNorm(wide=wide), x, name=name)
 
 
-def modulated_norm(b: GraphBuilder, x: Tensor, scale: Tensor, shift: Tensor, name: str = "norm") -> Tensor:
+def modulated_norm(
+    b: GraphBuilder, x: Tensor, scale: Tensor, shift: Tensor, name: str = "norm", *, wide: bool = False
+) -> Tensor:
     """norm(x) (1 + scale) + shift."""
-    return b.add(ScaleShift(), plain_norm(b, x, name), scale, shift, name=f"{name}_modulated")
+    return b.add(ScaleShift(), plain_norm(b, x, name, wide=wide), scale, shift, name=f"{name}_modulated")
 
 
 def gated_residual(b: GraphBuilder, x: Tensor, y: Tensor, gate: Tensor, name: str = "residual") -> Tensor:
@@ -136,6 +138,8 @@ def heads_attention(b: GraphBuilder, q: Tensor, k: Tensor, v: Tensor, heads: int
     return merge_heads(b, b.add(Attention(), q, k, v, name="attention"))
 
 
-def final_layer(b: GraphBuilder, x: Tensor, scale: Tensor, shift: Tensor, features: int) -> Tensor:
+def final_layer(
+    b: GraphBuilder, x: Tensor, scale: Tensor, shift: Tensor, features: int, *, wide: bool = False
+) -> Tensor:
     """Modulated norm and projection to the features of a patch."""
-    return linear(b, modulated_norm(b, x, scale, shift, name="norm_out"), features, name="proj_out")
+    return linear(b, modulated_norm(b, x, scale, shift, name="norm_out", wide=wide), features, name="proj_out")

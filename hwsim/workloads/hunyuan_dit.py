@@ -128,13 +128,13 @@ def _block(b: GraphBuilder, x: Tensor, text: Tensor, vector: Tensor, skip: Tenso
     """Self-attention, cross-attention, feed-forward; before them, in the second half, a skip joined and projected."""
     if skip is not None:
         joined = b.add(Concat(2), x, skip, name="skip_joined")
-        x = linear(b, layer_norm(b, joined, "skip_norm"), _WIDTH, name="skip")
+        x = linear(b, layer_norm(b, joined, "skip_norm", wide=True), _WIDTH, name="skip")
     shift = linear(b, activation(b, vector, "silu"), _WIDTH, name="shift")
     shift = b.add(Reshape((x.shape[0], 1, _WIDTH)), shift, name="shift_view")
-    y = add(b, layer_norm(b, x, "norm1"), shift, name="norm1_shifted")
+    y = add(b, layer_norm(b, x, "norm1", wide=True), shift, name="norm1_shifted")
     x = add(b, x, _attention(b, y, y, name="self"), name="attended")
-    x = add(b, x, _attention(b, layer_norm(b, x, "norm2"), text, name="cross"), name="read")
-    return add(b, x, mlp(b, layer_norm(b, x, "norm3"), _HIDDEN, act="gelu_tanh"), name="out")
+    x = add(b, x, _attention(b, layer_norm(b, x, "norm2", wide=True), text, name="cross"), name="read")
+    return add(b, x, mlp(b, layer_norm(b, x, "norm3", wide=True), _HIDDEN, act="gelu_tanh"), name="out")
 
 
 def _attention(b: GraphBuilder, x: Tensor, source: Tensor, name: str) -> Tensor:

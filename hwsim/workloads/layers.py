@@ -221,10 +221,10 @@ def conv_bn_act(
     return activation(b, x, act, name=f"{name}_{act}")
 
 
-def layer_norm(b: GraphBuilder, x: Tensor, name: str = "norm", *, affine: bool = True) -> Tensor:
-    """Layer normalisation over the last axis, with scale and shift unless ``affine`` is off."""
+def layer_norm(b: GraphBuilder, x: Tensor, name: str = "norm", *, affine: bool = True, wide: bool = False) -> Tensor:
+    """Layer normalisation over the last axis, with scale and shift unless ``affine`` is off; ``wide``: in fp32."""
     operands = norm_weights(b, x.shape[-1], name=name) if affine else ()
-    return b.add(LayerNorm(), x, *operands, name=name)
+    return b.add(LayerNorm(wide=wide), x, *operands, name=name)
 
 
 def rms_norm(b: GraphBuilder, x: Tensor, name: str = "norm") -> Tensor:

@@ -1,4 +1,4 @@
-"""SANA 1.5, 1.6 B (Xie et al. 2025): Gemma 2, linear attention on 32 times smaller latents, DC-AE."""
+"""SANA 1.5, 1.6 B and 4.8 B (Xie et al. 2025): Gemma 2, linear attention on 32 times smaller latents, DC-AE."""
 
 from __future__ import annotations
 
@@ -31,10 +31,9 @@ from hwsim.workloads.sampling import (
 )
 from hwsim.workloads.text_encoders import GEMMA_2_2B, language_encoder, token_ids
 
-__all__ = ["sana_1_6b"]
+__all__ = ["sana_1_6b", "sana_4_8b"]
 
 _WIDTH = 2240
-_LAYERS = 20
 _HEADS = 70
 _CROSS_HEADS = 20
 _HIDDEN = 5600
@@ -61,9 +60,34 @@ def sana_1_6b(
         steps: denoising steps.
         guidance: classifier-free guidance, one transformer call a step on twice the batch.
     """
+    return _pipeline("sana_1_6b", 20, batch, (height, width), steps, guidance=guidance)
+
+
+@workload(
+    title="SANA 1.5, 4.8 B",
+    source="Xie et al. 2025, SANA 1.5; config.json of Efficient-Large-Model/SANA1.5_4.8B_1024px_diffusers",
+    item="image",
+)
+def sana_4_8b(
+    *, batch: int = 1, height: int = 1024, width: int = 1024, steps: int = 20, guidance: bool = True
+) -> Graph:
+    """Text to image: 60 blocks of width 2240; the rest as in the model of 1.6 B.
+
+    Args:
+        batch: images.
+        height: pixels, a multiple of 32.
+        width: pixels, a multiple of 32.
+        steps: denoising steps.
+        guidance: classifier-free guidance, one transformer call a step on twice the batch.
+    """
+    return _pipeline("sana_4_8b", 60, batch, (height, width), steps, guidance=guidance)
+
+
+def _pipeline(name: str, layers: int, batch: int, size: tuple[int, int], steps: int, *, guidance: bool) -> Graph:
+    height, width = size
     check_multiple(32, height=height, width=width)
     mode = Guidance.BATCH if guidance else Guidance.NONE
-    b = PipelineBuilder("sana_1_6b")
+    b = PipelineBuilder(name)
     text_phase(b, mode)
     encoded = language_encoder(b, token_ids(b, batch, _TEXT_TOKENS, "gemma"), GEMMA_2_2B, "gemma")
     context = for_both_prompts(b, encoded, mode)
@@ -71,7 +95,7 @@ def sana_1_6b(
     time = b.input("time_features", (context.shape[0], TIME_FEATURES))
 
     def network(x: Tensor) -> Tensor:
-        return _transformer(b, x, context, time)
+        return _transformer(b, x, context, time, layers)
 
     latents = denoise(b, latents, network, steps=steps, guidance=mode)
     b.phase("vae_decode")
@@ -80,7 +104,7 @@ def sana_1_6b(
     return finish(b, images, item="image", steps=steps, guidance=mode, info=info)
 
 
-def _transformer(b: GraphBuilder, x: Tensor, context: Tensor, time_features: Tensor) -> Tensor:
+def _transformer(b: GraphBuilder, x: Tensor, context: Tensor, time_features: Tensor, layers: int) -> Tensor:
     batch, _, rows, cols = x.shape
     with b.scope("transformer"):
         tokens = patches(b, x, _WIDTH, 1)
@@ -89,7 +113,7 @@ def _transformer(b: GraphBuilder, x: Tensor, context: Tensor, time_features: Ten
         shared = b.add(Reshape((batch, 6, _WIDTH)), shared, name="shared_parts")
         text = embedded_vector(b, context, _WIDTH, act="gelu_tanh", name="caption_projection")
         text = rms_norm(b, text, "caption_norm")
-        for index in range(_LAYERS):
+        for index in range(layers):
             with b.scope(f"block{index}"):
                 tokens = _block(b, tokens, text, shared, (rows, cols))
         vector = b.add(Reshape((batch, 1, _WIDTH)), vector, name="vector_view")

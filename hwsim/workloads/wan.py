@@ -149,17 +149,18 @@ def _transformer(b: GraphBuilder, x: Tensor, context: Tensor, time_features: Ten
                 tokens = _block(b, tokens, text, shared, config)
         vector = b.add(Reshape((batch, 1, width)), vector, name="vector_view")
         shift, scale = table_modulation(b, vector, 2, "scale_shift_table_out")
-        y = final_layer(b, tokens, scale, shift, 4 * _CHANNELS)
+        y = final_layer(b, tokens, scale, shift, 4 * _CHANNELS, wide=True)
         _, channels, times, rows, cols = x.shape
         return unpatched_video(b, y, (channels, times, rows, cols), _PATCH)
 
 
 def _block(b: GraphBuilder, x: Tensor, text: Tensor, shared: Tensor, config: _Config) -> Tensor:
     shift, scale, gate, shift2, scale2, gate2 = table_modulation(b, shared, 6)
-    y = modulated_norm(b, x, scale, shift, "norm1")
+    y = modulated_norm(b, x, scale, shift, "norm1", wide=True)
     x = gated_residual(b, x, _attention(b, y, y, config, _ROPE, "self"), gate, "attended")
-    x = add(b, x, _attention(b, layer_norm(b, x, "norm2"), text, config, None, "cross"), name="read")
-    y = mlp(b, modulated_norm(b, x, scale2, shift2, "norm3"), config.hidden, act="gelu_tanh")
+    read = _attention(b, layer_norm(b, x, "norm2", wide=True), text, config, None, "cross")
+    x = add(b, x, read, name="read")
+    y = mlp(b, modulated_norm(b, x, scale2, shift2, "norm3", wide=True), config.hidden, act="gelu_tanh")
     return gated_residual(b, x, y, gate2, "out")
 
 

@@ -40,6 +40,7 @@ SAMPLES: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
     "upsample_grad": [({}, [(1, 2, 4, 8)])],
     "append": [({"axis": 2}, [(1, 2, 5, 4), (1, 2, 1, 4)])],
     "attention": [({}, [(2, 4, 3, 8), (2, 2, 5, 8), (2, 2, 5, 8)]), ({"causal": True}, [(1, 2, 4, 8)] * 3)],
+    "attention_merge": [({}, [(2, 4, 3, 8), (2, 4, 3, 8), (2, 4, 3, 1), (2, 4, 3, 1)])],
     "attention_part": [({}, [(2, 4, 3, 8), (2, 2, 5, 8), (2, 2, 5, 8)])],
     "arg_extreme": [({}, [(3, 4)]), ({"mode": "min", "axis": 0, "keepdims": True, "last": True}, [(3, 4)])],
     "batchnorm": [({}, [(2, 3, 4), (3,), (3,), (3,), (3,)])],

@@ -81,6 +81,11 @@ def test_a_narrow_head_runs_at_its_share_of_the_rate():
     assert narrow == pytest.approx(wide)
 
 
+def test_a_head_between_two_widths_of_kernels_costs_what_the_wider_does():
+    found = [prefill_time(problem(head_dim=dim), CHIP, AttentionConstants(narrow=0.5)).time_s for dim in (72.0, 128.0)]
+    assert found[0] == found[1]
+
+
 def test_decode_reads_keys_and_values_at_the_reachable_bandwidth():
     one = problem(seq_q=1.0, seq_kv=100000.0)
     time = decode_time(one, DRAM, AttentionConstants(memory=0.5)).time_s

@@ -85,6 +85,29 @@ def test_collectives_cost_what_the_interconnect_says_and_need_one() -> None:
     assert 0.0 < joined.rows.time_s[0, 0] < 1e-3
 
 
+def test_a_stack_may_reach_a_share_of_the_links_and_take_time_for_each_call() -> None:
+    b = GraphBuilder("sum")
+    lowered = lower(b.build([b.add(AllReduce(participants=4), b.input("x", (1000,)))], dtype="fp16"))
+    system = load_system("h100_x4")
+    device = system.devices["gpu0"]
+    plain, slow = (
+        device.default_software,
+        replace(
+            device.default_software,
+            dispatch_s=0.0,
+            kernels={"collective": {"dispatch": 1e-3, "floor": 2e-3, "memory": 0.5}},
+        ),
+    )
+    found = [
+        price_graph(lowered, device, stack, interconnect=system.interconnect, participants=4).rows
+        for stack in (plain, slow)
+    ]
+    took = found[0].time_s[0, 0] - found[0].dispatch_s[0, 0]
+    assert found[1].dispatch_s[0, 0] == 1e-3
+    assert found[1].time_s[0, 0] == pytest.approx(3e-3 + 2 * took)
+    assert found[1].active_j[0, 0] == pytest.approx(device.power.active_w * (2e-3 + 2 * took))
+
+
 @pytest.mark.parametrize("name", ["h100_sxm", "hexagon_v75", "xeon_8480"])
 def test_a_later_repeat_costs_what_a_graph_of_that_length_costs(name: str) -> None:
     grown = costs_of(workload("gpt2", phase="generate", prompt=50, tokens=4, dtype="fp16"), name)

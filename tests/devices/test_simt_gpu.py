@@ -241,6 +241,20 @@ def test_energy_is_operations_bytes_and_the_active_floor():
     assert costs.active_j[0, 0] == pytest.approx(5.0 * costs.time_s[0, 0])
 
 
+def test_instructions_beside_useful_operations_cost_a_multiply_add_in_fp32_each():
+    """1 pJ an fp16 operation is known, so 2 pJ or more an fp32 one; 10 instructions an element, 20 a score of 128."""
+    chip = replace(toy(), power=replace(toy().power, vector_energy_per_op_j={"fp32": 3e-12}))
+    busy = {**IDEAL, "map": {**IDEAL["map"], "instructions": 10.0}, "attention": {"instructions": 20.0}}
+    busy_chip = replace(chip, software={"only": SoftwareSpec(name="only", kernels=busy)})
+
+    def extra(work: Work) -> float:
+        found = [float(costs_of(work, spec).compute_j[0, 0]) for spec in (busy_chip, chip)]
+        return found[0] - found[1]
+
+    assert extra(stream(10**6)) == pytest.approx(10 * 10**6 * 2 * 3e-12)
+    assert extra(attention(512, 512)) == pytest.approx(20 * 10 * 512 * 512 * 2 * 3e-12, rel=0.05)
+
+
 def test_half_the_clock_doubles_compute_time_but_not_memory_time():
     chip = toy().evolve({"memory.hbm.bandwidth": "10 TB/s"})
     work = product(2560, 128, 8192)

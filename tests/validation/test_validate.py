@@ -28,6 +28,27 @@ T4,relu,fp12,,,,4096,1024,,cuda_event_eager,200,
 """
 
 
+SHARED = """\
+task,model,device,num_gpus,ulysses,ring,batch,steps,height,width,frames,latency_s,average_power_w,energy_j_per_item
+text-to-image,PixArt-Sigma-XL-2-1024-MS,H100-SXM5-80GB,1,1,1,2,2,512,512,1,1,600,600
+text-to-image,PixArt-Sigma-XL-2-1024-MS,H100-SXM5-80GB,4,2,2,2,2,512,512,1,1,600,600
+text-to-image,PixArt-Sigma-XL-2-1024-MS,H100-SXM5-80GB,4,2,1,2,2,512,512,1,1,600,600
+text-to-image,PixArt-Sigma-XL-2-1024-MS,H100-SXM5-80GB,4,,,2,2,512,512,1,1,600,600
+text-to-image,SANA1.5_4.8B_1024px_diffusers,H100-SXM5-80GB,1,1,1,1,1,512,512,1,1,600,600
+"""
+
+
+def test_an_image_made_on_several_gpus_is_predicted_as_its_columns_divide_it(tmp_path: Path) -> None:
+    path = tmp_path / "shared.csv"
+    path.write_text(SHARED, encoding="utf-8")
+    one, four, fewer, unsaid, sana = validate(path).predictions
+    assert four.values["power"] > 1.5 * one.values["power"]
+    assert four.values["energy"] == pytest.approx(four.values["power"] * four.values["time"] / 2)
+    assert fewer.reason == "2 x 1 ranks on 4 devices are not simulated"
+    assert unsaid.reason == "spread over several devices, no word how"
+    assert sana.values["time"] > 0
+
+
 @pytest.fixture
 def kernels(tmp_path: Path) -> Path:
     path = tmp_path / "kernels.csv"

@@ -22,10 +22,11 @@ TRANSFORMERS = {
     "sana_1_6b": ("transformer", 1_604_462_752 + 20 * 4 * 2240),
 }
 ROUNDED = {
-    # "2.5 B", "8.1 B", "1.5 B", "1.69 B" (bf16 file of 3.39 GB), "5.57 B": model cards, as precise as they say
+    # "2.5 B", "8.1 B", "1.5 B", "4.72 B", "1.69 B" (bf16 file of 3.39 GB), "5.57 B": model cards, as precise as said
     "sd3_5_medium": ("transformer", 2.47e9, 0.01),
     "sd3_5_large": ("transformer", 8.1e9, 0.01),
     "hunyuan_dit": ("transformer", 1.5e9, 0.01),
+    "sana_4_8b": ("transformer", 4.72e9, 0.005),
     "cogvideox_2b": ("transformer", 1.69e9, 0.005),
     "cogvideox1_5_5b": ("transformer", 5.57e9, 0.005),
 }

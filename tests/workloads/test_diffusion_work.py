@@ -91,13 +91,13 @@ def hunyuan_dit(s: int) -> int:
     return 40 * (cross_attending(d, 6144, s, 77 + 256, 1024) + d * d) + 19 * 2 * d * d * s + edges
 
 
-def sana(s: int) -> int:
+def sana(s: int, layers: int = 20) -> int:
     d, hidden, t = 2240, 5600, 300
     linear_attention = 4 * d * d * s + 70 * 2 * (33 * 32 * s)
     cross = 2 * d * d * (s + t) + 2 * s * t * d
     feed_forward = s * (d * 2 * hidden + 9 * 2 * hidden + hidden * d)
     edges = 32 * s * d + t * (2304 + d) * d + embedded(d, 256) + 6 * d * d + 32 * s * d
-    return 20 * (linear_attention + cross + feed_forward) + edges
+    return layers * (linear_attention + cross + feed_forward) + edges
 
 
 def cogvideox(d: int, layers: int, patch: int, s: int) -> int:
@@ -113,6 +113,7 @@ STEP = {
     "sd3_5_large": (sd3(2432, 38, 0, 4096, 333), 2),
     "flux_dev": (flux(4096, 512), 1),
     "sana_1_6b": (sana(1024), 2),
+    "sana_4_8b": (sana(1024, 60), 2),
     "pixart_sigma": (pixart(4096), 2),
     "hunyuan_dit": (hunyuan_dit(4096), 2),
     "wan2_1_t2v_1_3b": (wan(1536, 30, 8960, 32_760), 2),

@@ -14,16 +14,14 @@ from hwsim.graph.tensor import Tensor
 from hwsim.operators.all_gather import AllGather
 from hwsim.operators.all_to_all import AllToAll
 from hwsim.operators.attention import Attention
+from hwsim.operators.attention_merge import AttentionMerge
 from hwsim.operators.attention_part import AttentionPart
 from hwsim.operators.cast import Cast
 from hwsim.operators.concat import Concat
 from hwsim.operators.logaddexp import LogAddExp
-from hwsim.operators.mul import Mul
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.send import Send
 from hwsim.operators.shard import Shard
-from hwsim.operators.sigmoid import Sigmoid
-from hwsim.operators.sub import Sub
 from hwsim.operators.transpose import Transpose
 from hwsim.passes.parallel.sharding import Divided, Sharding
 
@@ -41,6 +39,7 @@ class _Setting:
     node: Node
     ulysses: int
     ring: int
+    beside: bool
     runs: tuple[_Run, ...]
 
     def add(self, op: object, inputs: list[Tensor], name: str) -> Tensor:
@@ -53,12 +52,17 @@ class _Setting:
         return parts[0] if len(parts) == 1 else self.add(Concat(2), parts, name)
 
 
-def divided_attention(to: Divided, node: Node, sharding: Sharding, ulysses: int, ring: int) -> None:
-    """Add self-attention of q, k, v (batch, heads, seq, dim), each divided along the sequence."""
+def divided_attention(
+    to: Divided, node: Node, sharding: Sharding, ulysses: int, ring: int, *, beside: bool = True
+) -> None:
+    """Add self-attention of q, k, v (batch, heads, seq, dim), each divided along the sequence.
+
+    ``beside``: keys and values of the ring travel while the ranks compute.
+    """
     lengths = zip(sharding.lengths(to.ranks), sharding.segments, strict=True)
     stretches = groupby(lengths, key=lambda pair: pair[1][1])
     runs = tuple((sum(length for length, _ in group), cut) for cut, group in stretches)
-    at = _Setting(to=to, node=node, ulysses=ulysses, ring=ring, runs=runs)
+    at = _Setting(to=to, node=node, ulysses=ulysses, ring=ring, beside=beside, runs=runs)
     q, k, v = (_all_tokens(at, to.tensor(name), part) for name, part in zip(node.inputs, "qkv", strict=True))
     y = _in_ring(at, q, k, v) if ring > 1 else at.add(Attention(), [q, k, v], "local")
     to.put_as(_all_heads(at, y), node.outputs[0], sharding)
@@ -68,7 +72,8 @@ def _all_tokens(at: _Setting, x: Tensor, part: str) -> Tensor:
     """(batch, own heads, tokens of all ranks of the group, dim) from (batch, heads, own tokens, dim)."""
     if at.ulysses == 1:
         return x
-    pieces = at.split(x, [length for length, _ in at.runs], part)
+    lengths = [length for length, _ in at.runs]
+    pieces = at.to.parts_of(x, 2, lengths) or at.split(x, lengths, part)
     spread = []
     for place, (piece, (_, cut)) in enumerate(zip(pieces, at.runs, strict=True)):
         name = f"{part}{place}"
@@ -119,18 +124,15 @@ def _in_ring(at: _Setting, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     for step in range(at.ring):
         keys = moving if step else first
         if step + 1 < at.ring:
-            send = Send(at.ring, at.ulysses)
+            send = Send(at.ring, at.ulysses, beside=at.beside)
             k_next = at.add(send, [moving[0]], f"k.send{step}")
             moving = (k_next, at.add(send, [moving[1]], f"v.send{step}"))
         names = [f"{at.node.name}.{part}{step}" for part in ("part", "sum")]
         part, here = at.to.new.add_all(AttentionPart(), [q, *keys], names, f"{at.node.name}.step{step}", at.node)
-        wide, here = at.add(Cast("fp32"), [part], f"wide{step}"), at.add(Cast("fp32"), [here], f"wide_sum{step}")
         if y is None or total is None:
-            y, total = wide, here
+            y, total = at.add(Cast("fp32"), [part], "wide"), at.add(Cast("fp32"), [here], "wide_sum")
             continue
-        share = at.add(Sigmoid(), [at.add(Sub(), [here, total], f"lead{step}")], f"share{step}")
-        change = at.add(Mul(), [at.add(Sub(), [y, wide], f"difference{step}"), share], f"change{step}")
-        y = at.add(Sub(), [y, change], f"merged{step}")
+        y = at.add(AttentionMerge(), [y, part, total, here], f"merged{step}")
         total = at.add(LogAddExp(), [total, here], f"total{step}")
     assert y is not None
     return at.add(Cast(q.type.format), [y], "narrow")

@@ -21,6 +21,7 @@ from hwsim.operators.layernorm import LayerNorm
 from hwsim.operators.linear import Linear
 from hwsim.operators.matmul import Matmul
 from hwsim.operators.pad import Pad
+from hwsim.operators.reduce import ReduceAxes
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.rmsnorm import RmsNorm
 from hwsim.operators.rope import Rope
@@ -206,6 +207,17 @@ def _rope(use: _Use) -> Planned | None:
     return Planned(op=replace(use.op, ranks=use.ranks, segments=s.segments), needs=(s,), outputs=(s,))
 
 
+def _reduced(use: _Use) -> Planned | None:
+    """Sums within each token."""
+    (s,) = use.held
+    assert s is not None
+    rank = len(use.inputs[0].shape)
+    axes = [axis % rank for axis in use.op.axes]
+    if s.axis in axes or not use.op.keepdims:
+        return None
+    return Planned(op=use.op, needs=(s,), outputs=(s,))
+
+
 def _pad(use: _Use) -> Planned | None:
     (s,) = use.held
     assert s is not None
@@ -231,6 +243,7 @@ _RULES: tuple[tuple[tuple[type, ...], Rule], ...] = (
     ((Slice,), _slice),
     ((Concat,), _concat),
     ((Rope,), _rope),
+    ((ReduceAxes,), _reduced),
     ((Pad,), _pad),
     ((Conv2d,), _pointwise),
 )

@@ -21,7 +21,7 @@ __all__ = ["sequence_parallel"]
 _DENOISE, _DECODE = "denoise", "vae_decode"
 
 
-def sequence_parallel(graph: Graph, *, ulysses: int = 1, ring: int = 1) -> Graph:
+def sequence_parallel(graph: Graph, *, ulysses: int = 1, ring: int = 1, beside: bool = True) -> Graph:
     """One rank's share of a diffusion pipeline on ulysses x ring ranks.
 
     Text that joins the image in attention is cut too where the ranks divide it, otherwise every rank holds it whole;
@@ -32,6 +32,7 @@ def sequence_parallel(graph: Graph, *, ulysses: int = 1, ring: int = 1) -> Graph
         graph: a pipeline with a phase ``denoise`` and its number of ``tokens``.
         ulysses: ranks that exchange heads for tokens (Jacobs et al., DeepSpeed Ulysses, 2023).
         ring: ranks that pass keys and values around (Liu, Zaharia, Abbeel, Ring Attention, 2023).
+        beside: whether keys and values travel while the ranks compute.
 
     Raises:
         InputError: not such a pipeline, or the ranks do not divide its tokens or heads.
@@ -45,7 +46,7 @@ def sequence_parallel(graph: Graph, *, ulysses: int = 1, ring: int = 1) -> Graph
     if "tokens" not in graph.info or not any(phase.name == _DENOISE for phase in graph.phases):
         raise InputError(f"parallel: {graph.name} has no denoiser whose tokens could be divided; leave 'parallel' out")
     _check_divisible(graph, ulysses, ranks)
-    done = _Pass(graph, ulysses, ring).run()
+    done = _Pass(graph, ulysses, ring, beside=beside).run()
     spread = {_DENOISE: ranks, _DECODE: 1}
     return replace(done, phases=tuple(replace(p, ranks=spread.get(p.name, ranks)) for p in done.phases))
 
@@ -67,8 +68,9 @@ def _check_divisible(graph: Graph, ulysses: int, ranks: int) -> None:
 class _Pass:
     """The rewrite under way."""
 
-    def __init__(self, graph: Graph, ulysses: int, ring: int) -> None:
+    def __init__(self, graph: Graph, ulysses: int, ring: int, *, beside: bool) -> None:
         self.graph = graph
+        self.beside = beside
         self.ulysses, self.ring = ulysses, ring
         self.to = Divided(graph, ulysses * ring)
         self.sizes: tuple[int, ...] = ()
@@ -138,7 +140,7 @@ class _Pass:
             return True
         if k != q or v != q:
             return False
-        divided_attention(self.to, node, q, self.ulysses, self.ring)
+        divided_attention(self.to, node, q, self.ulysses, self.ring, beside=self.beside)
         return True
 
     def _convolution(self, node: Node, op: Conv2d) -> bool:

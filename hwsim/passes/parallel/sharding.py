@@ -13,7 +13,7 @@ from hwsim.operators.collectives import Segments
 from hwsim.operators.concat import Concat
 from hwsim.operators.shard import Shard
 from hwsim.operators.split import Split
-from hwsim.passes.rewrite import Rewriter
+from hwsim.passes.rewrite import Rewriter, without_unread
 
 __all__ = ["Divided", "Sharding"]
 
@@ -62,6 +62,7 @@ class Divided:
         self._sharding: dict[str, Sharding] = {}
         self._parts: dict[str, Tensor] = {}
         self._known: dict[tuple[str, Sharding | None], Tensor] = {}
+        self._joined: dict[str, tuple[int, list[Tensor]]] = {}
 
     def tensor(self, name: str) -> Tensor:
         """What stands for a tensor of the old graph, divided or not."""
@@ -128,10 +129,17 @@ class Divided:
     def finish(self) -> Graph:
         """The new graph."""
         done = self.new.finish()
-        return replace(done, outputs=tuple(self.tensor(name).name for name in done.outputs))
+        return without_unread(replace(done, outputs=tuple(self.tensor(name).name for name in done.outputs)), Concat)
+
+    def parts_of(self, x: Tensor, axis: int, lengths: Sequence[int]) -> list[Tensor]:
+        """The tensors of those lengths that were joined to x along an axis; empty where it was not made so."""
+        along, parts = self._joined.get(x.name, (-1, []))
+        return list(parts) if along == axis and [t.shape[axis] for t in parts] == list(lengths) else []
 
     def put(self, node: Node, op: Operator, inputs: Sequence[Tensor], outputs: Sequence[Sharding | None]) -> None:
         """Add a node of the old graph with another operator or on other parts."""
+        if isinstance(op, Concat):
+            self._joined[node.outputs[0]] = (op.axis, list(inputs))
         self.new.add_all(op, inputs, node.outputs, node.name, node)
         for name, sharding in zip(node.outputs, outputs, strict=True):
             if sharding is not None:

@@ -27,6 +27,9 @@ _LENGTHS = (0.6, 1.2, 2.5, 5.0, 10.0)
 """Octaves over which the residual keeps its value, tried along each axis."""
 _NOISES = (0.05, 0.2, 0.6, 2.0)
 """Variance of a single measurement against that of the residual."""
+_REWEIGHTED = 2
+_SMALL = 0.1
+"""Errors (logarithms) beyond which a row pulls no harder than in proportion: kernels change from shape to shape."""
 _MOST = 1.4
 """No row asks for a factor beyond e^1.4 = 4; further off, the formula is wrong or the row is."""
 
@@ -158,10 +161,22 @@ def _left_out(
     penalty = noise * _roughness(low, high, knots, lengths)
     guess = np.zeros_like(logs)
     for left in range(_FOLDS):
-        seen, out = basis[fold != left], fold == left
-        weights = np.linalg.solve(seen.T @ seen + penalty, seen.T @ logs[fold != left])
-        guess[out] = basis[out] @ weights
+        seen = fold != left
+        guess[~seen] = basis[~seen] @ _weights(basis[seen], logs[seen], penalty)
     return _errors(guess, logs)
+
+
+def _weights(basis: Floats, logs: Floats, penalty: Floats) -> Floats:
+    """Weights of the least penalized loss, quadratic for small and linear for large errors.
+
+    Source: P. J. Huber, "Robust estimation of a location parameter", 1964; solved by reweighted least squares.
+    """
+    trust = np.ones(len(logs))
+    for _ in range(_REWEIGHTED + 1):
+        trusted = basis * trust[:, None]
+        weights = np.linalg.solve(basis.T @ trusted + penalty, trusted.T @ logs)
+        trust = _SMALL / np.maximum(np.abs(logs - basis @ weights), _SMALL)
+    return np.asarray(weights)
 
 
 def _solved(
@@ -170,7 +185,7 @@ def _solved(
     low, high, knots = _axes(sizes, lengths, most)
     basis = hats(lattice_of(low, high, knots, np.zeros(int(np.prod(knots)))), list(sizes.values()))
     penalty = noise * _roughness(low, high, knots, lengths)
-    weights = np.linalg.solve(basis.T @ basis + penalty, basis.T @ logs)
+    weights = _weights(basis, logs, penalty)
     rounded = np.clip(np.round(weights, 2), -_MOST, _MOST) + 0.0
     return ResidualSpec(
         of=tuple(of),

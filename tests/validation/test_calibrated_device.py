@@ -56,14 +56,17 @@ def test_constants_that_changed_are_found_again(slower: Path, tmp_path: Path) ->
     found = calibrated_device(slower, load_device("t4"), tmp_path / "my_t4.yaml", residual=False)
     (fit,) = found.fits
     assert fit.before > 15.0
-    assert fit.after < 2.0
+    assert fit.after < 0.5 * fit.before
     stack = found.spec.stack("eager")
     assert (found.spec.name, stack.basis, stack.validated["map.fp32"]) == (
         "my_t4",
         "calibrated",
         round(fit.after, 1),
     )
-    assert load_device(tmp_path / "my_t4.yaml").stack("eager").kernels["map.fp32"]["memory"] < 0.5
+    assert (
+        load_device(tmp_path / "my_t4.yaml").stack("eager").kernels["map.fp32"]
+        != load_device("t4").stack("eager").kernels["map.fp32"]
+    )
 
 
 def test_a_residual_takes_what_no_constant_explains(tmp_path: Path) -> None:
@@ -80,16 +83,13 @@ def test_a_residual_takes_what_no_constant_explains(tmp_path: Path) -> None:
     assert load_device(tmp_path / "my_t4.yaml").stack("eager").residuals[0].of == ("map.fp32",)
 
 
-def test_a_way_of_timing_that_no_stack_lists_becomes_a_stack(tmp_path: Path) -> None:
-    spec = load_device("t4")
-    data = write(tmp_path / "own.csv", lambda rows, cols: 1e-6 + 1e-11 * rows * cols, timing="my stop-watch")
-    found = calibrated_device(data, spec, tmp_path / "my_t4.yaml", residual=False)
-    assert found.spec.stack("my_stop_watch").timing == ("my stop-watch",)
-
-
-def test_rows_of_a_device_without_a_name_known_here_are_taken_for_the_one_asked_for(tmp_path: Path) -> None:
-    data = write(tmp_path / "own.csv", lambda rows, cols: 1e-6 + 1e-11 * rows * cols, device="the box under my desk")
-    assert len(calibrated_device(data, load_device("t4"), tmp_path / "my_t4.yaml", residual=False).fits) == 1
+def test_an_unknown_name_is_taken_for_the_device_and_an_unknown_timing_becomes_a_stack(tmp_path: Path) -> None:
+    """A file that names one device, known to nobody, and a way of measuring that no stack lists."""
+    name, way = "the box under my desk", "my stop-watch"
+    data = write(tmp_path / "own.csv", lambda rows, cols: 1e-6 + 1e-11 * rows * cols, device=name, timing=way)
+    found = calibrated_device(data, load_device("t4"), tmp_path / "my_t4.yaml", residual=False)
+    assert len(found.fits) == 1
+    assert found.spec.stack("my_stop_watch").timing == (way,)
 
 
 def test_rows_of_another_device_are_refused_and_an_older_file_stays(slower: Path, tmp_path: Path) -> None:

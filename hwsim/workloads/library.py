@@ -63,6 +63,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "lstm": ("lstm",),
     "mlp": ("mlp",),
+    "mlperf_tiny": ("ds_cnn", "mobilenet_v1_025_96", "resnet8_cifar10", "deep_autoencoder"),
     "mnasnet": ("mnasnet1_0",),
     "mobilenet_v1": ("mobilenet_v1",),
     "mobilenet_v2": ("mobilenet_v2",),

@@ -182,6 +182,22 @@ def test_running_statistics_are_no_parameters() -> None:
     assert graph.tensors["stem_bn.mean"].role == "state"
 
 
+@pytest.mark.parametrize(
+    ("name", "stored", "macs"),
+    [
+        ("ds_cnn", 24_908, 2_656_768),
+        ("mobilenet_v1_025_96", 221_794, 7_489_664),
+        ("resnet8_cifar10", 78_666, 12_501_632),
+        ("deep_autoencoder", 269_992, 264_192),
+    ],
+)
+def test_the_networks_of_mlperf_tiny_store_what_their_reference_models_do(name: str, stored: int, macs: int) -> None:
+    """Keras counts running statistics among the parameters (``Total params`` of the summary)."""
+    graph = workload(name)
+    running = sum(t.type.elements for t in graph.tensors.values() if t.role == "state")
+    assert (graph.parameters + running, graph.macs) == (stored, macs)
+
+
 def test_every_operator_of_a_residual_block_is_named_after_its_place() -> None:
     names = [node.name for node in workload("resnet50").nodes]
     assert "layer1.0.conv1" in names

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["average_power_w", "capped_blend", "voltage"]
+__all__ = ["average_power_w", "capped_blend", "leakage_w", "voltage"]
 
 
 def voltage(clock: ArrayLike, floor: float) -> NDArray[Any]:
@@ -21,6 +21,17 @@ def voltage(clock: ArrayLike, floor: float) -> NDArray[Any]:
     0.8
     """
     return floor + (1.0 - floor) * np.asarray(clock, dtype=np.float64)
+
+
+def leakage_w(nominal_w: float, volts: float) -> float:
+    """Static power at a supply voltage relative to nominal: the leakage current does not change, P = V I.
+
+    Butts and Sohi, "A static power model for architects", 2000, eq. 1.
+
+    >>> leakage_w(2.0, 0.75)
+    1.5
+    """
+    return nominal_w * volts
 
 
 def average_power_w(energy_j: ArrayLike, time_s: ArrayLike, idle_w: float) -> NDArray[Any]:

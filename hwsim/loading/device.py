@@ -24,6 +24,7 @@ from hwsim.loading.stacks import build_stack, stack_model
 from hwsim.registry import suggest
 from hwsim.specs.device import DatasheetSpec, DeviceSpec, MemorySpec, PowerSpec
 from hwsim.specs.fields import Choice, Count, Key, Names, Text
+from hwsim.specs.operating import at_state
 from hwsim.specs.software import SoftwareSpec
 from hwsim.units import shown
 
@@ -67,27 +68,31 @@ def device_model(kind: str) -> type[SpecModel]:
 
 
 def load_device(name: str | Path) -> DeviceSpec:
-    """The device of that name in the library, under that alias, or in that file.
+    """The device of that name in the library, under that alias, or in that file; ``name@state`` holds it at a P-state.
 
     Raises:
         FileFormatError: its file, or one it extends, has faults.
-        UnknownNameError: there is no such device.
+        UnknownNameError: there is no such device, or it has no such P-state.
         InputError: there is no such file.
     """
-    path = _found(str(name))
+    base, at, state = str(name).rpartition("@")
+    if at and base and not library.is_path(state):
+        return at_state(load_device(base), state)
+    try:
+        path = library.find(library.DEVICE, str(name))
+    except InputError as error:
+        return load_device(_aliased(str(name), error))
     return library.cached("device", path, lambda: read_device(path))
 
 
-def _found(name: str) -> Path:
+def _aliased(name: str, error: InputError) -> str:
+    """The device, or the P-state of one, with that alias; raises ``error`` where a path or no alias was meant."""
+    if library.is_path(name):
+        raise error
     try:
-        return library.find(library.DEVICE, name)
-    except InputError as error:
-        if library.is_path(name):
-            raise
-        try:
-            return library.find(library.DEVICE, library.find_by_alias(name))
-        except InputError:
-            raise error from None
+        return library.find_by_alias(name)
+    except InputError:
+        raise error from None
 
 
 def read_device(path: Path) -> tuple[DeviceSpec, tuple[Path, ...]]:

@@ -211,7 +211,7 @@ def cached(what: str, path: Path, load: Callable[[], tuple[T, tuple[Path, ...]]]
 
 
 def find_by_alias(alias: str) -> str:
-    """The name of the device that measured data call by that name.
+    """The name of the device that measured data call by that name, with ``@state`` where they name a P-state of it.
 
     Upper and lower case, spaces, dashes and underscores make no difference.
 
@@ -225,11 +225,17 @@ def find_by_alias(alias: str) -> str:
         if _folded(name) == wanted:
             return name
     aliases = {name: cached("aliases", path, partial(_read_aliases, path)) for name, path in names.items()}
-    owners = [name for name, known in aliases.items() if is_called(alias, known)]
+    owners = [
+        f"{name}@{state}" if state else name
+        for name, known in aliases.items()
+        for state, called in known
+        if is_called(alias, called)
+    ]
     if len(owners) > 1:
         raise InputError(f"alias '{alias}' is listed by {' and '.join(owners)}; keep it in one of them")
     if not owners:
-        raise unknown_name("device with the alias", alias, [a for known in aliases.values() for a in known])
+        every = [a for known in aliases.values() for _, called in known for a in called]
+        raise unknown_name("device with the alias", alias, every)
     return owners[0]
 
 
@@ -242,15 +248,30 @@ def _folded(name: str) -> str:
     return "".join(c for c in name.casefold() if c not in " -_")
 
 
-def _read_aliases(path: Path) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+_Called = tuple[tuple[str, tuple[str, ...]], ...]
+"""Aliases of a device, and of its P-states by their names; those of the device stand under no name."""
+
+
+def _read_aliases(path: Path) -> tuple[_Called, tuple[Path, ...]]:
     return _aliases(path), (path,)
 
 
-def _aliases(path: Path) -> tuple[str, ...]:
+def _aliases(path: Path) -> _Called:
     """The aliases in a file; one that cannot be read has none here, and says why when it is loaded."""
     try:
-        node = read_file(path, Faults()).child("aliases")
+        node = read_file(path, Faults())
     except InputError:
         return ()
-    listed = node.plain() if node is not None else ()
+    power = node.child("power")
+    listed = power.child("p_states") if power is not None else None
+    states = listed.plain() if listed is not None else None
+    named = [state for state in states if isinstance(state, dict)] if isinstance(states, list) else []
+    own = node.child("aliases")
+    return (
+        ("", _texts(own.plain() if own is not None else None)),
+        *((str(state.get("name")), _texts(state.get("aliases"))) for state in named),
+    )
+
+
+def _texts(listed: object) -> tuple[str, ...]:
     return tuple(item for item in listed if isinstance(item, str)) if isinstance(listed, list) else ()

@@ -11,7 +11,7 @@ from hwsim.errors import InputError
 from hwsim.graph.tensor import FORMATS
 from hwsim.registry import known_names, unknown_name
 from hwsim.specs import fields as _fields
-from hwsim.specs.fields import Choice, Count, Formats, Key, Quantity, Ratio, Text
+from hwsim.specs.fields import Choice, Count, Formats, Key, Names, Quantity, Ratio, Text
 from hwsim.specs.software import SoftwareSpec
 from hwsim.units import format_quantity
 
@@ -38,11 +38,15 @@ class MemorySpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PState:
-    """One operating point: clock relative to the nominal one and supply voltage relative to the nominal one."""
+    """One operating point: clock relative to the nominal one and supply voltage relative to the nominal one.
+
+    ``aliases`` are what measured data call the chip when it runs there.
+    """
 
     name: Annotated[str, Text("name")]
     clock: Annotated[float, Ratio("clock", 0.01, 4.0)]
     voltage: Annotated[float, Ratio("voltage", 0.1, 2.0)]
+    aliases: Annotated[tuple[str, ...], Names("aliases")] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,6 +108,18 @@ def test_an_alias_is_found_whatever_its_case_and_dashes(alias: str) -> None:
     assert find_by_alias(alias) == "toy"
 
 
+def test_an_alias_of_a_p_state_names_the_chip_at_it(write, toy: str) -> None:
+    states = "  p_states: [{name: low, clock: 0.5, voltage: 0.8, aliases: [Toy (slow)]}]"
+    write("device_specs/toy.yaml", toy.replace("  idle: 200 mW", f"  idle: 200 mW\n{states}"))
+    assert find_by_alias("toy (SLOW)") == "toy@low"
+
+
+@pytest.mark.parametrize("states", ["3", "[3]", "[{name: low, aliases: 3}]"])
+def test_p_states_written_wrongly_hide_no_alias_of_the_chip(write, toy: str, states: str) -> None:
+    write("device_specs/toy.yaml", toy.replace("  idle: 200 mW", f"  idle: 200 mW\n  p_states: {states}"))
+    assert find_by_alias("TOY 1") == "toy"
+
+
 def test_an_unknown_alias_is_refused() -> None:
     with pytest.raises(UnknownNameError, match="no device with the alias named 'Toi-NPU'"):
         find_by_alias("Toi-NPU")

@@ -1,7 +1,8 @@
 """What measured data call the shipped workloads: one normalisation, then one table.
 
 A name is folded (lower case, words joined by ``_``), rewritten by the rules that whole families follow, and looked up
-whole, then by what stands after its last ``/``, each also without the endings that name a way of export.
+whole, then by what stands after its last ``/``, each also without the endings that name a way of export, a phase or an
+operating point.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "densenet121": ("densenet",),
     "depth_anything_v2_small": ("depth_anything", "depth_anything_v2", "depth_anything_vits", "depth_anything_v2_vits"),
     "detr_resnet18": ("detr_resnet18_bn",),
+    "distilbert": ("distilbert_seq128", "distilbert_base_seq128_ane_transformers"),
     "dncnn_color": ("dncnn_color_blind",),
     "ds_cnn": ("ds_cnn_keyword_spotting",),
     "edsr_f32b5": ("edsr_f32b5_snusr",),
@@ -153,7 +155,7 @@ _RULES = (
 )
 """How families write their members."""
 _NEAR = 0.1
-_ENDINGS = re.compile(r"_(postprocess|nms_core|bbox_decoding_only)$")
+_ENDINGS = re.compile(r"_(postprocess|nms_core|bbox_decoding_only|decode|(perf|low_power)_point)$")
 
 
 def named_workload(model: str, parameters: float | None = None) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,8 @@ _UNITS: Mapping[str, str] = {"GPU": "simt_gpu", "NPU": "systolic_npu", "ANE": "s
 """Kinds of device by the first word of ``compute_unit``."""
 _NETWORKS = ("network", "model_forward", "llm_prefill", "llm_generate_per_token")
 _ARRAY = "systolic array"
+_POINT = re.compile(r"\b([\w-]+ point)$")
+"""An operating point at the end of a model's name: ``distilbert seq128 perf point``."""
 
 
 @dataclass(slots=True)
@@ -131,8 +134,9 @@ def _spec_name(each: Prediction) -> str:
 
 
 def device_of(row: Row) -> DeviceSpec:
-    """The spec that stands for the chip a row names; raises InputError where none does."""
-    return _find_device(chips_of(row)[0], row.text("unit").split(" ")[0])
+    """The spec that stands for the chip a row names, at the operating point it names; raises InputError for none."""
+    point = _POINT.search(row.text("model"))
+    return _find_device(chips_of(row)[0] + (f", {point[1]}" if point else ""), row.text("unit").split(" ")[0])
 
 
 @cache

@@ -9,32 +9,38 @@ from hwsim.operators.slice import Slice
 from hwsim.workloads import layers
 from hwsim.workloads.registry import Published, workload
 
-__all__ = ["bert_base", "bert_large"]
+__all__ = ["bert_base", "bert_large", "distilbert"]
 
 _SOURCE = "Devlin et al. 2019, BERT: Pre-training of Deep Bidirectional Transformers, section 3"
 _COUNTED = "operator counts of BertModel in transformers at 128 tokens, attention products included"
 _VOCAB, _POSITIONS, _SEGMENTS = 30_522, 512, 2
 
 
-def _embed(b: GraphBuilder, batch: int, seq: int, width: int) -> Tensor:
-    """Sum of word, segment and position embeddings, normalised."""
+def _embed(b: GraphBuilder, batch: int, seq: int, width: int, *, segmented: bool = True) -> Tensor:
+    """Sum of word, position and, if ``segmented``, segment embeddings, normalised."""
     with b.scope("embeddings"):
-        words = layers.embedding(b, b.input("ids", (batch, seq), "int64"), _VOCAB, width, name="words")
-        segments = layers.embedding(b, b.input("segments", (batch, seq), "int64"), _SEGMENTS, width, name="segments")
+        x = layers.embedding(b, b.input("ids", (batch, seq), "int64"), _VOCAB, width, name="words")
+        if segmented:
+            segments = b.input("segments", (batch, seq), "int64")
+            x = layers.add(b, x, layers.embedding(b, segments, _SEGMENTS, width, name="segments"))
         places = layers.embedding(b, b.input("positions", (1, seq), "int64"), _POSITIONS, width, name="positions")
-        x = layers.add(b, layers.add(b, words, segments), places)
-        return layers.layer_norm(b, x)
+        return layers.layer_norm(b, layers.add(b, x, places))
 
 
-def _bert(name: str, *, depth: int, width: int, heads: int, batch: int, seq: int) -> Graph:
-    b = GraphBuilder(name)
-    x = _embed(b, batch, seq, width)
+def _encode(b: GraphBuilder, x: Tensor, depth: int, heads: int) -> Tensor:
+    """That many layers of attention and a perceptron, each added and then normalised."""
     for place in range(depth):
         with b.scope(f"layer{place}"):
             x = layers.add(b, x, layers.attention(b, x, heads), name="add1")
             x = layers.layer_norm(b, x, name="norm1")
-            x = layers.add(b, x, layers.mlp(b, x, 4 * width), name="add2")
+            x = layers.add(b, x, layers.mlp(b, x, 4 * x.shape[-1]), name="add2")
             x = layers.layer_norm(b, x, name="norm2")
+    return x
+
+
+def _bert(name: str, *, depth: int, width: int, heads: int, batch: int, seq: int) -> Graph:
+    b = GraphBuilder(name)
+    x = _encode(b, _embed(b, batch, seq, width), depth, heads)
     first = b.add(Reshape((batch, width)), b.add(Slice(1, 0, 1), x))
     pooled = layers.activation(b, layers.linear(b, first, width, name="pooler"), "tanh")
     return b.build([x, pooled], items=batch, item="sequence", info={"tokens": batch * seq})
@@ -72,3 +78,22 @@ def bert_large(*, batch: int = 1, seq: int = 128) -> Graph:
         seq: Tokens of a sequence, at most 512.
     """
     return _bert("bert_large", depth=24, width=1024, heads=16, batch=batch, seq=seq)
+
+
+@workload(
+    title="DistilBERT",
+    source="Sanh et al. 2019, DistilBERT, a distilled version of BERT, section 3",
+    item="sequence",
+    maximum={"seq": _POSITIONS},
+    published=Published(parameters=66_362_880, source="DistilBertModel in transformers"),
+)
+def distilbert(*, batch: int = 1, seq: int = 128) -> Graph:
+    """BERT-base of every other layer, without segments and pooler.
+
+    Args:
+        batch: Sequences at once.
+        seq: Tokens of a sequence, at most 512.
+    """
+    b = GraphBuilder("distilbert")
+    x = _encode(b, _embed(b, batch, seq, 768, segmented=False), 6, 12)
+    return b.build([x], items=batch, item="sequence", info={"tokens": batch * seq})

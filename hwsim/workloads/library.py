@@ -9,7 +9,7 @@ __all__ = ["ALIASES", "FAMILY_MODULES", "MODULE_OF"]
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "alexnet": ("alexnet",),
-    "bert": ("bert_base", "bert_large"),
+    "bert": ("bert_base", "bert_large", "distilbert"),
     "clip_text": (
         *("clip_text_512", "clip_text_640", "clip_text_768", "tinyclip_text_19m", "tinyclip_text_29m"),
         *("siglip_text_b", "siglip_text_l"),

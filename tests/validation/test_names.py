@@ -25,6 +25,10 @@ from hwsim.workloads import WORKLOADS
         ("yolov11_det", "yolo11n"),
         ("yolov8s_bbox_decoding_only", "yolov8s"),
         ("microsoft/resnet-50", "resnet50"),
+        ("distilbert seq128 perf point", "distilbert"),
+        ("Qwen2.5-1.5B decode", "qwen2_5_1_5b"),
+        ("MobileNetV1 0.25 VWW", "mobilenet_v1_025_96"),
+        ("ToyADMOS FC-AE (anomaly detection)", "deep_autoencoder"),
     ],
 )
 def test_spellings_of_a_network_lead_to_one_workload(written: str, workload: str) -> None:

@@ -39,6 +39,7 @@ EXACT_PARAMETERS = {
     "googlenet": 6_624_904,
     "inception_v3": 23_834_568,
     "bert_base": 109_482_240,
+    "distilbert": 66_362_880,
     "bert_large": 335_141_888,
     "gpt2": 124_439_808,
     "llama2_7b": 6_738_415_616,

@@ -1,0 +1,57 @@
+"""Power and energy of measured networks: which chip at which operating point a row means, and how near hwsim comes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hwsim.validation.measured import read_measured
+from hwsim.validation.predict import Prediction, predict
+
+HEADER = "chip,compute_unit,model,precision,batch,latency_ms,power_w,energy_mj,input"
+
+
+def predicted(tmp_path: Path, *rows: str) -> list[Prediction]:
+    path = tmp_path / "anchors.csv"
+    path.write_text("\n".join((HEADER, *rows)) + "\n", encoding="utf-8")
+    file = read_measured(path)
+    assert file is not None
+    return predict([file])
+
+
+def test_a_row_that_names_clock_and_voltage_is_predicted_there(tmp_path: Path) -> None:
+    fast, slow = predicted(
+        tmp_path,
+        "Syntiant NDP120 (1.1V/98MHz),NPU,DS-CNN keyword spotting,int8,1,1,1,1,",
+        "Syntiant NDP120 (0.9V/30MHz),NPU,DS-CNN keyword spotting,int8,1,1,1,1,",
+    )
+    assert (fast.spec, slow.spec) == ("syntiant_ndp120", "syntiant_ndp120@30mhz")
+    assert slow.values["time"] > 2.5 * fast.values["time"]
+    assert slow.values["power"] < fast.values["power"] / 3.5
+    for each in (fast, slow):
+        assert each.values["energy"] == pytest.approx(each.values["power"] * each.values["time"])
+
+
+def test_an_operating_point_after_the_models_name_must_be_known(tmp_path: Path) -> None:
+    known, unknown = predicted(
+        tmp_path,
+        "Apple A15 (iPhone 13),ANE,distilbert seq128 perf point,fp16,1,1,1,1,seq 128",
+        "Apple A15 (iPhone 13),ANE,distilbert seq128 low-power point,fp16,1,1,1,1,seq 128",
+    )
+    assert known.spec == "apple_a15_ane"
+    assert not unknown.values
+    assert unknown.reason == "no device file with the alias 'Apple A15 (iPhone 13), low-power point' for its ANE"
+
+
+@pytest.mark.validation
+def test_the_pairs_of_the_ndp120_are_within_a_fifth_and_their_energy_within_a_third(shared_dir: Path) -> None:
+    """ResNet-8 was fitted; DS-CNN and MobileNet were not."""
+    file = read_measured(shared_dir / "ground_truth/edge/power_energy_anchors.csv")
+    assert file is not None
+    found = [each for each in predict([file]) if each.spec.startswith("syntiant_ndp120")]
+    assert len(found) == 6
+    for each in found:
+        bounds = {"latency_ms": ("time", 0.15), "power_w": ("power", 0.20), "energy_mj": ("energy", 0.30)}
+        for column, (metric, bound) in bounds.items():
+            assert each.values[metric] == pytest.approx(each.row.figures[column], rel=bound), each.row.columns

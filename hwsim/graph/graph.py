@@ -53,8 +53,8 @@ class Graph:
     Nodes stand in an order in which producers come before consumers, phase by phase.
     ``items`` is how many ``item`` (image, token, video ...) one run makes; ``info`` holds further named
     figures of a workload (``prompt_tokens``, ``steps`` ...). ``values`` gives what weights and states hold, where a
-    model brought it along: a function by the name of the tensor, called when the values are needed. ``notes`` are
-    remarks that reports repeat, e.g. on what was priced without being understood.
+    model brought it along: by the name of the tensor a function, or an :class:`~hwsim.graph.absent.AbsentValues`, to
+    call when they are needed. ``notes`` are remarks that reports repeat, e.g. on what was priced but not understood.
     """
 
     name: str

@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from hwsim.errors import InputError
+from hwsim.graph.absent import AbsentValues
 from hwsim.graph.graph import Graph, Node
 from hwsim.graph.operator import Array
 from hwsim.graph.tensor import Tensor
@@ -82,7 +83,8 @@ def kept_channels(
 def _value(graph: Graph, name: str, weights: Mapping[str, Array] | None) -> Array | None:
     if weights is not None and name in weights:
         return weights[name]
-    return graph.values[name]() if name in graph.values else None
+    known = graph.values.get(name)
+    return None if known is None or isinstance(known, AbsentValues) else known()
 
 
 def _smaller(tensor: Tensor, kept: Kept) -> Tensor:

@@ -60,8 +60,8 @@ def shipped_models() -> list[Path]:
 def check_model(path: Path, dims: Mapping[str, int] | None = None, seed: int = 0) -> ModelResult:
     """Both runs of one network and their difference.
 
-    Weights are those of the file; where it fills them with one number (as the test data of the package onnx do) or
-    leaves external data out, they are drawn, and so are the inputs.
+    Weights are those of the file; where it fills them with one number (as the test data of the package onnx do) they
+    are drawn, and so are the inputs.
 
     Raises:
         InputError: onnxruntime is missing, or the file cannot be read or run.

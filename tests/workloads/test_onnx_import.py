@@ -216,13 +216,33 @@ def test_external_data_may_be_absent_or_beside_the_model(write: Write, tmp_path:
     model.graph.initializer[0].ClearField("raw_data")
     path.write_bytes(model.SerializeToString())
     absent = hwsim.load_onnx(path)
-    assert (absent.macs, absent.parameters, absent.values) == (4, 4, {})
+    assert (absent.macs, absent.parameters) == (4, 4)
+    with pytest.raises(InputError, match=r"the values of 'w' are external data that do not lie beside it"):
+        run_reference(absent, {"x": np.ones((1, 2))})
+    assert run_reference(absent, {"x": np.ones((1, 2)), "w": np.eye(2)})["y"].tolist() == [[1.0, 1.0]]
     (tmp_path / "weights.bin").write_bytes(np.full(4, 3, "f4").tobytes())
     assert run_reference(hwsim.load_onnx(path), {"x": np.ones((1, 2))})["y"].tolist() == [[6.0, 6.0]]
     model.graph.initializer[0].external_data[0].value = "../weights.bin"
     path.write_bytes(model.SerializeToString())
     with pytest.raises(InputError, match=r"external data must lie beside the model, not at '\.\./weights\.bin'"):
         hwsim.load_onnx(path)
+
+
+@pytest.mark.parametrize(("kind", "how"), [("Expand", [0, 1, 8]), ("Tile", [0, 1, 1])])
+def test_a_parameter_repeated_for_each_image_stays_one_parameter(write: Write, kind: str, how: list[int]) -> None:
+    nodes = [
+        helper.make_node("Shape", ["x"], ["n"], start=0, end=1),
+        helper.make_node("Concat", ["n", "rest"], ["repeats"], axis=0),
+        helper.make_node(kind, ["token", "repeats"], ["tokens"]),
+        helper.make_node("Concat", ["tokens", "x"], ["y"], axis=1),
+    ]
+    token = np.arange(8, dtype="f4").reshape(1, 1, 8)
+    path = write(nodes, {"x": ["n", 2, 8]}, ["y"], {"token": token, "rest": np.array(how[1:])})
+    graph = hwsim.load_onnx(path, {"n": 4})
+    assert graph.parameters == 8
+    y = run_reference(graph, {"x": np.zeros((4, 2, 8))})["y"]
+    assert (y[:, 0] == token[0]).all()
+    assert not y[:, 1:].any()
 
 
 def test_half_precision_files_keep_their_format_and_single_ones_wait_for_the_device(write: Write) -> None:

@@ -32,7 +32,7 @@ def load_onnx(
     """The graph of an ONNX file (opset 7 and newer), with its weights as ``values``.
 
     Args:
-        path: of the file; external data are looked for beside it, and may be absent.
+        path: of the file; external data are looked for beside it; prices do without them.
         dims: sizes of symbolic dimensions, by their names; an axis without a name is called e.g. ``x.0``.
         dtype: a number format or scheme for what the file stores in fp32; 'auto' leaves it to the device, 'file' keeps
             fp32. Files with other floats or with quantized tensors keep their formats.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.errors import HwsimError, InputError, ShapeError, UnsupportedError
+from hwsim.graph.absent import AbsentValues
 from hwsim.graph.graph import Graph, GraphBuilder
 from hwsim.graph.operator import Array
 from hwsim.graph.tensor import AUTO, Tensor
@@ -119,8 +120,7 @@ class Importer:
         fmt = self.format(value.format)
         parameter = role == "weight" and (fmt == AUTO or fmt in (*FLOATS, "int8", "uint8", "int4", "uint4"))
         made = (self.builder.weight if parameter else self.builder.state)(name, value.shape, fmt)
-        if value.make is not None:
-            self._arrays[name] = value.make
+        self._arrays[name] = value.make or AbsentValues(file=self._file, name=name)
         self._tensors[id(value)] = made
         self._kept.append(value)  # so that its id stays its own
         return made

@@ -149,7 +149,7 @@ class Use:
     ) -> list[Value]:
         """The outputs of an operator; raises ShapeError when the inputs do not fit it."""
         folds = foldable and all(value.make is not None for value in inputs)
-        if all(value.constant for value in inputs) and folds:
+        if foldable and all(value.constant for value in inputs):
             return self._folded(op, inputs)
         if folds and any(0 in value.shape for value in inputs):
             return self._computed(op, inputs)
@@ -168,13 +168,15 @@ class Use:
         ]
 
     def _folded(self, op: Operator, inputs: Sequence[Value]) -> list[Value]:
-        if any(0 in value.shape for value in inputs):
+        absent = any(value.make is None for value in inputs)
+        if any(0 in value.shape for value in inputs) and not absent:
             return self._computed(op, inputs)
         types = op.infer([TensorType(v.shape, v.format, v.weight) for v in inputs])
         formats = [t.format if t.format != AUTO else self.importer.main for t in types]
         for kind, fmt in zip(types, formats, strict=True):
             check_shape(self.name, kind.shape, fmt)
-        if max((v.elements for v in inputs), default=0) <= _EAGER and max(t.elements for t in types) <= _EAGER:
+        largest = max(*(v.elements for v in inputs), *(t.elements for t in types), 0)
+        if largest <= _EAGER and not absent:
             return self._computed(op, inputs, formats)
         steps = 1 + max((v.steps for v in inputs), default=0)
         if steps > _STEPS:
@@ -182,9 +184,10 @@ class Use:
                 f"a constant of {types[0].elements:,} elements is computed through more than {_STEPS} nodes"
             )
         weight = any(v.weight for v in inputs)
+        makes = [None] * len(types) if absent else _lazy(op, inputs, formats)
         return [
             Value(shape=kind.shape, format=fmt, make=make, steps=steps, weight=weight)
-            for kind, fmt, make in zip(types, formats, _lazy(op, inputs, formats), strict=True)
+            for kind, fmt, make in zip(types, formats, makes, strict=True)
         ]
 
     def _computed(self, op: Operator, inputs: Sequence[Value], formats: Sequence[str] = ()) -> list[Value]:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from hwsim.errors import InputError
+from hwsim.graph.operator import Operator
 from hwsim.operators.checks import axis_of
 from hwsim.operators.concat import Concat
 from hwsim.operators.expand import Expand
@@ -22,6 +23,7 @@ from hwsim.operators.split import Split
 from hwsim.operators.tile import Tile
 from hwsim.operators.transpose import Transpose
 from hwsim.operators.triangle import Triangle
+from hwsim.workloads.onnx.elements import FLOATS
 from hwsim.workloads.onnx.rules.elementwise import reshaped
 from hwsim.workloads.onnx.rules.registry import rule
 from hwsim.workloads.onnx.use import Use
@@ -210,12 +212,18 @@ def _expand(use: Use) -> Value:
     rank = max(len(x.shape), len(wanted))
     old = (1,) * (rank - len(x.shape)) + x.shape
     new = [1] * (rank - len(wanted)) + wanted
-    return use.add(Expand(tuple(o if n == 1 else n for o, n in zip(old, new, strict=True))), x)
+    return _repeated(use, Expand(tuple(o if n == 1 else n for o, n in zip(old, new, strict=True))), x)
 
 
 @rule("Tile")
 def _tile(use: Use) -> Value:
-    return use.add(Tile(tuple(use.numbers(1))), use.at(0))
+    return _repeated(use, Tile(tuple(use.numbers(1))), use.at(0))
+
+
+def _repeated(use: Use, op: Operator, x: Value) -> Value:
+    """Elements written more than once. A parameter is repeated as the model runs, and stays one parameter."""
+    parameter = x.constant and x.weight and x.elements > 1 and x.format in FLOATS
+    return use.add_all(op, x, foldable=not parameter)[0]
 
 
 @rule("Trilu")

@@ -77,8 +77,9 @@ def check_model(path: Path, dims: Mapping[str, int] | None = None, seed: int = 0
         for name, tensor in found.graph.tensors.items()
         if tensor.role == "input"
     }
+    ours = run_reference(found.graph, given, seed)  # before external data are read: it refuses those that are absent
+    onnx_package().external_data_helper.load_external_data_for_model(model, str(path.parent))
     theirs = _on_runtime(model, path, given)
-    ours = run_reference(found.graph, given, seed)
     errors = [_error(ours[name], theirs[name]) for name in ours]
     close = [_close(ours[name], theirs[name]) for name in ours]
     return _result(path, counted, errors, agrees=all(close))

@@ -96,6 +96,20 @@ def test_a_small_network_agrees_and_a_wrong_kernel_shows(monkeypatch: pytest.Mon
     assert not check_model(path).agrees
 
 
+def test_weights_beside_a_model_are_read_from_any_folder_and_missing_ones_named(tmp_path: Path) -> None:
+    path = tmp_path / "apart.onnx"
+    helper = onnx.helper
+    ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [4, 4]) for name in ("x", "y")]
+    weight = onnx.numpy_helper.from_array(np.eye(4, dtype=np.float32), "w")
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", ends[:1], ends[1:], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    assert check_model(path).agrees
+    (tmp_path / "weights.bin").unlink()
+    with pytest.raises(InputError, match=r"apart\.onnx: the values of 'w' are external data that do not lie beside"):
+        check_model(path)
+
+
 @pytest.mark.slow
 def test_the_command_prints_a_row_an_operator_and_says_what_is_unknown() -> None:
     shown = run(app, ["verify", "--ops", "Relu", "--ops", "Det"])

@@ -28,7 +28,7 @@ from hwsim.specs.operating import at_state
 from hwsim.specs.software import SoftwareSpec
 from hwsim.units import shown
 
-__all__ = ["SCHEMA", "device_model", "load_device", "read_device"]
+__all__ = ["SCHEMA", "device_model", "load_device", "load_reference", "read_device"]
 
 SCHEMA = "hwsim/device/v1"
 _DTYPES = tuple(dict.fromkeys((*SCHEMES, *FORMATS)))
@@ -75,14 +75,27 @@ def load_device(name: str | Path) -> DeviceSpec:
         UnknownNameError: there is no such device, or it has no such P-state.
         InputError: there is no such file.
     """
-    base, at, state = str(name).rpartition("@")
-    if at and base and not library.is_path(state):
+    base, state = _state_apart(str(name))
+    if state:
         return at_state(load_device(base), state)
     try:
         path = library.find(library.DEVICE, str(name))
     except InputError as error:
         return load_device(_aliased(str(name), error))
     return library.cached("device", path, lambda: read_device(path))
+
+
+def load_reference(name: str, beside: Path) -> DeviceSpec:
+    """The device that another file names, held at the P-state after its ``@`` if there is one; raises InputError."""
+    base, state = _state_apart(name)
+    spec = load_device(library.find_reference(library.DEVICE, base, beside))
+    return at_state(spec, state) if state else spec
+
+
+def _state_apart(name: str) -> tuple[str, str]:
+    """``chip@state`` in two; a path that merely has such a sign in it is left whole."""
+    base, _, state = name.rpartition("@")
+    return (base, state) if base and not library.is_path(state) else (name, "")
 
 
 def _aliased(name: str, error: InputError) -> str:

@@ -15,7 +15,7 @@ from pydantic import Field
 from hwsim.errors import InputError, UnknownNameError
 from hwsim.loading import library
 from hwsim.loading.device import SCHEMA as DEVICE_SCHEMA
-from hwsim.loading.device import load_device
+from hwsim.loading.device import load_device, load_reference
 from hwsim.loading.document import Keys, Node, read_file
 from hwsim.loading.faults import Faults
 from hwsim.loading.merge import with_values
@@ -167,7 +167,7 @@ def _look_ahead(node: Node, path: Path, faults: Faults) -> None:
         use = device.child("use")
         if use is not None and isinstance(use.value, str):
             try:
-                load_device(library.find_reference(library.DEVICE, use.value, path))
+                load_reference(use.value, path)
             except InputError as error:
                 faults.add(*node.locate(("devices", role, "use")), first_line(error))
 
@@ -190,7 +190,7 @@ def _devices(uses: dict[str, Any], node: Node, path: Path, faults: Faults) -> di
             faults.add(*node.locate(("devices", role, "count")), f"at most {_MOST_DEVICES}")
             continue
         try:
-            spec = load_device(library.find_reference(library.DEVICE, head.use, path))
+            spec = load_reference(head.use, path)
         except InputError as error:
             faults.add(*node.locate(("devices", role, "use")), first_line(error))
             continue

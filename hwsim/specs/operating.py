@@ -7,7 +7,7 @@ from typing import Any
 
 from hwsim.cost.power import leakage_w
 from hwsim.registry import unknown_name
-from hwsim.specs.device import DeviceSpec, MemorySpec, PowerSpec, PState
+from hwsim.specs.device import DatasheetSpec, DeviceSpec, MemorySpec, PowerSpec, PState
 from hwsim.specs.fields import Quantity, spec_fields
 
 __all__ = ["at_state"]
@@ -19,7 +19,7 @@ def at_state(spec: DeviceSpec, name: str) -> DeviceSpec:
     Frequencies of the compute section and bandwidths of on-chip memories follow the clock (f), dynamic energies V^2,
     the active floor V^2 f, leakage V; memories off the chip, the rest of the idle power and what software takes on the
     host stay (Horowitz, Indermaur, Gonzalez, "Low-power digital design", 1994; Butts, Sohi, "A static power model for
-    architects", 2000, eq. 1). A chip at the nominal point is unchanged but for its name.
+    architects", 2000, eq. 1). Peaks of the data sheet, which are nominal, are left out.
 
     Raises:
         UnknownNameError: the chip has no such P-state.
@@ -34,6 +34,8 @@ def at_state(spec: DeviceSpec, name: str) -> DeviceSpec:
         core=_core(spec.core, state),
         memory=tuple(_memory(level, place, state) for place, level in enumerate(spec.memory)),
         power=_power(spec.power, state),
+        datasheet=DatasheetSpec(),
+        aliases=state.aliases,
         note=f"{spec.name} at {state.clock:g} of its clock and {state.voltage:g} of its voltage",
     )
 

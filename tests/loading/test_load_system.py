@@ -63,6 +63,19 @@ def test_a_device_may_be_changed_in_its_role(duo) -> None:
     assert (npu.core.rows, npu.main_memory.bandwidth_bytes_per_s) == (256, 1e12)
 
 
+def test_a_device_may_stand_in_its_role_at_a_p_state(duo, write, toy: str) -> None:
+    states = "  p_states: [{name: high, clock: 1.0, voltage: 1.0}, {name: low, clock: 0.5, voltage: 0.8}]"
+    write("device_specs/toy.yaml", toy.replace("  idle: 200 mW", f"  idle: 200 mW\n{states}"))
+    duo("devices: {little: toy@low, big: {use: toy@high}}\n")
+    little, big = load_system("duo").devices.values()
+    assert (little.core.clock_hz, big.core.clock_hz) == (0.5e9, 1e9)
+
+
+def test_a_p_state_that_the_device_of_a_role_lacks_is_a_fault_of_the_system(duo) -> None:
+    duo("devices: {npu: toy@low}\n")
+    assert faults() == ["duo.yaml:3:16: devices.npu.use: no P-state of toy named 'low'; known: none"]
+
+
 def test_an_interconnect_prices_collectives(duo) -> None:
     duo(
         "devices: {gpu: {use: toy, count: 2}}\n"

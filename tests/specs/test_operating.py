@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,19 @@ def test_a_chip_whose_only_memory_is_its_own_slows_down_as_a_whole() -> None:
         a.bandwidth_bytes_per_s / b.bandwidth_bytes_per_s for a, b in zip(slow.memory, nominal.memory, strict=True)
     ]
     assert ratios == pytest.approx([30 / 98, 30 / 98], rel=1e-5)
+
+
+def test_a_file_is_held_at_a_p_state_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    states = "[{name: low, clock: 0.5, voltage: 0.8, aliases: [mine (slow)]}]"
+    path.write_text(
+        "schema: hwsim/device/v1\nname: mine\ntitle: Mine\nextends: hexagon_v75\n"
+        f'power: {{p_states: {states}, assumption: "round"}}\n',
+        encoding="utf-8",
+    )
+    slow = load_device(f"{path}@low")
+    assert (slow.name, slow.aliases) == ("mine@low", ("mine (slow)",))
+    assert slow.core.clock_hz == load_device("hexagon_v75").core.clock_hz * 0.5
 
 
 def test_a_p_state_that_is_not_there_names_the_nearest() -> None:

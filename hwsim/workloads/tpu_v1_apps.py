@@ -2,8 +2,9 @@
 
 N. Jouppi et al., In-datacenter performance analysis of a tensor processing unit, ISCA 2017, table 1 gives layers by
 kind, weights, operations a weight byte and batch; table 3 shares of cycles. Shapes are not published. Those here are
-assumptions that meet the counts, each said where it is made: they rest on counts and shares of cycles, never on the
-measured TOP/s. Inputs come from the host and results go back to it.
+assumptions that meet the counts, each said where it is made. Among shapes that meet them, those were kept whose
+predictions come near the published shares and TOP/s, so agreement with these shows that the model can explain the
+table, not that it would have foretold it. Inputs come from the host and results go back to it.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ _README = _TOP / "README.md"
 _CLI, _FILES, _MODELS = (_TOP / "docs" / f"{name}.md" for name in ("cli", "files", "models"))
 _PAGES = [_README, _TOP / "CONTRIBUTING.md", *sorted((_TOP / "docs").glob("*.md"))]
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_SLOW = ("text_to_video", "npu_array", "llama3_70b")
+_SLOW = ("text_to_video", "npu_array", "llama3_70b", "verify", "fit llama3_8b", "hwsim check", "-o results/compared")
 _NETWORKS = len(list(WORKLOADS))
 """Counted before the pages' examples register networks of their own."""
 _TOLERANCE = 0.02

@@ -72,6 +72,7 @@ def test_a_set_changes_the_scenario(hwsim_cli: Hwsim, scenario: Write) -> None:
     assert document["runs"][0]["items"] == 8
 
 
+@pytest.mark.slow
 def test_several_scenarios_get_a_folder_each(hwsim_cli: Hwsim, scenario: Write, tmp_path: Path) -> None:
     ran = hwsim_cli("run", scenario(), scenario(name="other"), "-o", str(tmp_path / "out"), "--json")
     assert ran.code == 0

@@ -94,7 +94,9 @@ def test_a_thousand_chips_of_a_kind_in_one_call_equal_a_thousand_calls(kind: str
     assert_equal_alone_and_together(spec, spec.default_software, works(spec), 1000)
 
 
-@pytest.mark.parametrize("name", DEVICES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in EXAMPLES.values() else pytest.mark.slow) for n in DEVICES]
+)
 def test_ten_variants_of_a_chip_in_one_call_equal_ten_calls(name: str) -> None:
     spec = device(name)
     for stack in spec.software.values():

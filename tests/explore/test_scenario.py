@@ -37,7 +37,14 @@ def write(tmp_path: Path) -> Write:
     return written
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+QUICK = ("hbm_bandwidth_whatif", "precision_ladder", "resnet50_everywhere", "mixed_precision_memory")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=() if path.stem in QUICK else pytest.mark.slow) for path in SHIPPED],
+    ids=lambda path: path.stem,
+)
 def test_every_shipped_scenario_holds(path: Path) -> None:
     scenario = hwsim.load_scenario(path)
     scenario.run()
@@ -70,6 +77,7 @@ def test_each_unit_of_the_phone_works_alone_in_the_demo() -> None:
     assert {role: use["busy"] for role, use in gpu.utilization.items()} == {"npu": 0.0, "gpu": 1.0, "cpu": 0.0}
 
 
+@pytest.mark.slow
 def test_the_same_scenario_gives_the_same_bytes_whatever_the_hash_seed(write: Write) -> None:
     path = write(SMALL + "variants: [{name: more, set: {workload.batch: 8}}]\n")
     command = [sys.executable, "-m", "hwsim", "run", str(path), "--json", "--quiet"]

@@ -27,7 +27,9 @@ def network(request: pytest.FixtureRequest) -> tuple[Graph, dict[str, np.ndarray
     return graph, inputs, run_reference(graph, inputs)
 
 
-@pytest.mark.parametrize("names", PASS_LISTS, ids="+".join)
+@pytest.mark.parametrize(
+    "names", [pytest.param(names, marks=() if len(names) > 1 else pytest.mark.slow) for names in PASS_LISTS], ids="+".join
+)
 def test_values_are_kept(network, names: list[str]) -> None:
     graph, inputs, expected = network
     found = run_reference(apply_passes(graph, names), inputs)
@@ -36,6 +38,7 @@ def test_values_are_kept(network, names: list[str]) -> None:
         assert np.allclose(found[name], value, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", PASS_LISTS, ids="+".join)
 @pytest.mark.parametrize("workload", ["llama3_2_1b", "stable_diffusion_1_5", "whisper_tiny", "resnet50"])
 def test_macs_phases_and_outputs_are_kept(workload: str, names: list[str]) -> None:

@@ -98,6 +98,7 @@ def held_out_rows(folder: Path, case: Case) -> list[Row]:
     return [row for row in same if is_held_out(row.columns) and not (prefill and row.text("seq_q") == "1")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", list(cases()), ids=str)
 def test_a_stack_is_as_accurate_on_held_out_rows_as_its_file_says(shared_dir, case):
     spec = load_device(case.device)

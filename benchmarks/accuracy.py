@@ -1,21 +1,25 @@
 """How far predictions are from measurements, family by family, on rows that no constant was fitted to.
 
-    python -m benchmarks.accuracy [--data ../shared/ground_truth] [--only TEXT]
+    python -m benchmarks.accuracy [--data ../shared/ground_truth] [--only TEXT] [--update]
 
 Kernels: the rows that `fit_gpu.held_out` puts aside (by the CRC-32 of their own text), which every fit leaves alone.
-Everything else is scored whole; what was fitted there stands in `fitted_to:` of the device files. Prints Markdown.
+Everything else is scored whole; what was fitted there stands in `fitted_to:` of the device files. Prints Markdown, or
+with `--update` writes it, and the held-out errors of all device files, into README.md and docs/accuracy.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+import hwsim
 from benchmarks.fit_gpu import SHAPE, held_out
+from hwsim.loading.library import list_devices
 from hwsim.validation.score import Score, scored
 from hwsim.validation.validate import Compared, Validation, validate
 
@@ -131,14 +135,63 @@ def table(folder: Path, only: str = "") -> Iterator[str]:
         )
 
 
+def held_out_lines() -> list[str]:
+    """Held-out errors by device and software stack as the device files have them, the worst first."""
+    errors = {
+        (name, stack.name): dict(stack.validated)
+        for name in list_devices()
+        for stack in hwsim.load_device(name).software.values()
+        if stack.validated
+    }
+    ranked = sorted(errors, key=lambda key: (-max(errors[key].values()), *key))
+    return [_held_out_line(*key, errors[key]) for key in ranked]
+
+
+def _held_out_line(device: str, stack: str, errors: dict[str, float]) -> str:
+    """Families that share a figure together, the largest first."""
+    by_figure: dict[float, list[str]] = {}
+    for family, figure in errors.items():
+        by_figure.setdefault(figure, []).append(family)
+    texts = [f"{', '.join(by_figure[figure])} {figure:g}" for figure in sorted(by_figure, reverse=True)]
+    return f"| `{device}` | {stack} | {'; '.join(texts)} |"
+
+
+def without_held_out() -> str:
+    """The chips of which no figure was held out, as a list in prose."""
+    known = {line.split("`")[1] for line in held_out_lines()} | {"ideal"}
+    return ", ".join(f"`{name}`" for name in list_devices() if name not in known)
+
+
+def _between(page: Path, mark: str, lines: Sequence[str]) -> None:
+    """Replace what stands between <!-- mark --> and <!-- /mark --> on a page."""
+    text = page.read_text(encoding="utf-8")
+    inside = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
+    page.write_text(inside.sub(lambda m: m[1] + "\n".join(lines) + "\n" + m[2], text), encoding="utf-8")
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the table, or write it into the pages."""
+    top = Path(__file__).resolve().parents[1]
     parser = argparse.ArgumentParser(description="Errors on held-out measurements, family by family.")
-    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[2] / "shared" / "ground_truth")
+    parser.add_argument("--data", type=Path, default=top.parent / "shared" / "ground_truth")
     parser.add_argument("--only", default="", help="lines whose name or file contains this")
+    parser.add_argument("--update", action="store_true", help="write into README.md and docs/accuracy.md")
+    parser.add_argument("--held-out", action="store_true", help="update only what the device files say")
     given = parser.parse_args()
+    accuracy = top / "docs" / "accuracy.md"
+    if given.update or given.held_out:
+        header = ["| device | software stack | held-out error (%) |", "|---|---|---|"]
+        _between(accuracy, "held out", [*header, *held_out_lines()])
+        _between(accuracy, "without", [f"No figure at all was held out for {without_held_out()}."])
+    if given.held_out:
+        return
+    lines = []
     for line in table(given.data, given.only):
         print(line, flush=True)
+        lines.append(line)
+    if given.update:
+        for page in (top / "README.md", accuracy):
+            _between(page, "accuracy", lines)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import hwsim
+from benchmarks.accuracy import held_out_lines, without_held_out
 from hwsim.cli import app, main
 from hwsim.devices.base import KINDS
 from hwsim.loading.check import check_file
@@ -22,10 +23,18 @@ from hwsim.workloads.registry import WORKLOADS
 
 _TOP = Path(__file__).resolve().parents[1]
 _README = _TOP / "README.md"
-_CLI, _FILES, _MODELS = (_TOP / "docs" / f"{name}.md" for name in ("cli", "files", "models"))
+_CLI, _FILES, _MODELS, _ACCURACY = (_TOP / "docs" / f"{name}.md" for name in ("cli", "files", "models", "accuracy"))
 _PAGES = [_README, _TOP / "CONTRIBUTING.md", *sorted((_TOP / "docs").glob("*.md"))]
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_SLOW = ("text_to_video", "npu_array", "llama3_70b", "verify", "fit llama3_8b", "hwsim check", "-o results/compared")
+_SLOW = (
+    "text_to_video",
+    "npu_array",
+    "llama3_70b",
+    "verify",
+    "fit llama3_8b",
+    "check device_specs",
+    "-o results/compared",
+)
 _NETWORKS = len(list(WORKLOADS))
 """Counted before the pages' examples register networks of their own."""
 _TOLERANCE = 0.02
@@ -182,37 +191,16 @@ def test_the_chip_of_the_readme_prices_a_network(tmp_path: Path) -> None:
     assert 0.5e-3 < costs.time_s < 10e-3
 
 
-def _held_out() -> dict[tuple[str, str], dict[str, float]]:
-    """Held-out errors by device, stack and kernel family, as the device files have them."""
-    found = {}
-    for name in list_devices():
-        for stack in hwsim.load_device(name).software.values():
-            if stack.validated:
-                found[name, stack.name] = dict(stack.validated)
-    return found
+def test_the_page_on_accuracy_shows_the_errors_of_the_device_files_worst_first() -> None:
+    shown = re.findall(r"^\| `\w+` \| \w+ \| .* \|$", _ACCURACY.read_text(encoding="utf-8"), re.MULTILINE)
+    assert shown == held_out_lines(), "run: python -m benchmarks.accuracy --held-out"
 
 
-def _row(device: str, stack: str, errors: dict[str, float]) -> str:
-    """A line of the table: families that share a figure together, the largest first."""
-    by_figure: dict[float, list[str]] = {}
-    for family, figure in errors.items():
-        by_figure.setdefault(figure, []).append(family)
-    texts = [f"{', '.join(by_figure[figure])} {figure:g}" for figure in sorted(by_figure, reverse=True)]
-    return f"| `{device}` | {stack} | {'; '.join(texts)} |"
-
-
-def test_the_table_of_errors_is_that_of_the_device_files_worst_first() -> None:
-    errors = _held_out()
-    ranked = sorted(errors, key=lambda key: (-max(errors[key].values()), *key))
-    wanted = [_row(*key, errors[key]) for key in ranked]
-    shown = re.findall(r"^\| `\w+` \| \w+ \| .* \|$", _README.read_text(encoding="utf-8"), re.MULTILINE)
-    assert shown == wanted, "README.md should show:\n" + "\n".join(wanted)
-
-
-def test_the_readme_names_every_chip_without_a_held_out_figure() -> None:
-    known = {device for device, _ in _held_out()} | {"ideal"}
-    wanted = ", ".join(f"`{name}`" for name in list_devices() if name not in known)
-    assert f"No figure at all was held out for {wanted}." in " ".join(_README.read_text(encoding="utf-8").split())
+def test_the_page_on_accuracy_names_every_chip_without_a_held_out_figure() -> None:
+    text = " ".join(_ACCURACY.read_text(encoding="utf-8").split())
+    assert f"No figure at all was held out for {without_held_out()}." in text, (
+        "run: python -m benchmarks.accuracy --held-out"
+    )
 
 
 def test_the_readme_counts_what_ships() -> None:

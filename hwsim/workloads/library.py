@@ -77,7 +77,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("real_esrgan_general", "espcn_x2", "espcn_x3", "espcn_x4", "edsr_f32b5", "dncnn_color"),
         *("zero_dce", "zero_dce_pp"),
     ),
-    "sana": ("sana_1_6b",),
+    "sana": ("sana_1_6b", "sana_4_8b"),
     "sd3": ("sd3_5_medium", "sd3_5_large"),
     "segmentation": (
         *("fcn_resnet50", "fcn8_resnet18", "deeplabv3_resnet50", "deeplabv3_mobilenet_v2"),

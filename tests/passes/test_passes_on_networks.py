@@ -28,7 +28,9 @@ def network(request: pytest.FixtureRequest) -> tuple[Graph, dict[str, np.ndarray
 
 
 @pytest.mark.parametrize(
-    "names", [pytest.param(names, marks=() if len(names) > 1 else pytest.mark.slow) for names in PASS_LISTS], ids="+".join
+    "names",
+    [pytest.param(names, marks=() if len(names) > 1 else pytest.mark.slow) for names in PASS_LISTS],
+    ids="+".join,
 )
 def test_values_are_kept(network, names: list[str]) -> None:
     graph, inputs, expected = network

@@ -20,6 +20,7 @@ import numpy as np
 import hwsim
 from benchmarks.fit_gpu import SHAPE, held_out
 from hwsim.loading.library import list_devices
+from hwsim.validation.kernels import RECURRENT
 from hwsim.validation.score import Score, scored
 from hwsim.validation.validate import Compared, Validation, validate
 
@@ -53,6 +54,7 @@ def _ranks(least: int, most: int, metric: str) -> Choice:
 
 _GEMM = "gpu/gemm_dev.csv"
 _VECTOR = "gpu/vector_dev.csv"
+_CONV = "gpu/conv_rnn_dev.csv"
 _HALF = ("bf16", "fp16")
 _ROWS = ("softmax", "layernorm", "rmsnorm")
 _MAPS = ("add", "mul", "div", "relu", "gelu", "tanh", "pow", "silu_mul", "add_scalar", "mul_scalar", "div_scalar")
@@ -77,7 +79,8 @@ LINES: tuple[Line, ...] = (
     Line("attention, prefill", "gpu/attention_dev.csv", _of(ops=("attention_prefill",)), "12", held=True),
     Line("attention, decode", "gpu/attention_dev.csv", _of(ops=("attention_decode",)), "12", held=True),
     Line("Ascend 910B, attention", "edge/ascend_910b_attention.csv", _of(), "10 (stretch)"),
-    Line("convolutions and recurrent layers", "gpu/conv_rnn_dev.csv", _of(), "-", held=True),
+    Line("convolutions", _CONV, _of(ops=("conv2d",)), "-", held=True),
+    Line("recurrent layers", _CONV, _of(ops=tuple(RECURRENT)), "-"),
     Line("collectives", "gpu/comm_dev.csv", _of(), "8", held=True),
     Line("power of sustained products", _GEMM, _of(metric="power"), "8", held=True),
     Line("power of sustained attention", "gpu/attention_dev.csv", _of(metric="power"), "8", held=True),

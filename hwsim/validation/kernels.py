@@ -1,7 +1,8 @@
-"""A measured kernel as the Work that hwsim lowers the same operator to."""
+"""A measured kernel, or recurrent layer, as the Work that hwsim lowers the same operator to."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -22,6 +23,7 @@ from hwsim.operators.linear import Linear
 from hwsim.operators.matmul import Matmul
 from hwsim.operators.mul import Mul
 from hwsim.operators.pow import Pow
+from hwsim.operators.recurrent import Recurrent
 from hwsim.operators.relu import Relu
 from hwsim.operators.rmsnorm import RmsNorm
 from hwsim.operators.rope import Rope
@@ -33,7 +35,7 @@ from hwsim.operators.step import Step
 from hwsim.operators.tanh import Tanh
 from hwsim.validation.measured import Row
 
-__all__ = ["kernel_name", "kernel_work"]
+__all__ = ["RECURRENT", "kernel_name", "kernel_work", "recurrent_works"]
 
 _NARROW: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -87,6 +89,9 @@ _PATTERNS: Mapping[str, str] = MappingProxyType(
         "send_recv": "send",
     }
 )
+RECURRENT: Mapping[str, str] = MappingProxyType({"rnn_lstm": "lstm", "rnn_gru": "gru", "rnn_vanilla": "rnn"})
+"""Rows of whole recurrent layers, and the mode of hwsim's operator."""
+_GATES: Mapping[str, int] = MappingProxyType({"lstm": 4, "gru": 3, "rnn": 1})
 _HEAD_DIM = 128
 _TPU_FORMAT = "fp32"
 """Element-wise kernels of a file without a format are in single precision."""
@@ -113,6 +118,22 @@ def kernel_work(row: Row) -> Work:
         return _vector(op, row)
     except ShapeError as error:
         raise InputError(str(error)) from None
+
+
+def recurrent_works(row: Row) -> Counter[Work]:
+    """The kernels of one recurrent layer and how often each runs: ``seq_q`` steps of ``batch`` states of ``cols``.
+
+    The features of the input are as many as those of the state, as in DeepBench. Raises InputError where a size is
+    missing.
+    """
+    mode, fmt = RECURRENT[kernel_name(row)], _format(row)
+    steps, batch, hidden = (row.number(name) for name in ("seq_q", "batch", "cols"))
+    rows = _GATES[mode] * hidden
+    weights = [_tensor(fmt, rows, hidden, weight=True)] * 2
+    states = [_tensor(fmt, batch, hidden)] * (2 if mode == "lstm" else 1)
+    inputs = (_tensor(fmt, steps, batch, hidden), *weights, _tensor(fmt, 2 * rows, weight=True), *states)
+    operator = Recurrent(mode=mode)
+    return Counter(operator.lower(inputs, operator.infer(inputs)))
 
 
 def _format(row: Row) -> str:

@@ -24,7 +24,7 @@ from hwsim.specs.device import DeviceSpec
 from hwsim.specs.parallel import ParallelSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import InterconnectSpec, SystemSpec, single
-from hwsim.validation.kernels import kernel_name, kernel_work
+from hwsim.validation.kernels import RECURRENT, kernel_name, kernel_work, recurrent_works
 from hwsim.validation.language import chips_of
 from hwsim.validation.measured import MeasuredFile, Row
 from hwsim.validation.networks import Plan, Planned, network_plan, planned
@@ -173,6 +173,11 @@ def _assign(each: Prediction, kernels: dict[tuple[str, str], list[tuple[Predicti
     if each.op.startswith("serve_"):
         raise InputError("a serving benchmark: how requests arrive, wait and share batches is not simulated")
     spec = device_of(row)
+    if each.op in RECURRENT:
+        stack = stack_for(spec, each.timing)
+        each.spec, each.basis = spec.name, stack.basis
+        each.values = {"time": _together_s(spec, stack, recurrent_works(row))}
+        return
     if each.op not in _NETWORKS:
         work = kernel_work(row)
         stack = stack_for(spec, "" if isinstance(work, Collective) else each.timing)
@@ -244,6 +249,17 @@ def _cycles(row: Row) -> int:
             block = int(row.columns["block"])
             k, pattern = -(-k // (2 * block)) * block, None
     return systolic_cycles(m=m, n=n, k=k, rows=rows, cols=cols, dataflow=row.text("dataflow"), sparsity=pattern) - 1
+
+
+def _together_s(spec: DeviceSpec, stack: SoftwareSpec, works: Mapping[Work, int]) -> float:
+    """Time of kernels that run one after another, each as often as given; raises InputError for one it cannot run."""
+    kind = KINDS[spec.kind]
+    params = kind.params(spec, stack, NOMINAL)
+    for form, table in tables_of(list(works)).items():
+        if not kind.supports(table, params).all():
+            raise InputError(f"{spec.name} does not run every {form.value} of this layer in its format")
+    seconds = price(kind, list(works), params, spec.name).time_s[0]
+    return sum(float(s) * times for s, times in zip(seconds, works.values(), strict=True))
 
 
 def _price_kernels(spec: DeviceSpec, name: str, rows: Sequence[tuple[Prediction, Work]]) -> None:

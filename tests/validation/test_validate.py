@@ -21,7 +21,7 @@ device,op,dtype,m,n,k,rows,cols,batch,timing,latency_us,power_w
 T4,linear_bias,fp32,512,512,512,,,1,cuda_event_eager,500,
 T4,softmax,fp32,,,,4096,1024,,cuda_event_eager,200,
 T4,relu,fp32,,,,4096,1024,,cuda_event_eager,,
-T4,rnn_gru,fp32,,,,4096,1024,,cuda_event_eager,200,
+T4,fft,fp32,,,,4096,1024,,cuda_event_eager,200,
 Nobody's chip,relu,fp32,,,,4096,1024,,cuda_event_eager,200,
 T4,relu,fp32,,,,4096,1024,,stopwatch,200,
 T4,relu,fp12,,,,4096,1024,,cuda_event_eager,200,
@@ -68,7 +68,7 @@ def test_what_cannot_be_predicted_is_counted_with_its_reason(kernels: Path) -> N
     reasons = dict(validate(kernels).skipped)
     assert reasons == {
         "nothing measured in this row": 1,
-        "no operator for 'rnn_gru'": 1,
+        "no operator for 'fft'": 1,
         "no device file with the alias 'Nobody's chip'": 1,
         "no software stack of t4 lists the timing 'stopwatch'": 1,
         "number format 'fp12' is not known": 1,
@@ -215,3 +215,25 @@ def test_a_task_without_steps_is_no_diffusion_pipeline(tmp_path: Path) -> None:
     path.write_text("chip,compute_unit,model,precision,task,latency_ms\nHailo-8,NPU,resnet_v1_18,int8,class,0.37\n")
     (found,) = predict([read_measured(path) or pytest.fail("no columns")])
     assert (found.spec, found.timing, found.reason) == ("hailo_8", "", "")
+
+
+def test_a_recurrent_layer_is_priced_as_its_products_and_gates_step_by_step(tmp_path: Path) -> None:
+    head = "device,op,dtype,batch,cols,seq_q,timing,latency_us\n"
+    rows = "".join(f"T4,rnn_{mode},fp32,8,512,{steps},,1000\n" for mode in ("vanilla", "lstm") for steps in (1, 11, 21))
+    (tmp_path / "layers.csv").write_text(head + rows, encoding="utf-8")
+    one, eleven, more, *lstm = (each.values["time"] for each in predict([read_measured(tmp_path / "layers.csv")]))
+    assert 0 < one < eleven < more
+    step = (more - eleven) / 10
+    read_s = 512 * 512 * 4 / 320e9  # the weights of a step at 320 GB/s
+    assert step > read_s
+    assert lstm[2] - lstm[1] > more - eleven
+
+
+@pytest.mark.validation
+def test_recurrent_layers_of_three_gpus_come_out_without_a_constant_of_their_own(shared_dir: Path) -> None:
+    found = predict([read_measured(shared_dir / "ground_truth" / "gpu" / "conv_rnn_dev.csv")])
+    layers = [each for each in found if each.op.startswith("rnn_")]
+    assert len(layers) == 220
+    assert all(each.values for each in layers)
+    errors = [abs(each.values["time"] * 1e6 / float(each.row.columns["latency_us"]) - 1) for each in layers]
+    assert sum(errors) / len(errors) < 0.40

@@ -209,12 +209,18 @@ def _held_out(validated: Mapping[str, float]) -> list[tuple[str, str]]:
     return [("mean error on held-out runs", errors)] if errors else []
 
 
+_COMMON = ("dtype", "passes")
+"""Parameters of every workload."""
+
+
 def workloads_table(workloads: Sequence[Workload]) -> Table:
-    """One row a workload."""
-    rows = [
-        (w.name, w.title, w.item, " ".join(f"{p.name}={p.default}" for p in w.parameters.values())) for w in workloads
-    ]
-    heads = ("name", "title", "makes", "parameters and defaults")
+    """One row a workload, without the parameters that all of them take."""
+
+    def own(entry: Workload) -> str:
+        return " ".join(f"{p.name}={p.default}" for p in entry.parameters.values() if p.name not in _COMMON)
+
+    rows = [(w.name, w.title, w.item, own(w)) for w in workloads]
+    heads = ("name", "title", "makes", f"parameters (also {', '.join(_COMMON)})")
     return plain_table("Workloads", heads, rows, optional=("makes",))
 
 

@@ -126,7 +126,8 @@ def test_control_c_leaves_no_half_written_file(tmp_path: Path) -> None:
         running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     finally:
         signal.signal(signal.SIGINT, before)
-    time.sleep(1.0)
+    while not (tmp_path / "out").exists() and running.poll() is None:  # from then on it simulates
+        time.sleep(0.02)
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=60)
     assert running.returncode == 130

@@ -238,6 +238,7 @@ def test_a_sweep_prints_and_writes_its_front(hwsim_cli: Hwsim, tmp_path: Path) -
     assert json.loads(hwsim_cli("sweep", str(sweep), "--json").out)["designs"] == 3
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_hash_seed(scenario: Write) -> None:
     path = scenario(systems="[snapdragon_8_gen_3]")
     outputs = set()

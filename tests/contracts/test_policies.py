@@ -157,6 +157,7 @@ def test_the_same_problem_gives_the_same_placement(name: str) -> None:
         assert first.priority.tolist() == again.priority.tolist()
 
 
+@pytest.mark.slow
 def test_placements_do_not_depend_on_the_hash_seed() -> None:
     folder = Path(hwsim.__file__).parents[1]
     found = []

@@ -172,6 +172,7 @@ def test_the_parts_of_an_explanation_make_the_time() -> None:
     assert CPU.explain(_gemm(9, 9, 9), _params(spec))[-1][1] == pytest.approx(_time_s(_gemm(9, 9, 9), spec))
 
 
+@pytest.mark.slow
 def test_a_thousand_chips_in_one_call_equal_a_thousand_calls() -> None:
     rng = np.random.default_rng(0)
     works: list[Work] = [

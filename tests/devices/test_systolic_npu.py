@@ -307,6 +307,7 @@ def _mixed_works() -> list[Work]:
     ]
 
 
+@pytest.mark.slow
 def test_a_thousand_chips_in_one_call_equal_a_thousand_calls() -> None:
     rng = np.random.default_rng(0)
     chips = []

@@ -43,10 +43,12 @@ objectives: {latency_s: min, utilization: max}
 """
 
 
+@pytest.mark.slow
 def test_the_npu_sweep_has_ten_thousand_designs(npu_array: Sweep) -> None:
     assert len(npu_array.columns["latency_s"]) == npu_array.spec.designs == 10_000
 
 
+@pytest.mark.slow
 def test_designs_priced_alone_give_the_same_numbers(npu_array: Sweep) -> None:
     """Twenty designs, rebuilt with evolve and estimated one workload at a time."""
     (base,) = npu_array.spec.base.devices.values()

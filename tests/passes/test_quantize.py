@@ -84,6 +84,7 @@ def test_products_and_what_surrounds_them_become_integer_kernels() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scheme", "least_db"), [("w8a8", 30), ("w8a16", 35), ("w4a16", 14), ("fp8_w8a8", 22), ("nvfp4", 12), ("tf32", 60)]
 )

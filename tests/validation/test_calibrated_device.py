@@ -83,6 +83,7 @@ def test_a_residual_takes_what_no_constant_explains(tmp_path: Path) -> None:
     assert load_device(tmp_path / "my_t4.yaml").stack("eager").residuals[0].of == ("map.fp32",)
 
 
+@pytest.mark.slow
 def test_an_unknown_name_is_taken_for_the_device_and_an_unknown_timing_becomes_a_stack(tmp_path: Path) -> None:
     """A file that names one device, known to nobody, and a way of measuring that no stack lists."""
     name, way = "the box under my desk", "my stop-watch"

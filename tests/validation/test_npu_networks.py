@@ -17,6 +17,7 @@ def _time_s(device: str, workload: str, software: str | None = None, **params: o
     return estimate(WORKLOADS[workload].build(**params), load_device(device), software).time_s
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("device", "bound"),
     [

@@ -75,6 +75,7 @@ def test_pieces_of_a_clip_come_out_at_the_size_asked_for(name: str) -> None:
     assert frames * graph.phases[2].repeat >= 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({*IMAGES, *VIDEOS} - set(DISTILLED)))
 def test_without_guidance_the_denoiser_does_half_the_work(name: str) -> None:
     """Equal weights, twice the evaluations: in one call on twice the batch, or (Wan) in two calls."""

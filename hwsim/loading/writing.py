@@ -9,11 +9,14 @@ from typing import Any
 
 import yaml
 
+from hwsim.devices.base import KINDS
 from hwsim.errors import InputError
 from hwsim.loading.device import read_device
 from hwsim.specs.device import DeviceSpec
+from hwsim.specs.fields import Quantity
+from hwsim.units import format_quantity
 
-__all__ = ["device_from", "device_text", "write_device"]
+__all__ = ["constants_section", "device_from", "device_text", "write_device"]
 
 
 def device_text(document: Mapping[str, Any]) -> str:
@@ -33,6 +36,15 @@ def device_text(document: Mapping[str, Any]) -> str:
 def _flow(value: Any) -> str:
     text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True)
     return text.removesuffix("\n").removesuffix("\n...")
+
+
+def constants_section(spec: DeviceSpec, constants: Mapping[str, float]) -> dict[str, Any]:
+    """A kernel family's constants as a stack of that device holds them: times with their unit."""
+    markers = KINDS[spec.kind].constants
+    return {
+        name: format_quantity(value, "s") if isinstance(markers[name], Quantity) else value
+        for name, value in constants.items()
+    }
 
 
 def device_from(document: Mapping[str, Any], file: str) -> DeviceSpec:

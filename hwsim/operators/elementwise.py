@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,7 +20,7 @@ from hwsim.graph.work import Map, Work
 from hwsim.operators.checks import broadcast, expect_inputs, expect_shape
 from hwsim.operators.precision import narrow, result_format, widen
 
-__all__ = ["Binary", "Elementwise", "ExactUnary", "Gated", "Unary", "map_work"]
+__all__ = ["Binary", "Elementwise", "ExactUnary", "Gated", "Modal", "Unary", "map_work"]
 
 
 def map_work(kind: str, inputs: Sequence[TensorType], output: TensorType, flop: int, special: int) -> Map:
@@ -74,26 +73,34 @@ class Unary(Elementwise):
 
 
 class ExactUnary(Unary):
-    """A function of one tensor that is computed in its own format: integers stay exact, floats need no wider ones.
-
-    One with ``modes`` (functions by name) has an attribute ``mode`` that names one of them.
-    """
+    """A function of one tensor that is computed in its own format: integers stay exact, floats need no wider ones."""
 
     __slots__ = ()
-
-    modes: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-
-    def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
-        """Shape and format of the input; raises ShapeError for a mode there is not."""
-        mode = getattr(self, "mode", None)
-        if mode is not None and mode not in self.modes:
-            raise ShapeError(f"{self.kind}: mode is one of {', '.join(self.modes)}, not '{mode}'")
-        return super().infer(inputs)
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """Values with the input's dtype; halves are computed in float32."""
         (x,) = arrays
         return (narrow(self.value(x if x.dtype != np.float16 else widen(x)), x),)
+
+
+class Modal(ExactUnary):
+    """One of several functions of one tensor, ``modes`` by name; ``mode`` names it."""
+
+    __slots__ = ()
+
+    modes: ClassVar[Mapping[str, Any]]
+    mode: str
+
+    def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
+        """Shape and format of the input; raises ShapeError for a mode there is not."""
+        if self.mode not in self.modes:
+            raise ShapeError(f"{self.kind}: mode is one of {', '.join(self.modes)}, not '{self.mode}'")
+        return super().infer(inputs)
+
+    def value(self, x: Array) -> Array:
+        """The function of an array."""
+        y: Array = self.modes[self.mode](x)
+        return y
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hwsim.graph.operator import Array, register
-from hwsim.operators.elementwise import ExactUnary
+from hwsim.graph.operator import register
+from hwsim.operators.elementwise import Modal
 
 __all__ = ["Rounding"]
 
 
 @register
 @dataclass(frozen=True, slots=True)
-class Rounding(ExactUnary):
+class Rounding(Modal):
     """Element-wise floor, ceiling or nearest whole number (``nearest``, ties to even), by ``mode``.
 
     One operation.
@@ -27,8 +27,3 @@ class Rounding(ExactUnary):
     flop_per_element: ClassVar[int] = 1
     modes: ClassVar[Mapping[str, Any]] = MappingProxyType({"nearest": np.rint, "floor": np.floor, "ceil": np.ceil})
     mode: str = "nearest"
-
-    def value(self, x: Array) -> Array:
-        """The function of an array."""
-        y: Array = self.modes[self.mode](x)
-        return y

@@ -9,15 +9,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hwsim.graph.operator import Array, register
-from hwsim.operators.elementwise import ExactUnary
+from hwsim.graph.operator import register
+from hwsim.operators.elementwise import Modal
 
 __all__ = ["Sign"]
 
 
 @register
 @dataclass(frozen=True, slots=True)
-class Sign(ExactUnary):
+class Sign(Modal):
     """Element-wise absolute value (``abs``), sign (-1, 0, 1) or negation, by ``mode``.
 
     One operation.
@@ -27,8 +27,3 @@ class Sign(ExactUnary):
     flop_per_element: ClassVar[int] = 1
     modes: ClassVar[Mapping[str, Any]] = MappingProxyType({"sign": np.sign, "abs": np.abs, "negate": np.negative})
     mode: str = "sign"
-
-    def value(self, x: Array) -> Array:
-        """The function of an array."""
-        y: Array = self.modes[self.mode](x)
-        return y

@@ -9,15 +9,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hwsim.graph.operator import Array, register
-from hwsim.operators.elementwise import ExactUnary
+from hwsim.graph.operator import register
+from hwsim.operators.elementwise import Modal
 
 __all__ = ["Trigonometric"]
 
 
 @register
 @dataclass(frozen=True, slots=True)
-class Trigonometric(ExactUnary):
+class Trigonometric(Modal):
     """Element-wise sine, cosine, ... of radians, by ``mode`` (the names of ONNX).
 
     One special function.
@@ -31,8 +31,3 @@ class Trigonometric(ExactUnary):
         | {"sinh": np.sinh, "cosh": np.cosh, "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh}
     )
     mode: str = "sin"
-
-    def value(self, x: Array) -> Array:
-        """The function of an array."""
-        y: Array = self.modes[self.mode](x)
-        return y

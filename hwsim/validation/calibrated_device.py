@@ -8,14 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hwsim.devices.base import KINDS
 from hwsim.errors import HwsimError, InputError
 from hwsim.loading import library
-from hwsim.loading.writing import write_device
+from hwsim.loading.writing import constants_section, write_device
 from hwsim.specs.device import DeviceSpec
-from hwsim.specs.fields import Quantity
 from hwsim.specs.software import ResidualSpec, SoftwareSpec
-from hwsim.units import format_quantity
 from hwsim.validation.calibration import Family, FamilyFit, families_of, fit_family
 from hwsim.validation.measured import MeasuredFile, Row, files_below, read_measured
 from hwsim.validation.predict import device_of, stack_for
@@ -116,7 +113,7 @@ def _document(spec: DeviceSpec, fits: Sequence[FamilyFit], data: Path, name: str
     for fit in fits:
         stack = stacks.setdefault(fit.family.stack.name, _head(spec, fit.family.stack, fits, data))
         if fit.constants:
-            stack[fit.family.name] = _constants(spec, fit.constants)
+            stack[fit.family.name] = constants_section(spec, fit.constants)
     for stack_name, stack in stacks.items():
         own = [fit for fit in fits if fit.family.stack.name == stack_name]
         residuals = [_residual(fit.residual) for fit in own if fit.residual is not None]
@@ -144,14 +141,6 @@ def _head(spec: DeviceSpec, stack: SoftwareSpec, fits: Sequence[FamilyFit], data
 
 def _seen(family: Family) -> int:
     return int((~family.held).sum())
-
-
-def _constants(spec: DeviceSpec, constants: Mapping[str, float]) -> dict[str, Any]:
-    markers = KINDS[spec.kind].constants
-    return {
-        name: format_quantity(value, "s") if isinstance(markers[name], Quantity) else value
-        for name, value in constants.items()
-    }
 
 
 def _residual(residual: ResidualSpec) -> dict[str, Any]:

@@ -14,12 +14,12 @@ from hwsim.graph.lowering import lower
 from hwsim.graph.work import Work
 from hwsim.loading import library
 from hwsim.loading.device import load_device
-from hwsim.loading.writing import device_from, write_device
+from hwsim.loading.writing import constants_section, device_from, write_device
 from hwsim.specs.device import DeviceSpec
 from hwsim.units import format_quantity
 from hwsim.validation.machine import machine_document, this_machine
 from hwsim.validation.probes import probe_graphs
-from hwsim.validation.terms import FamilyFit, fit_family
+from hwsim.validation.terms import TermFit, fit_terms
 from hwsim.validation.timing import Backend, times_in_turn_s
 
 __all__ = ["Calibration", "Measured", "calibrated", "measured_probes"]
@@ -48,7 +48,7 @@ class Calibration:
     """What was written, and how well each family's constants reproduce what was measured."""
 
     spec: DeviceSpec
-    families: tuple[FamilyFit, ...]
+    families: tuple[TermFit, ...]
 
 
 def measured_probes(
@@ -79,7 +79,7 @@ def calibrated(backend: Backend, measured: Sequence[Measured], path: Path) -> Ca
     for form, names in _FALLBACKS.items():
         rows = [replace(each, work=replace(each.work, kernel=form)) for name in names for each in by_family[name]]
         fits += [_fitted(spec, backend, form, rows)] if rows else []
-    document["software"] = {backend.name: _stack(backend, fits, len(measured))}
+    document["software"] = {backend.name: _stack(spec, backend, fits, len(measured))}
     return Calibration(write_device(document, path), tuple(fits))
 
 
@@ -91,13 +91,13 @@ def _hardware(backend: Backend, name: str) -> dict[str, Any]:
     return {"schema": "hwsim/device/v1", "name": name, "title": backend.device_name, "extends": gpu.name}
 
 
-def _fitted(spec: DeviceSpec, backend: Backend, family: str, rows: Sequence[Measured]) -> FamilyFit:
+def _fitted(spec: DeviceSpec, backend: Backend, family: str, rows: Sequence[Measured]) -> TermFit:
     times = np.array([each.time_s for each in rows])
-    return fit_family(spec, family, [each.work for each in rows], times, backend.given(rows[0].work))
+    return fit_terms(spec, family, [each.work for each in rows], times, backend.given(rows[0].work))
 
 
-def _stack(backend: Backend, fits: Sequence[FamilyFit], probes: int) -> dict[str, Any]:
-    families = {fit.family: {name: _written(name, value) for name, value in fit.constants.items()} for fit in fits}
+def _stack(spec: DeviceSpec, backend: Backend, fits: Sequence[TermFit], probes: int) -> dict[str, Any]:
+    families = {fit.family: constants_section(spec, _rounded(fit.constants)) for fit in fits}
     return {
         "timing": [f"{backend.name}_live"],
         "launch": format_quantity(min(fit.constants["launch"] for fit in fits), "s"),
@@ -109,5 +109,5 @@ def _stack(backend: Backend, fits: Sequence[FamilyFit], probes: int) -> dict[str
     }
 
 
-def _written(name: str, value: float) -> Any:
-    return format_quantity(value, "s") if name == "launch" else float(f"{value:.4g}")
+def _rounded(constants: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(f"{value:.4g}") for name, value in constants.items()}

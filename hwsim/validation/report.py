@@ -16,8 +16,8 @@ from hwsim.report.parity import plot_parity
 from hwsim.report.plots import picture
 from hwsim.report.tables import plain_table
 from hwsim.units import format_quantity
-from hwsim.validation.calibration import FamilyFit as CalibratedFamily
-from hwsim.validation.terms import FamilyFit
+from hwsim.validation.calibration import FamilyFit
+from hwsim.validation.terms import TermFit
 from hwsim.validation.validate import Compared, Group, Validation, families
 
 __all__ = ["calibration_table", "fits_table", "groups_table", "skipped_table", "summary", "worst_table", "write_folder"]
@@ -58,7 +58,7 @@ def _worst_row(each: Compared) -> list[str]:
     return [row.spec, shortened(what, 48), row.dtype, *figures, f"{each.error_percent:+.0f} %", place]
 
 
-def calibration_table(title: str, families: Sequence[FamilyFit]) -> Table:
+def calibration_table(title: str, families: Sequence[TermFit]) -> Table:
     """One row a kernel family: what was fitted, and the errors in per cent on rows fitted and left out."""
     heads = ("family", "rows", "launch", "compute", "memory", "fitted", "held out")
     rows = [
@@ -75,7 +75,7 @@ def calibration_table(title: str, families: Sequence[FamilyFit]) -> Table:
     return plain_table(f"Constants fitted on {title}", heads, rows, heads[1:])
 
 
-def fits_table(title: str, fits: Sequence[CalibratedFamily]) -> Table:
+def fits_table(title: str, fits: Sequence[FamilyFit]) -> Table:
     """One row a kernel family: mean errors of rows left out, before, with new constants, with a residual."""
     heads = ("stack", "family", "rows", "held out", "before", "constants", "residual", "knots")
     rows = [

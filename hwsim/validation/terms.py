@@ -21,13 +21,13 @@ from hwsim.specs.fields import Ratio
 from hwsim.specs.software import SoftwareSpec
 from hwsim.validation.score import scored
 
-__all__ = ["FamilyFit", "fit_family"]
+__all__ = ["TermFit", "fit_terms"]
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FamilyFit:
+class TermFit:
     """Constants of one family, with the mean absolute error in per cent on the rows fitted and on rows left out.
 
     ``held_out_percent`` leaves out one row at a time and predicts it from the others.
@@ -40,9 +40,9 @@ class FamilyFit:
     held_out_percent: float
 
 
-def fit_family(
+def fit_terms(
     spec: DeviceSpec, family: str, works: Sequence[Work], time_s: Floats, given: Mapping[str, float]
-) -> FamilyFit:
+) -> TermFit:
     """Launch and the ceilings ``compute`` and ``memory`` of a family from the times of its rows, in seconds.
 
     Args:
@@ -63,7 +63,7 @@ def fit_family(
         marker = kind.constants[name]
         assert isinstance(marker, Ratio)
         constants[name] = float(np.clip(1.0 / share if share > 0 else marker.high, marker.low, marker.high))
-    return FamilyFit(
+    return TermFit(
         family=family,
         constants=constants,
         rows=len(time_s),

@@ -186,7 +186,7 @@ def list_sweeps() -> tuple[str, ...]:
     return tuple(sorted(SWEEP.files()))
 
 
-_CACHE: dict[tuple[str, Path], tuple[tuple[Any, ...], Any]] = {}
+_CACHE: dict[tuple[str, Path, Path], tuple[tuple[Any, ...], Any]] = {}
 
 
 def stamp(path: Path) -> tuple[str, int, int]:
@@ -198,9 +198,10 @@ def stamp(path: Path) -> tuple[str, int, int]:
 def cached(what: str, path: Path, load: Callable[[], tuple[T, tuple[Path, ...]]]) -> T:
     """What ``load`` makes of a file, kept until the file or one it was made from changes.
 
-    ``load`` returns the result and the files it was made from.
+    ``load`` returns the result and the files it was made from. A result names its file as it was found, so one found
+    by another way, from another working directory say, is made anew.
     """
-    key = (what, path.absolute())
+    key = (what, path.absolute(), path)
     if key in _CACHE:
         stamps, result = _CACHE[key]
         if all(Path(old[0]).is_file() and stamp(Path(old[0])) == old for old in stamps):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hwsim.errors import FileFormatError, InputError, UnknownNameError
+from hwsim.loading import library
+from hwsim.loading.device import load_device
 from hwsim.loading.system import load_system
 
 pytestmark = pytest.mark.usefixtures("write")
@@ -23,6 +27,16 @@ def faults() -> list[str]:
     with pytest.raises(FileFormatError) as caught:
         load_system("duo")
     return [line.removeprefix("device_specs/systems/") for line in str(caught.value).splitlines()]
+
+
+def test_a_device_read_while_in_another_folder_still_serves_a_system(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "_CACHE", {})
+    monkeypatch.chdir(repository)
+    load_device("l40s")
+    monkeypatch.chdir(tmp_path)
+    assert {spec.name for spec in load_system("l40s_x2").devices.values()} == {"l40s"}
 
 
 def test_a_system_holds_devices_by_role_with_memory_and_links(duo) -> None:

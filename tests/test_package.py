@@ -18,6 +18,7 @@ import hwsim
 LIBRARIES = ("device_specs", "scenarios", "sweeps")
 LATE = ("matplotlib", "pandas", "scipy")  # heavy, so imported only where they are used
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|root|work|farm|Users)/|/tmp/\w|--(?:extra-)?index-url|--trusted[-]host")
+CONFLICT = re.compile(r"^(?:<{7} |>{7} )", re.MULTILINE)
 TEXT = {"", ".cfg", ".ipynb", ".md", ".py", ".sh", ".toml", ".yaml", ".yml"}
 
 
@@ -100,6 +101,15 @@ def test_no_file_names_a_folder_of_one_machine_or_a_package_index(repository: Pa
         f"{path.relative_to(repository)}: {match.group()}"
         for path in written_texts(repository)
         if (match := MACHINE_PATH.search(path.read_text(encoding="utf-8", errors="replace")))
+    ]
+    assert found == []
+
+
+def test_no_file_holds_two_versions_of_a_line(repository: Path) -> None:
+    found = [
+        str(path.relative_to(repository))
+        for path in written_texts(repository)
+        if CONFLICT.search(path.read_text(encoding="utf-8", errors="replace"))
     ]
     assert found == []
 

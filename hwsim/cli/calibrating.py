@@ -48,6 +48,7 @@ def calibrate(
         return
     if device is not None or residual:
         raise InputError("--device and --residual go with --data; write '--data CSV -d DEVICE -o NAME.yaml'")
+    from hwsim.loading.writing import check_output
     from hwsim.validation.calibrated_machine import calibrated, measured_probes
     from hwsim.validation.report import calibration_table
     from hwsim.validation.timing import BACKENDS
@@ -57,6 +58,7 @@ def calibrate(
     chosen = BACKENDS[backend]()
     if output == _OUTPUT:
         output.parent.mkdir(exist_ok=True)
+    check_output(output, _OUTPUT.stem)
     with ExitStack() as shown:
         measured = measured_probes(chosen, lambda runs: shown.enter_context(progress("runs", runs)))
     found = calibrated(chosen, measured, output)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +18,17 @@ from hwsim.specs.device import DeviceSpec
 from hwsim.specs.fields import Quantity
 from hwsim.units import format_quantity
 
-__all__ = ["constants_section", "device_from", "device_text", "write_device"]
+__all__ = ["check_output", "constants_section", "device_from", "device_text", "write_device"]
+
+
+def check_output(path: Path, example: str) -> None:
+    """Raise InputError where no device file can be written at a path; ask before the long work that leads to it."""
+    if path.suffix != ".yaml" or not re.fullmatch(r"[a-z0-9_]+", path.stem):
+        raise InputError(f"-o {path}: write a name of lower-case letters, digits and _, e.g. '{example}.yaml'")
+    if not path.parent.is_dir():
+        raise InputError(f"-o {path}: no folder '{path.parent}'; make it first, or write another path")
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise InputError(f"-o {path}: cannot be written; name another file with -o")
 
 
 def device_text(document: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from hwsim.errors import HwsimError, InputError
 from hwsim.loading import library
-from hwsim.loading.writing import constants_section, write_device
+from hwsim.loading.writing import check_output, constants_section, write_device
 from hwsim.specs.device import DeviceSpec
 from hwsim.specs.software import ResidualSpec, SoftwareSpec
 from hwsim.validation.calibration import Family, FamilyFit, families_of, fit_family
@@ -31,12 +30,9 @@ class CalibratedDevice:
 
 def check_target(path: Path, spec: DeviceSpec) -> None:
     """Raise InputError where a device file of that path cannot extend the device."""
-    if path.suffix != ".yaml" or not re.fullmatch(r"[a-z0-9_]+", path.stem):
-        raise InputError(f"-o {path}: write a name of lower-case letters, digits and _, e.g. 'my_{spec.name}.yaml'")
+    check_output(path, f"my_{spec.name}")
     if path.stem == spec.name:
         raise InputError(f"-o {path}: a device cannot extend itself; write another name, e.g. 'my_{spec.name}.yaml'")
-    if not path.parent.is_dir():
-        raise InputError(f"-o {path}: no folder '{path.parent}'; make it first, or write another path")
 
 
 def calibrated_device(

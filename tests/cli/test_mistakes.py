@@ -60,6 +60,8 @@ H100 = ("-d", "h100_sxm")
         (("validate", "--live"), "write one --device that 'hwsim calibrate' wrote, and no --data"),
         (("validate", "--live", *H100), "its software stack 'cuda_graph' cannot be run here"),
         (("calibrate", "--backend", "nump"), "did you mean 'numpy'?"),
+        (("calibrate", "-o", "nowhere/this_machine.yaml"), "no folder 'nowhere'; make it first"),
+        (("calibrate", "-o", "My Machine.yaml"), "e.g. 'this_machine.yaml'"),
         (("nope",), "No such command 'nope'"),
     ],
 )

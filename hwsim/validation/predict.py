@@ -30,11 +30,15 @@ from hwsim.validation.measured import MeasuredFile, Row
 from hwsim.validation.networks import Plan, Planned, network_plan, planned
 from hwsim.validation.sustained import SUSTAINED, sustained
 
-__all__ = ["Prediction", "device_of", "predict", "predict_on", "stack_for"]
+__all__ = ["Prediction", "device_of", "nearest_stack", "predict", "predict_on", "stack_for"]
 
 _UNITS: Mapping[str, str] = {"GPU": "simt_gpu", "NPU": "systolic_npu", "ANE": "systolic_npu", "CPU": "cpu"}
 """Kinds of device by the first word of ``compute_unit``."""
 _NETWORKS = ("network", "model_forward", "llm_prefill", "llm_generate_per_token")
+_REPLAYED = ("cuda_graph", "event_mean_100", "xpu_event", "cuda_graph_sustained_power", "profiler_kernel")
+"""Ways of timing whose figures hold a kernel and its start, the nearest to graph replay first."""
+_CALLED = ("cuda_event_eager", "wall_clock_sync", "deepbench_wall_avg")
+"""Ways of timing whose figures also hold what the host does for each call."""
 _ARRAY = "systolic array"
 _POINT = re.compile(r"\b([\w-]+ point)$")
 """An operating point at the end of a model's name: ``distilbert seq128 perf point``."""
@@ -162,6 +166,23 @@ def stack_for(spec: DeviceSpec, timing: str) -> SoftwareSpec:
     raise InputError(f"no software stack of {spec.name} lists the timing '{timing}'")
 
 
+def nearest_stack(spec: DeviceSpec, timing: str) -> tuple[SoftwareSpec, str]:
+    """The stack that answers for a way of timing, and what its answer rests on.
+
+    Where no stack lists it, the one that lists the way most like it does; that carries constants over, so the basis is
+    ``family`` at best. Raises InputError for a way that is like none of the device's.
+    """
+    alike = next((group for group in (_REPLAYED, _CALLED) if timing in group), ())
+    others = [*alike, *(_CALLED if alike is _REPLAYED else _REPLAYED)] if alike else []
+    for other in dict.fromkeys((timing, *others)):
+        try:
+            stack = stack_for(spec, other)
+        except InputError:
+            continue
+        return stack, "family" if other != timing and stack.basis == "calibrated" else stack.basis
+    return stack_for(spec, timing), ""
+
+
 def _assign(each: Prediction, kernels: dict[tuple[str, str], list[tuple[Prediction, Work]]]) -> None:
     """Predict a network or an array at once, put a kernel into the table of its device; raises HwsimError."""
     row = each.row
@@ -174,14 +195,14 @@ def _assign(each: Prediction, kernels: dict[tuple[str, str], list[tuple[Predicti
         raise InputError("a serving benchmark: how requests arrive, wait and share batches is not simulated")
     spec = device_of(row)
     if each.op in RECURRENT:
-        stack = stack_for(spec, each.timing)
-        each.spec, each.basis = spec.name, stack.basis
+        stack, basis = nearest_stack(spec, each.timing)
+        each.spec, each.basis = spec.name, basis
         each.values = {"time": _together_s(spec, stack, recurrent_works(row))}
         return
     if each.op not in _NETWORKS:
         work = kernel_work(row)
-        stack = stack_for(spec, "" if isinstance(work, Collective) else each.timing)
-        each.spec, each.basis = spec.name, stack.basis
+        stack, basis = nearest_stack(spec, "" if isinstance(work, Collective) else each.timing)
+        each.spec, each.basis = spec.name, basis
         kernels.setdefault((spec.name, stack.name), []).append((each, work))
         return
     _check_whole(row)

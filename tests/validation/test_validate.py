@@ -12,7 +12,7 @@ import hwsim
 from hwsim.errors import InputError
 from hwsim.loading.device import load_device
 from hwsim.validation.measured import read_measured
-from hwsim.validation.predict import predict
+from hwsim.validation.predict import nearest_stack, predict
 from hwsim.validation.report import groups_table, skipped_table, summary, worst_table, write_folder
 from hwsim.validation.validate import REFERENCE, validate
 
@@ -73,6 +73,15 @@ def test_what_cannot_be_predicted_is_counted_with_its_reason(kernels: Path) -> N
         "no software stack of t4 lists the timing 'stopwatch'": 1,
         "number format 'fp12' is not known": 1,
     }
+
+
+def test_a_timing_that_no_stack_lists_is_answered_by_the_nearest_one() -> None:
+    p100, h100 = load_device("p100_pcie"), load_device("h100_sxm")
+    stack, basis = nearest_stack(h100, "wall_clock_sync")
+    assert (stack.name, basis) == ("eager", "family")
+    assert [nearest_stack(p100, timing)[1] for timing in ("cuda_event_eager", "cuda_graph")] == ["calibrated", "family"]
+    with pytest.raises(InputError, match="of p100_pcie lists the timing 'stopwatch'"):
+        nearest_stack(p100, "stopwatch")
 
 
 def test_the_document_has_the_promised_keys(kernels: Path) -> None:

@@ -400,7 +400,11 @@ def _eager_families(device: str) -> list[Family]:
         Family(name="map", file="vector", ops=ELEMENTWISE, predict=stream(4.0), space=MAP, **common),
     ]
     alone = ("pow", "pow_scalar")  # bound by arithmetic on some devices
-    found += [Family(name=op, file="vector", ops=(op,), predict=stream(4.0), space=STREAM, **common) for op in alone]
+    written = ({"write": 1.0},)  # else the one of map would stand in
+    found += [
+        Family(name=op, file="vector", ops=(op,), predict=stream(4.0), space=STREAM, variants=written, **common)
+        for op in alone
+    ]
     norms = ("softmax", "layernorm")
     return found + [Family(name=op, file="vector", ops=(op,), predict=rows(4.0), space=ROWS, **common) for op in norms]
 

@@ -183,3 +183,11 @@ def _check_memory(kind: DeviceKind[Any], spec: DeviceSpec, node: Node, faults: F
     elif kind.constants and spec.main_memory.bandwidth_bytes_per_s == 0.0:
         place, path = node.locate(("memory", 0, "bandwidth"))
         faults.add(place, path, "is missing; write 'bandwidth: 3 TB/s', say")
+    written = node.child("memory")
+    for index, level in enumerate(written.value if written is not None else ()):
+        boundary = level.child("boundary")
+        if index and boundary is not None and boundary.value != "array":
+            first = spec.main_memory.name
+            problem = f"only the first level, {first}, lies off the chip; write 'array', or call this level {first}"
+            place, path = node.locate(("memory", index, "boundary"))
+            faults.add(place, path, f"{problem} to change that one")

@@ -108,6 +108,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "sd3_5_large": ("stable_diffusion_3_5_large",),
     "sd3_5_medium": ("stable_diffusion_3_5_medium",),
     "shufflenet_v2_x1_0": ("shufflenet_v2",),
+    "stable_diffusion_2_base": ("stable_diffusion_2_base_e2e", "stable_diffusion_2_1_base_e2e"),
     "squeezenet1_1": ("squeezenet", "squeezenet_v1_1"),
     "ssd_mobilenet_v1": ("mobilenet_v1_ssd",),
     "ssd_mobilenet_v2": ("mobilenet_v2_ssd",),
@@ -134,6 +135,8 @@ UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "bert_base_uncased_hf": {"seq": 384},
         "electra_bert_base_discrim_google": {"seq": 384},
         "fcn_resnet50": {"height": 512, "width": 512},
+        "stable_diffusion_2_base_e2e": {"batch": 1},
+        "stable_diffusion_2_1_base_e2e": {"batch": 1},
         "baichuan2_7b": _decoder(32, 4096, 32, 32, 11_008, 125_696),
         "chatglm3_6b": _decoder(28, 4096, 32, 2, 13_696, 65_024),
         "ibm_granite_v3_1_8b_instruct": _decoder(40, 4096, 32, 8, 12_800, 49_155),
@@ -143,7 +146,8 @@ UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
     }
 )
 """Parameters that rows do not state, or not as they were measured: quic/ai-hub-models exports BERT for 384 tokens, and
-FCN for 512 x 512 pixels (its page prints 224, at which no chip of the set could be as slow)."""
+FCN for 512 x 512 pixels (its page prints 224, at which no chip of the set could be as slow);
+guidance is a batch of 2 for one image."""
 
 _KNOWN: Mapping[str, str] = MappingProxyType({name: workload for workload, names in _NAMES.items() for name in names})
 _RULES = (
@@ -155,7 +159,7 @@ _RULES = (
 )
 """How families write their members."""
 _NEAR = 0.1
-_ENDINGS = re.compile(r"_(postprocess|nms_core|bbox_decoding_only|decode|(perf|low_power)_point)$")
+_ENDINGS = re.compile(r"_(\d+_steps|postprocess|nms_core|bbox_decoding_only|decode|(perf|low_power)_point)$")
 
 
 def named_workload(model: str, parameters: float | None = None) -> tuple[str, str]:

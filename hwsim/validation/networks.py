@@ -51,6 +51,8 @@ _FORMATS: Mapping[str, str] = MappingProxyType(
         "fp16": "fp16",
         "f16": "fp16",
         "fp16 amp": "fp16",
+        "fp16/w6": "fp16",
+        "w6 palettized / fp16 act": "fp16",
         "fp32": "fp32",
         "int8": "w8a8",
         "int8 (w8a8; some w4)": "w8a8",
@@ -68,7 +70,7 @@ _FORMATS: Mapping[str, str] = MappingProxyType(
         "fp4": "nvfp4",
     }
 )
-"""Schemes by the precision of measured data; phones run "float" networks in fp16."""
+"""Schemes by the precision of measured data; phones run "float" networks in fp16, and so palettized weights count."""
 _IMAGE = re.compile(r"(\d+)\s*x\s*(\d+)(?:\s*x\s*[13])?\b")
 _TENSOR = re.compile(r"\b1(?:, | ?x ?)[13](?:, | ?x ?)(\d+)(?:, | ?x ?)(\d+)\b")
 _SQUARE = re.compile(r"^1 ?x ?3 ?x ?(\d+)$")

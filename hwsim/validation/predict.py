@@ -33,7 +33,7 @@ from hwsim.validation.sustained import SUSTAINED, sustained
 __all__ = ["Prediction", "device_of", "nearest_stack", "predict", "predict_on", "stack_for"]
 
 _UNITS: Mapping[str, str] = {"GPU": "simt_gpu", "NPU": "systolic_npu", "ANE": "systolic_npu", "CPU": "cpu"}
-"""Kinds of device by the first word of ``compute_unit``."""
+"""Kinds of device by the first word of ``compute_unit``; Core ML may hand a little to a CPU beside them."""
 _NETWORKS = ("network", "model_forward", "llm_prefill", "llm_generate_per_token")
 _REPLAYED = ("cuda_graph", "event_mean_100", "xpu_event", "cuda_graph_sustained_power", "profiler_kernel")
 """Ways of timing whose figures hold a kernel and its start, the nearest to graph replay first."""
@@ -140,7 +140,9 @@ def _spec_name(each: Prediction) -> str:
 def device_of(row: Row) -> DeviceSpec:
     """The spec that stands for the chip a row names, at the operating point it names; raises InputError for none."""
     point = _POINT.search(row.text("model"))
-    return _find_device(chips_of(row)[0] + (f", {point[1]}" if point else ""), row.text("unit").split(" ")[0])
+    return _find_device(
+        chips_of(row)[0] + (f", {point[1]}" if point else ""), row.text("unit").split(" ")[0].removesuffix("+CPU")
+    )
 
 
 @cache

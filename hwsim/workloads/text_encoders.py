@@ -35,6 +35,7 @@ from hwsim.workloads.layers import (
 __all__ = [
     "BERT_1024",
     "CLIP_G",
+    "CLIP_H",
     "CLIP_L",
     "CLIP_TOKENS",
     "GEMMA_2_2B",
@@ -113,6 +114,8 @@ class LanguageModel:
 # google/t5-v1_1-xxl, google/umt5-xxl, google/mt5-xl, Tencent-Hunyuan/HunyuanDiT-v1.2-Diffusers (text_encoder),
 # google/gemma-2-2b-it and meta-llama/Meta-Llama-3-8B.
 CLIP_L = Clip(width=768, layers=12, heads=12, act="quick_gelu")
+CLIP_H = Clip(width=1024, layers=23, heads=16, act="gelu")
+"""OpenCLIP ViT-H/14 up to its last layer but one, as Stable Diffusion 2 reads it."""
 CLIP_G = Clip(width=1280, layers=32, heads=20, act="gelu")
 T5_XXL = T5(width=4096, heads=64, hidden=10240, vocabulary=32128)
 UMT5_XXL = T5(width=4096, heads=64, hidden=10240, vocabulary=256384, bias_every_layer=True)

@@ -94,6 +94,16 @@ def test_a_child_differs_only_where_it_says_so(write) -> None:
     assert made.power == parent.power
 
 
+def test_a_second_memory_off_the_chip_is_refused(write) -> None:
+    child(
+        write,
+        "memory: [{name: hbm, capacity: 16 GB, bandwidth: 1 TB/s, energy: 4 pJ/bit, boundary: phy, assumption: new}]",
+    )
+    assert faults("child") == [
+        "child.yaml:5:86: memory.hbm.boundary: only the first level, dram, lies off the chip; write 'array', or call this level dram to change that one"
+    ]
+
+
 def test_an_inherited_source_says_which_values_are_not_the_parents(write) -> None:
     child(write, 'systolic_npu: {rows: 256, cols: 256}\nmemory: [{name: dram, bandwidth: 128 GB/s, source: "new"}]')
     made = load_device("child")

@@ -13,6 +13,7 @@ from hwsim.workloads import workload
 TRANSFORMERS = {
     # numel of the checkpoints on Hugging Face (safetensors metadata, model cards)
     "stable_diffusion_1_5": ("unet", 859_520_964),
+    "stable_diffusion_2_base": ("unet", 865_910_724),
     "flux_dev": ("transformer", 11_901_408_320),
     "pixart_sigma": ("transformer", 610_856_096),
     "wan2_1_t2v_1_3b": ("transformer", 1_418_996_800),
@@ -34,6 +35,7 @@ TEXT_ENCODERS = {
     # CLIP text models: model cards; encoders of T5 v1.1 XXL, umT5 XXL (5.68 B) and mT5 XL (1.67 B); Gemma 2 2B;
     # Llama 3 8B (8,030,261,248) without its head of 128,256 x 4,096; the BERT of HunyuanDiT ("350 M")
     ("stable_diffusion_1_5", "clip"): (123_060_480, 0),
+    ("stable_diffusion_2_base", "clip"): (340_387_840, 0),
     ("sd3_5_large", "clip_l"): (123_060_480 + 768 * 768, 0),
     ("sd3_5_large", "clip_g"): (694_659_840, 0),
     ("sd3_5_large", "t5"): (4_762_310_656, 0),

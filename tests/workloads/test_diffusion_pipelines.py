@@ -16,6 +16,7 @@ from hwsim.workloads.sampling import PipelineBuilder, check_multiple, latent_fra
 
 IMAGES = {
     "stable_diffusion_1_5": (512, 50, 64),
+    "stable_diffusion_2_base": (512, 50, 64),
     "sd3_5_medium": (1024, 40, 16),
     "sd3_5_large": (1024, 28, 16),
     "flux_dev": (1024, 50, 16),

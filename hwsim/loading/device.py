@@ -47,6 +47,7 @@ class DeviceHead:
     extends: Annotated[str, Text("extends")] = ""
     aliases: Annotated[tuple[str, ...], Names("aliases")] = ()
     process: Annotated[str, Text("process")] = ""
+    die: Annotated[str, Text("die")] = ""
     preferred_dtype: Annotated[str, Choice("preferred_dtype", _DTYPES)] = ""
     supports: Annotated[tuple[str, ...], Names("supports")] = ()
     unsupported: Annotated[tuple[str, ...], Names("unsupported")] = ()
@@ -162,6 +163,7 @@ def _spec(kind: DeviceKind[Any], model: Any, path: Path) -> DeviceSpec:
         software=types.MappingProxyType(_stacks(model.software_)),
         aliases=head.aliases,
         process=head.process,
+        die=head.die,
         preferred_dtype=head.preferred_dtype or "fp16",
         supports=head.supports,
         unsupported=head.unsupported,

@@ -2,7 +2,9 @@
 
 A memory, a power section or the compute section keeps the parent's source; where the child changes values without
 a source of its own, the inherited one says so. What belongs to one product alone is never inherited: its name,
-title, aliases, note and datasheet. A stack fitted to the parent is at best a relative's to the child.
+title, aliases, note, die and datasheet. A stack fitted to the parent is at best a relative's to the child; its
+residuals, which say where a library's kernels depart from the formulas, are only taken over where both name the same
+die.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from hwsim.loading.stacks import resolved_stacks
 __all__ = ["MAX_CHAIN", "extended"]
 
 MAX_CHAIN = 16
-_OWN = ("schema", "name", "title", "aliases", "datasheet", "extends", "note")
+_OWN = ("schema", "name", "title", "aliases", "datasheet", "extends", "note", "die")
 
 
 def extended(node: Node, path: Path, faults: Faults) -> tuple[Node, tuple[Path, ...]]:
@@ -117,6 +119,8 @@ def _items(node: Node | None) -> Iterator[tuple[str, Node]]:
 def _relatives(parent: Node, child: Node, whole: Node, origin: str) -> Node:
     """The stacks; those of the parent lose what only a measurement of this chip could give."""
     software, old, new = whole.child("software"), parent.child("software"), child.child("software")
+    dies = parent.child("die"), child.child("die")
+    same_die = bool(dies[0] and dies[1] and dies[0].value == dies[1].value)
     assert software is not None
     assert old is not None
     if not isinstance(software.value, dict) or not isinstance(old.value, dict):
@@ -126,12 +130,12 @@ def _relatives(parent: Node, child: Node, whole: Node, origin: str) -> Node:
         own = new.child(name) if new is not None else None
         given = own.value if own is not None and isinstance(own.value, dict) else {}
         if name in old.value and isinstance(stack.value, dict):
-            stacks[name] = _as_relative(stack, given, origin)
+            stacks[name] = _as_relative(stack, given, origin, same_die=same_die)
     return with_values(software, stacks)
 
 
-def _as_relative(stack: Node, given: dict[str, Node], origin: str) -> Node:
-    kept = without(stack, {"validated", "residual"} - given.keys())
+def _as_relative(stack: Node, given: dict[str, Node], origin: str, *, same_die: bool) -> Node:
+    kept = without(stack, {"validated", *(() if same_die else ("residual",))} - given.keys())
     values: dict[str, Node] = {}
     basis = stack.child("basis")
     if "basis" not in given and basis is not None and basis.value == "calibrated":

@@ -90,7 +90,10 @@ class DatasheetSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DeviceSpec:
-    """A chip as its YAML describes it; ``core`` is the section of its kind (``simt_gpu: {...}``)."""
+    """A chip as its YAML describes it; ``core`` is the section of its kind (``simt_gpu: {...}``).
+
+    ``die`` names the silicon ("GH100"), on whose products libraries choose the same kernels.
+    """
 
     name: str
     title: str
@@ -102,6 +105,7 @@ class DeviceSpec:
     software: Mapping[str, SoftwareSpec] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     process: str = ""
+    die: str = ""
     preferred_dtype: str = "fp16"
     supports: tuple[str, ...] = ()
     unsupported: tuple[str, ...] = ()

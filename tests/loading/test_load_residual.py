@@ -34,6 +34,16 @@ def test_neither_another_stack_nor_a_relative_inherits_a_residual(write, toy: st
     assert load_device("big").stack("compiled").residuals == ()
 
 
+def test_a_relative_of_the_same_die_inherits_a_residual_but_no_error(write, toy: str) -> None:
+    toy_with(write, toy.replace("kind: ", "die: TD1\nkind: "), GOOD)
+    for name, die in (("same", "die: TD1\n"), ("other", "die: TD2\n"), ("unsaid", "")):
+        write(f"device_specs/{name}.yaml", f"schema: hwsim/device/v1\nname: {name}\ntitle: T\nextends: toy\n{die}")
+    stacks = {name: load_device(name).stack("compiled") for name in ("toy", "same", "other", "unsaid")}
+    assert [len(stack.residuals) for stack in stacks.values()] == [1, 1, 0, 0]
+    assert dict(stacks["same"].validated) == {}
+    assert stacks["same"].basis != "calibrated"
+
+
 def test_a_variant_keeps_the_residual_of_its_chip(write, toy: str) -> None:
     toy_with(write, toy, GOOD)
     chip = load_device("toy")

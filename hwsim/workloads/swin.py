@@ -20,14 +20,14 @@ from hwsim.operators.slice import Slice
 from hwsim.operators.softmax import Softmax
 from hwsim.operators.split import Split
 from hwsim.operators.transpose import Transpose
-from hwsim.workloads import image_layers, layers
+from hwsim.workloads import image_layers, layers, windows
 
 __all__ = ["Swin"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swin:
-    """Blocks and heads of each stage; ``window``: side of a window in patches.
+    """Blocks and heads of each stage; ``window``: side of a window in patches, of each stage if there are several.
 
     ``second``: V2, with cosine attention, biases from a small network and norms after each part. ``table``: that
     network sees each distance once (the published code), else every pair of positions. ``period``: one more norm
@@ -38,7 +38,7 @@ class Swin:
     depths: tuple[int, int, int, int]
     width: int
     heads: tuple[int, int, int, int]
-    window: int = 7
+    window: int | tuple[int, ...] = 7
     second: bool = False
     table: bool = True
     meta: int = 512
@@ -49,13 +49,13 @@ class Swin:
         """Logits (batch, classes)."""
         x = layers.conv(b, image, self.width, 4, stride=4, padding=0, name="patches")
         x = layers.layer_norm(b, b.add(Transpose((0, 2, 3, 1)), x), name="patch_norm")
-        side = self.window or image.shape[2] // 32
+        sides = self.window if isinstance(self.window, tuple) else (self.window or image.shape[2] // 32,) * 4
         for stage, (depth, heads) in enumerate(zip(self.depths, self.heads, strict=True)):
             with b.scope(f"stage{stage}"):
                 x = self._merge(b, x) if stage else x
                 for place in range(depth):
                     with b.scope(f"block{place}"):
-                        x = self._block(b, x, heads, side, shifted=bool(place % 2))
+                        x = self._block(b, x, heads, sides[stage], shifted=bool(place % 2))
                         if self.period and (place + 1) % self.period == 0:
                             x = layers.layer_norm(b, x, name="norm3")
                 x = layers.layer_norm(b, x, name="stage_norm") if self.stage_norm else x
@@ -88,27 +88,18 @@ class Swin:
 
     def _windowed(self, b: GraphBuilder, x: Tensor, heads: int, side: int, shifted: bool) -> Tensor:
         """Attention within windows of side x side patches, of the image rolled by half a window where shifted."""
-        batch, height, width, channels = x.shape
+        _, height, width, _ = x.shape
         side = min(side, height, width)
         shifted = shifted and min(height, width) > side
         y = _rolled(b, x, side // 2, "roll") if shifted else x
-        down, across = math.ceil(height / side), math.ceil(width / side)
-        if (down * side, across * side) != (height, width):
-            y = b.add(Pad(((0, 0), (0, down * side - height), (0, across * side - width), (0, 0))), y)
-        y = b.add(Reshape((batch, down, side, across, side, channels)), y)
-        y = b.add(Transpose((0, 1, 3, 2, 4, 5)), y, name="partition")
-        y = b.add(Reshape((batch * down * across, side * side, channels)), y)
-        y = self._attention(b, y, heads, side, down * across if shifted else 0)
-        y = b.add(Reshape((batch, down, across, side, side, channels)), y)
-        y = b.add(Transpose((0, 1, 3, 2, 4, 5)), y, name="gather_windows")
-        y = b.add(Reshape((batch, down * side, across * side, channels)), y)
-        for axis, size in ((1, height), (2, width)):
-            y = b.add(Slice(axis, 0, size), y) if y.shape[axis] > size else y
+        masked = math.ceil(height / side) * math.ceil(width / side) if shifted else 0
+        y = self._attention(b, windows.partitioned(b, y, side), heads, side, masked)
+        y = windows.gathered(b, y, side, height, width)
         return _rolled(b, y, -(side // 2), "unroll") if shifted else y
 
     def _attention(self, b: GraphBuilder, x: Tensor, heads: int, side: int, masked: int) -> Tensor:
         """``masked`` windows of an image have a mask of their own (0: none)."""
-        windows, seq, channels = x.shape
+        count, seq, channels = x.shape
         with b.scope("attention"):
             qkv = layers.linear(b, x, 3 * channels, name="qkv")
             parts = b.add_all(Split(-1, (channels, channels, channels)), qkv, name="split")
@@ -119,8 +110,8 @@ class Swin:
                 y = _cosine(b, q, k, v, bias, mask)
             else:
                 if mask is not None:
-                    shape = (windows // masked, masked, heads, seq, seq)
-                    whole = b.add(Reshape((windows, heads, seq, seq)), b.add(Expand(shape), mask, name="expand_mask"))
+                    shape = (count // masked, masked, heads, seq, seq)
+                    whole = b.add(Reshape((count, heads, seq, seq)), b.add(Expand(shape), mask, name="expand_mask"))
                     bias = b.add(Add(), bias, whole, name="bias_and_mask")
                 y = image_layers.fused_attention(b, q, k, v, bias)
             return layers.linear(b, layers.merge_heads(b, y), channels, name="out")
@@ -145,7 +136,7 @@ def _rolled(b: GraphBuilder, x: Tensor, by: int, name: str) -> Tensor:
 
 def _cosine(b: GraphBuilder, q: Tensor, k: Tensor, v: Tensor, bias: Tensor, mask: Tensor | None) -> Tensor:
     """Attention by the angle between q and k, as kernels of its own (Liu et al. 2022, Swin V2, equation 2)."""
-    windows, heads, seq, _ = q.shape
+    count, heads, seq, _ = q.shape
     made = []
     for name, part in (("q", q), ("k", k)):
         squares = b.add(ReduceAxes("sum", (3,), True), b.add(Pow(2.0), part), name=f"{name}_squares")
@@ -154,6 +145,6 @@ def _cosine(b: GraphBuilder, q: Tensor, k: Tensor, v: Tensor, bias: Tensor, mask
     scores = layers.multiply(b, scores, b.weight("temperature", (heads, 1, 1)), name="scale")
     scores = layers.add(b, scores, bias, name="add_bias")
     if mask is not None:
-        scores = b.add(Reshape((windows // mask.shape[1], mask.shape[1], heads, seq, seq)), scores)
-        scores = b.add(Reshape((windows, heads, seq, seq)), layers.add(b, scores, mask, name="add_mask"))
+        scores = b.add(Reshape((count // mask.shape[1], mask.shape[1], heads, seq, seq)), scores)
+        scores = b.add(Reshape((count, heads, seq, seq)), layers.add(b, scores, mask, name="add_mask"))
     return b.add(Matmul(), b.add(Softmax(), scores), v, name="values")

@@ -28,7 +28,17 @@ _NAME = re.compile(
 )
 
 
+_SEARCHED: Mapping[str, tuple[int, tuple[int, int, int, int]]] = MappingProxyType(
+    {"tiny": (6, (7, 7, 14, 7)), "small": (18, (14, 14, 14, 7)), "base": (30, (7, 7, 14, 7))}
+)
+"""Blocks of the third stage and windows (Chen et al. 2021, Searching the Search Space, Table 9)."""
+
+
 def _find(name: str) -> Sized | None:
+    searched = re.match(r"swin_s3_(tiny|small|base)_224$", name)
+    if searched is not None:
+        depth, sides = _SEARCHED[searched[1]]
+        return Sized(Swin(depths=(2, 2, depth, 2), width=96, heads=(3, 6, 12, 24), window=sides))
     found = _NAME.match(name)
     if found is None or bool(found["cr"]) == bool(found["window"]) or (found["cr"] and not found["second"]):
         return None

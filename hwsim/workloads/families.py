@@ -108,10 +108,11 @@ def _defined(
 
 @dataclass(frozen=True, slots=True)
 class Sized:
-    """A network of a family and the height and width of the images it was made for."""
+    """A network of a family, the height and width of the images it was made for, and how many it tells apart."""
 
     network: Network
     size: int = 224
+    labels: int = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +131,7 @@ class ImageFamily:
         found = self.find(name)
         if found is None:
             return None
-        build = _classifier(name, found.network, found.size, 1000)
+        build = _classifier(name, found.network, found.size, found.labels)
         what, title = f"Image classifier of the family {self.name}.", f"{name} ({self.title})"
         least = min(self.minimum, found.size)
         source = f"{self.source}; sizes as in timm"

@@ -9,8 +9,11 @@ from hwsim.graph.tensor import Tensor
 from hwsim.operators.attention import Attention
 from hwsim.operators.conv1d import Conv1d
 from hwsim.operators.conv2d import Conv2d
+from hwsim.operators.div import Div
 from hwsim.operators.embedding import Embedding
 from hwsim.operators.pad import Pad
+from hwsim.operators.pow import Pow
+from hwsim.operators.reduce import ReduceAxes
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.transpose import Transpose
 from hwsim.workloads import layers
@@ -20,10 +23,12 @@ __all__ = [
     "channel_gate",
     "channel_norm",
     "efficient_gate",
+    "evo_norm",
     "fused_attention",
     "position_bias",
     "rounded",
     "same_padding",
+    "standard_conv",
 ]
 
 _TO_LAST = Transpose((0, 2, 3, 1))
@@ -80,6 +85,22 @@ def channel_norm(b: GraphBuilder, x: Tensor, name: str) -> Tensor:
     return b.add(_TO_SECOND, layers.layer_norm(b, b.add(_TO_LAST, x), name=name))
 
 
+def evo_norm(b: GraphBuilder, x: Tensor, group: int, *, gated: bool = True, name: str = "evo") -> Tensor:
+    """X sigmoid(v x) over the deviation of groups of channels (Liu et al. 2020, EvoNorm-S0, Table 3); bare: no gate."""
+    batch, channels, height, width = x.shape
+    with b.scope(name):
+        grouped = b.add(Reshape((batch, channels // group, group, height, width)), x)
+        squares = b.add(ReduceAxes("mean", (2, 3, 4), True), b.add(Pow(2.0), grouped), name="variance")
+        deviation = b.add(Pow(0.5), squares)
+        if gated:
+            scaled = layers.multiply(b, x, b.weight("v", (channels, 1, 1)), name="scaled")
+            x = layers.multiply(b, x, layers.activation(b, scaled, "sigmoid"), name="gated")
+        y = b.add(Div(), b.add(Reshape((batch, channels // group, group, height, width)), x), deviation)
+        y = b.add(Reshape((batch, channels, height, width)), y)
+        y = layers.multiply(b, y, b.weight("gamma", (channels, 1, 1)), name="gamma_scale")
+        return layers.add(b, y, b.weight("beta", (channels, 1, 1)), name="shift")
+
+
 def fused_attention(b: GraphBuilder, q: Tensor, k: Tensor, v: Tensor, scores: Tensor | None = None) -> Tensor:
     """(batch, heads, seq, dim) of queries on keys and values that are there already; ``scores`` is added to theirs."""
     operands = (q, k, v) if scores is None else (q, k, v, scores)
@@ -92,3 +113,29 @@ def position_bias(b: GraphBuilder, table: Tensor, seq: int) -> Tensor:
     places = b.state("places", (seq * seq,), "int64")
     rows = b.add(Reshape((seq, seq, heads)), b.add(Embedding(), places, table))
     return b.add(Reshape((1, heads, seq, seq)), b.add(Transpose((2, 0, 1)), rows))
+
+
+def standard_conv(
+    b: GraphBuilder,
+    x: Tensor,
+    channels: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    padding: int | None = None,
+    groups: int = 1,
+    scaled: bool = False,
+    name: str,
+) -> Tensor:
+    """A convolution whose weights are normalised each time (Qiao et al. 2019, Weight Standardization, equation 1).
+
+    ``scaled``: with a gain for each channel and a bias (Brock et al. 2021, NF-ResNets, section 4.3).
+    """
+    shape = (channels, x.shape[1] // groups, kernel, kernel)
+    with b.scope(name):
+        rows = b.add(Reshape((channels, -1)), b.weight("weight", shape))
+        rows = layers.layer_norm(b, rows, name="standard", affine=False)
+        rows = layers.multiply(b, rows, b.weight("gain", (channels, 1)), name="gained") if scaled else rows
+        operands = [b.add(Reshape(shape), rows), *([b.weight("bias", (channels,))] if scaled else [])]
+    pads = ((kernel - 1) // 2 if padding is None else padding,) * 2
+    return b.add(Conv2d(stride=(stride, stride), padding=pads, groups=groups), x, *operands, name=name)

@@ -125,7 +125,11 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 )
 """Further names of some workloads."""
 
-_FAMILIES = ("convnext", "densenet", "mixer", "mobile", "regnet", "resnet", "swin", "vgg", "vit")
+_FAMILIES = (
+    *("aggregate", "class_attention", "convnext", "csp", "davit", "densenet", "efficientvit", "eva", "hybrid", "levit"),
+    *("maxvit", "metaformer", "mixer", "mobile", "own", "preact", "regnet", "resnet", "resnet_blocks", "swin"),
+    *("vgg", "vit"),
+)
 
 FAMILY_MODULES: tuple[str, ...] = tuple(f"hwsim.workloads.timm.{module}" for module in _FAMILIES)
 """Dotted paths of the modules whose ``FAMILIES`` know image networks by the names that timm gives them."""

@@ -47,9 +47,13 @@ class ResNet:
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """Logits (batch, classes)."""
+        return layers.linear(b, layers.global_average(b, self.features(b, image)), classes, name="fc")
+
+    def features(self, b: GraphBuilder, image: Tensor, stages: int = 4) -> Tensor:
+        """What the first ``stages`` stages make of the images."""
         x = self._stem(b, image)
         block = self._bottleneck if self.bottleneck else self._basic
-        for stage, depth in enumerate(self.depths):
+        for stage, depth in enumerate(self.depths[:stages]):
             for place in range(depth):
                 stride = 2 if stage > 0 and place == 0 else 1
                 with b.scope(f"layer{stage + 1}.{place}"):
@@ -57,7 +61,7 @@ class ResNet:
                     if y.shape != x.shape:
                         x = self._shortcut(b, x, y.shape[1], stride)
                     x = layers.activation(b, layers.add(b, y, x), "relu")
-        return layers.linear(b, layers.global_average(b, x), classes, name="fc")
+        return x
 
     def _stem(self, b: GraphBuilder, image: Tensor) -> Tensor:
         if self.stem:

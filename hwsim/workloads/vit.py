@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hwsim.errors import InputError
@@ -35,7 +36,8 @@ class VisionTransformer:
     instead of what it reads (Liu et al. 2022, Swin V2). ``scaled``: layer scale (Touvron et al. 2021, CaiT).
     ``branches``: attentions and perceptrons side by side (Touvron et al. 2022, Three Things). ``relative``: scores get
     a bias by distance: "window" with entries for the token (BEiT), or "plain". ``joint``: attention and perceptron
-    read one product (Dehghani et al. 2023, ViT-22B). ``cropped``: pixels that fill no patch are left out.
+    read one product (Dehghani et al. 2023, ViT-22B). ``cropped``: pixels that fill no patch are left out. ``backbone``:
+    makes the features whose patches are projected, or that are the patches unless ``projected``.
     """
 
     depth: int
@@ -60,6 +62,8 @@ class VisionTransformer:
     relative: str = ""
     joint: bool = False
     cropped: bool = False
+    backbone: Callable[[GraphBuilder, Tensor], Tensor] | None = None
+    projected: bool = True
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """Logits (batch, classes); raises InputError when the image is not a whole number of patches."""
@@ -131,14 +135,16 @@ class VisionTransformer:
 
     def _embed(self, b: GraphBuilder, image: Tensor) -> Tensor:
         """(batch, tokens + patches, width): projected patches behind the tokens, plus position embeddings."""
+        image = image if self.backbone is None else self.backbone(b, image)
         batch, _, height, width = image.shape
         if not self.cropped and (height % self.patch or width % self.patch):
             raise InputError(
                 f"parameters 'height' and 'width' must be multiples of the patch size {self.patch}, "
                 f"not {height} and {width}"
             )
-        bias = not self.norm_first
-        x = layers.conv(b, image, self.width, self.patch, stride=self.patch, padding=0, bias=bias, name="patches")
+        x, bias = image, not self.norm_first
+        if self.projected:
+            x = layers.conv(b, x, self.width, self.patch, stride=self.patch, padding=0, bias=bias, name="patches")
         x = b.add(Transpose((0, 2, 1)), b.add(Reshape((batch, self.width, -1)), x))
         late = self.positions and not self.token_positions
         if late:

@@ -42,9 +42,21 @@ PARAMETERS = {
     "mixer_b16_224": 59.88,
     "swin_small_patch4_window7_224": 49.61,
     "swinv2_tiny_window8_256": 28.35,
+    # counted from the sources of timm 1.0.11; no measurement of these is at hand
+    "maxvit_rmlp_tiny_rw_256": 29.15,
+    "resnetv2_101x3_bit": 387.93,
+    "cs3darknet_m": 9.31,
+    "hgnetv2_b2": 11.22,
+    "eva_giant_patch14_336": 1013.01,
+    "xcit_small_12_p8_224": 26.21,
 }
-TRUNKS = ("dinov2", "patch8_224", "swinv2_base_window12_192", "swinv2_large_window12_192", "gap_240")
+TRUNKS = (
+    *("dinov2", "patch8_224", "swinv2_base_window12_192", "swinv2_large_window12_192", "gap_240", "_clip_gap", "_fl"),
+    *("eva02_small_patch14_224", "eva02_tiny_patch14_224", "mci", "r50_s16", "huge_fl4"),
+)
 """Networks that timm counts with another classifier than one of 1000 classes, or with none."""
+MERGED = ("repvgg_a0", "repvgg_a1", "repvgg_a2", "repvgg_b0")
+"""Shipped with their branches merged, as they are deployed; timm runs the branches."""
 
 
 @pytest.mark.parametrize("name", sorted(PARAMETERS))
@@ -52,7 +64,14 @@ def test_a_network_of_a_family_has_the_parameters_that_are_published(name: str) 
     assert workload(name).parameters / 1e6 == pytest.approx(PARAMETERS[name], abs=0.0051)
 
 
-def test_every_example_of_every_family_is_found_and_builds() -> None:
+def test_every_example_of_every_family_is_found_and_the_last_builds() -> None:
+    for family in WORKLOADS.families():
+        assert all(example in WORKLOADS for example in family.examples), family.name
+        assert WORKLOADS[family.examples[-1]].build(batch=2).macs > 0, family.examples[-1]
+
+
+@pytest.mark.slow
+def test_every_example_of_every_family_builds() -> None:
     for family in WORKLOADS.families():
         for example in family.examples:
             assert WORKLOADS[example].build().macs > 0, example
@@ -115,7 +134,7 @@ def test_macs_and_parameters_are_those_that_timm_counted_for_every_network_measu
         rows = {(row["model"], row["input"]): row for row in csv.DictReader(stream)}
     covered, off = set(), []
     for (name, size), row in rows.items():
-        if name not in WORKLOADS or name.startswith("repvgg"):  # shipped with its branches merged, as it is deployed
+        if name not in WORKLOADS or name in MERGED:
             continue
         height, width, _ = map(int, size.split("x"))
         graph = workload(name, height=height, width=width)
@@ -127,4 +146,4 @@ def test_macs_and_parameters_are_those_that_timm_counted_for_every_network_measu
         if own and parameters != pytest.approx(float(row["params_m"]), rel=0.01, abs=0.006):
             off.append((name, size, parameters, row["params_m"]))
     assert off == []
-    assert len(covered) >= 300
+    assert len(covered) >= 520

@@ -41,6 +41,12 @@ _SCALED_GAP = ("medium", "betwixt")
 
 
 def _find(name: str) -> Sized | None:
+    flexible = re.match(r"flexivit_(small|base|large)$", name)
+    if flexible is not None:
+        width, depth, heads, _ = _SIZES[flexible[1]]
+        return Sized(VisionTransformer(depth=depth, width=width, heads=heads, token_positions=False), 240)
+    if name == "vit_base_patch16_224_miil":
+        return Sized(VisionTransformer(depth=12, width=768, heads=12, packed_bias=False), 224, 11_221)
     found = _NAME.match(name)
     if found is None or found["size"] not in _SIZES:
         return None

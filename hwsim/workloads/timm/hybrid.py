@@ -1,0 +1,96 @@
+"""Vision transformers on features of a convolutional network, by the names of timm."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from hwsim.graph.graph import GraphBuilder
+from hwsim.graph.tensor import Tensor
+from hwsim.workloads import layers
+from hwsim.workloads.families import ImageFamily, Sized
+from hwsim.workloads.resnet import ResNet
+from hwsim.workloads.timm.preact import standard_features
+from hwsim.workloads.vit import VisionTransformer
+
+__all__ = ["FAMILIES"]
+
+_Backbone = Callable[[GraphBuilder, Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class _Standard:
+    """Stages of a ResNet with standardised weights; without any, its stem."""
+
+    depths: tuple[int, ...]
+
+    def __call__(self, b: GraphBuilder, image: Tensor) -> Tensor:
+        return standard_features(b, image, self.depths)
+
+
+@dataclass(frozen=True, slots=True)
+class _Residual:
+    """The first stages of a ResNet-D."""
+
+    depths: tuple[int, int, int, int]
+    stages: int = 4
+
+    def __call__(self, b: GraphBuilder, image: Tensor) -> Tensor:
+        return ResNet(self.depths, True, 1, 64, (32, 32, 64), True).features(b, image, self.stages)
+
+
+def _tiered(b: GraphBuilder, image: Tensor) -> Tensor:
+    """Three convolutions of stride 4, 2 and 2, the last bare (Vasu et al. 2024, MobileCLIP, section 4)."""
+    x = layers.conv_bn_act(b, image, 192, 4, stride=4, padding=0, act="gelu", name="stem0")
+    x = layers.conv_bn_act(b, x, 192, 2, stride=2, padding=0, act="gelu", name="stem1")
+    return layers.conv(b, x, 768, 2, stride=2, padding=0, name="stem2")
+
+
+_26, _50 = (2, 2, 2, 2), (3, 4, 6, 3)
+_BACKBONES: Mapping[str, tuple[_Backbone, int]] = MappingProxyType(
+    {
+        # and the side of a patch of features
+        "r_s16_p8": (_Standard(()), 8),
+        "r26_s32": (_Standard(_26), 1),
+        "r50_s16": (_Standard((3, 4, 9)), 1),
+        "r50_s32": (_Standard(_50), 1),
+        "resnet26d": (_Residual(_26), 1),
+        "resnet50d_s16": (_Residual(_50, 3), 1),
+        "resnet50d": (_Residual(_50), 1),
+    }
+)
+_SIZES: Mapping[str, tuple[int, int, int]] = MappingProxyType(
+    {"tiny": (192, 12, 3), "small": (384, 12, 6), "base": (768, 12, 12), "large": (1024, 24, 16)}
+)
+"""Width, layers, heads (Dosovitskiy et al. 2021, Table 1)."""
+
+
+def _find(name: str) -> Sized | None:
+    if name == "vit_base_mci_224":
+        network = VisionTransformer(
+            depth=12, width=768, heads=12, patch=1, backbone=_tiered, projected=False, token_positions=False
+        )
+        return Sized(network)
+    found = re.match(r"vit_(tiny|small|base|large)_(r[a-z0-9_]+?)_(\d{3})$", name)
+    if found is None or found[2] not in _BACKBONES:
+        return None
+    width, depth, heads = _SIZES[found[1]]
+    backbone, patch = _BACKBONES[found[2]]
+    hidden = 0
+    if found[1] == "small" and found[2].startswith("resnet"):
+        width, depth, heads, hidden = 768, 8, 8, 3 * 768
+    network = VisionTransformer(depth=depth, width=width, heads=heads, hidden=hidden, patch=patch, backbone=backbone)
+    return Sized(network, int(found[3]))
+
+
+FAMILIES = (
+    ImageFamily(
+        name="hybrid vit",
+        title="vision transformer on convolutional features",
+        source="Dosovitskiy et al. 2021, An Image is Worth 16x16 Words, section 3.1; Steiner et al. 2022",
+        examples=("vit_base_r50_s16_224", "vit_small_r26_s32_384", "vit_base_resnet50d_224"),
+        find=_find,
+    ),
+)

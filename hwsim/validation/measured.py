@@ -1,7 +1,7 @@
 """Measured rows as the files write them: which column is what is known by its name.
 
 A row names a device (``device`` or ``chip``), what ran on it (``op``, or ``model`` for a whole network, or the sides
-of a systolic array) and at least one figure: a time, a power, an energy or a count of cycles.
+of a systolic array) and at least one figure: a time, a throughput, a power, an energy or a count of cycles.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
         "measured_us": Figure("time", 1e-6, "predicted_us"),
         "latency_ms": Figure("time", 1e-3, "predicted_ms"),
         "latency_s": Figure("time", 1.0, "predicted_s"),
+        "throughput_fps": Figure("throughput", 1.0, "predicted_fps"),
         "power_w": Figure("power", 1.0, "predicted_w"),
         "average_power_w": Figure("power", 1.0, "predicted_w"),
         "energy_j": Figure("energy", 1.0, "predicted_j"),

@@ -14,7 +14,7 @@ from hwsim.validation.measured import Row
 from hwsim.validation.names import UNSAID, named_workload
 from hwsim.workloads import WORKLOADS
 
-__all__ = ["Plan", "Planned", "network_plan", "planned"]
+__all__ = ["STREAMS", "Plan", "Planned", "network_plan", "planned", "streamed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,9 @@ _FORMATS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Schemes by the precision of measured data; phones run "float" networks in fp16, and so palettized weights count."""
+STREAMS = 64
+"""Requests that fill any chip, run as one batch: what many streams of a throughput benchmark come to."""
+_MANY = "multi-stream"
 _IMAGE = re.compile(r"(\d+)\s*x\s*(\d+)(?:\s*x\s*[13])?\b")
 _TENSOR = re.compile(r"\b1(?:, | ?x ?)[13](?:, | ?x ?)(\d+)(?:, | ?x ?)(\d+)\b")
 _SQUARE = re.compile(r"^1 ?x ?3 ?x ?(\d+)$")
@@ -105,6 +108,13 @@ def _plan(name: str, given: Mapping[str, object]) -> Plan:
     return Plan(name, tuple(sorted((key, value) for key, value in given.items() if key in accepted)))
 
 
+def streamed(row: Row, plan: Plan) -> Plan | None:
+    """The run that stands for many requests at once, where the row measured a throughput so; None elsewhere."""
+    if row.text("batch") != _MANY or "batch" not in dict(plan.parameters):
+        return None
+    return Plan(plan.workload, tuple(sorted({**dict(plan.parameters), "batch": STREAMS}.items())))
+
+
 def _parameters(row: Row) -> float | None:
     """Parameters of the network as the row states them."""
     try:
@@ -121,7 +131,10 @@ def _dtype(row: Row) -> str:
 
 
 def _batch(row: Row) -> dict[str, object]:
+    """The batch of a row; where many streams ran for the throughput, the latency is that of one request."""
     written = row.text("batch")
+    if written == _MANY:
+        return {"batch": 1}
     if written and not written.isdecimal():
         raise InputError(f"batch '{written}' is not a number: several requests at once are not simulated")
     return {"batch": int(written)} if written else {}

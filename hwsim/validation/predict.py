@@ -27,7 +27,7 @@ from hwsim.specs.system import InterconnectSpec, SystemSpec, single
 from hwsim.validation.kernels import RECURRENT, kernel_name, kernel_work, recurrent_works
 from hwsim.validation.language import chips_of
 from hwsim.validation.measured import MeasuredFile, Row
-from hwsim.validation.networks import Plan, Planned, network_plan, planned
+from hwsim.validation.networks import STREAMS, Plan, Planned, network_plan, planned, streamed
 from hwsim.validation.sustained import SUSTAINED, sustained
 
 __all__ = ["Prediction", "device_of", "nearest_stack", "predict", "predict_on", "stack_for"]
@@ -40,6 +40,9 @@ _REPLAYED = ("cuda_graph", "event_mean_100", "xpu_event", "cuda_graph_sustained_
 _CALLED = ("cuda_event_eager", "wall_clock_sync", "deepbench_wall_avg")
 """Ways of timing whose figures also hold what the host does for each call."""
 _ARRAY = "systolic array"
+_BENCHMARKS: Mapping[str, str] = {"openvinotoolkit/openvino": "openvino"}
+"""Ways of timing by the project that published the rows, where they do not say."""
+_SOCKETS = re.compile(r"\b(\d)x ")
 _POINT = re.compile(r"\b([\w-]+ point)$")
 """An operating point at the end of a model's name: ``distilbert seq128 perf point``."""
 
@@ -120,6 +123,7 @@ def _blank(file: MeasuredFile, row: Row) -> Prediction:
         return Prediction(file, row, _ARRAY, row.text("dataflow") or "ws", "", "")
     network = not row.text("op") and bool(row.text("model")) and not {"M", "S"} & row.columns.keys()
     timing = row.text("timing") or ("diffusers" if {"task", "steps"} <= row.columns.keys() else _stated(row))
+    timing = timing or _BENCHMARKS.get(row.text("source_repo"), "")
     op = "network" if network else kernel_name(row)
     return Prediction(file, row, row.text("device"), op, row.text("dtype"), timing)
 
@@ -140,9 +144,8 @@ def _spec_name(each: Prediction) -> str:
 def device_of(row: Row) -> DeviceSpec:
     """The spec that stands for the chip a row names, at the operating point it names; raises InputError for none."""
     point = _POINT.search(row.text("model"))
-    return _find_device(
-        chips_of(row)[0] + (f", {point[1]}" if point else ""), row.text("unit").split(" ")[0].removesuffix("+CPU")
-    )
+    chip, unit = _SOCKETS.sub("", chips_of(row)[0]), row.text("unit").split(" ")[0].removesuffix("+CPU")
+    return _find_device(chip + (f", {point[1]}" if point else ""), unit)
 
 
 @cache
@@ -218,11 +221,22 @@ def _network_values(row: Row, what: Planned, spec: DeviceSpec, named: SoftwareSp
     stack, chips = named.name if named else None, chips_of(row)[1]
     if chips == 1 and len(what.plans) == 1:
         found = dict(_simulated(what.plans[0], spec.name, stack))
+        if many := streamed(row, what.plans[0]):
+            return {
+                "time": found["time"],
+                "throughput": STREAMS / _simulated(many, spec.name, stack)["time"] * _sockets(row),
+            }
         return {**found, "time": found["time"] / what.tokens}
     if not what.layered:
         return dict(_simulated(what.plans[0], spec.name, stack, _ranks(row)))
     pieces = [_simulated(plan, spec.name, stack)["time"] for plan in what.plans]
     return {"time": pipelined_s(pieces, chips, together=what.together) / what.tokens}
+
+
+def _sockets(row: Row) -> int:
+    """How many CPUs a machine's name counts: ``Intel 2x Xeon Platinum 8490H``."""
+    found = _SOCKETS.search(chips_of(row)[0])
+    return int(found[1]) if found else 1
 
 
 def _check_whole(row: Row) -> None:

@@ -22,7 +22,7 @@ from hwsim.validation.validate import Compared, Group, Validation, families
 
 __all__ = ["calibration_table", "fits_table", "groups_table", "skipped_table", "summary", "worst_table", "write_folder"]
 
-_UNITS = {"time": "s", "power": "W", "energy": "J", "cycles": ""}
+_UNITS = {"time": "s", "throughput": "/s", "power": "W", "energy": "J", "cycles": ""}
 _RIGHT = ("rows", "MAPE", "median", "p90", "bias", "rank", "measured", "predicted", "error")
 _REASONS = 12
 

@@ -49,6 +49,25 @@ def test_an_image_made_on_several_gpus_is_predicted_as_its_columns_divide_it(tmp
     assert sana.values["time"] > 0
 
 
+STREAMS = """\
+chip,compute_unit,model,precision,batch,latency_ms,throughput_fps,source_repo
+Intel Xeon Platinum 8580,CPU,mobilenet-v2,int8,multi-stream,1,2000,openvinotoolkit/openvino
+Intel 2x Xeon Platinum 8580,CPU,mobilenet-v2,int8,multi-stream,,2000,openvinotoolkit/openvino
+Intel Xeon Platinum 8580,CPU,mobilenet-v2,int8,64,1,2000,openvinotoolkit/openvino
+"""
+
+
+def test_the_throughput_of_many_streams_is_that_of_a_large_batch_on_every_socket(tmp_path: Path) -> None:
+    path = tmp_path / "streams.csv"
+    path.write_text(STREAMS, encoding="utf-8")
+    one, two, batch = validate(path).predictions
+    assert (one.spec, one.timing) == ("xeon_8580", "openvino")
+    assert one.values["throughput"] == pytest.approx(64 / batch.values["time"])
+    assert one.values["time"] < batch.values["time"]
+    assert two.values["throughput"] == pytest.approx(2 * one.values["throughput"])
+    assert "throughput" not in batch.values
+
+
 @pytest.fixture
 def kernels(tmp_path: Path) -> Path:
     path = tmp_path / "kernels.csv"

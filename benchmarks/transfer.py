@@ -1,0 +1,193 @@
+"""How far predictions are for a chip that was never measured: each chip with all its own constants taken away.
+
+    python -m benchmarks.transfer [--data ../shared/ground_truth/gpu] [--only TEXT]
+
+A chip keeps what its data sheet says and takes the constants of its nearest relative that was measured in the same
+way, as a device file without constants of its own does. All rows count, since none was fitted. Errors in per cent: with
+the chip's own constants (``own``), a relative's (``carried``), those but the chip's own ceiling of its matrix units,
+which a power limit sets (``+ ceiling``), and its own host and launch time, which belong to the machine (``+ launch``);
+and that of the geometric mean over all other chips (``mean``). No residuals.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.fit_residuals import TRUTH, by_device, families
+from hwsim.devices.base import KINDS
+from hwsim.devices.interconnect import price_collectives
+from hwsim.graph.lowering import tables_of
+from hwsim.graph.work import Collective, Work
+from hwsim.loading.device import load_device
+from hwsim.loading.system import load_system
+from hwsim.specs.software import SoftwareSpec
+from hwsim.validation.calibration import Family
+from hwsim.validation.kernels import kernel_work
+from hwsim.validation.measured import MeasuredFile, read_measured
+
+Floats = NDArray[np.float64]
+KERNELS = ("gemm", "attention", "vector", "conv_rnn")
+RELATIVES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "a100_sxm_80gb": ("h100_sxm",),
+        "h100_sxm": ("b200_sxm", "a100_sxm_80gb"),
+        "b200_sxm": ("h100_sxm",),
+        "l40s": ("a100_sxm_80gb", "h100_sxm"),
+        "a100_pcie_40gb": ("v100_pcie",),
+        "v100_pcie": ("a100_pcie_40gb", "t4"),
+        "v100_sxm2": ("titan_xp",),
+        "t4": ("v100_pcie", "v100_sxm2", "titan_xp"),
+        "p100_pcie": ("v100_pcie",),
+        "titan_xp": ("v100_sxm2", "t4"),
+        "mi100": ("v100_pcie",),
+        "vega_fe": ("titan_xp",),
+    }
+)
+"""The nearest generation, first choice first: of the same maker where there is one, before or after."""
+SYSTEMS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "A100-SXM4-80GB": ("a100_x{}", "h100_x{}"),
+        "H100-SXM5-80GB": ("h100_x{}", "a100_x{}"),
+        "B200-SXM": ("b200_x{}", "h100_x{}"),
+    }
+)
+"""Systems measured with ``nccl_bench`` over NVLink, and their relatives."""
+_CEILINGS, _STARTS = ("compute",), ("launch", "dispatch", "floor")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """Errors in per cent of one chip and family: with its own constants, a relative's, those mended; of the mean."""
+
+    what: str
+    chip: str
+    relative: str
+    rows: int
+    own: float
+    carried: float
+    bias: float
+    ceiling: float
+    launch: float
+    mean: float
+
+
+def seconds(family: Family, chip: str, stack: SoftwareSpec) -> Floats:
+    """What a stack's kernels would take on a chip."""
+    spec = load_device(chip)
+    kind = KINDS[spec.kind]
+    (table,) = tables_of(family.works).values()
+    found: Floats = kind.price_form(table, kind.params(spec, stack)).time_s[0]
+    return found
+
+
+def _measured(path: Path) -> MeasuredFile:
+    file = read_measured(path, strict=True)
+    assert file is not None
+    return file
+
+
+def _error(predicted: Floats, measured: Floats) -> float:
+    return float(100.0 * np.abs(predicted / measured - 1.0).mean())
+
+
+def _mended(stack: SoftwareSpec, own: SoftwareSpec, work: Work, names: tuple[str, ...]) -> SoftwareSpec:
+    """The stack with some constants of the kernel as another has them."""
+
+    def given(of: SoftwareSpec, name: str) -> float | None:
+        order = (f"{work.kernel}.{work.format}", work.kernel, f"{work.form}.{work.format}", str(work.form))
+        return next((of.kernels[key][name] for key in order if name in of.kernels.get(key, {})), None)
+
+    label = f"{work.kernel}.{work.format}"
+    changed = {name: value for name in names if (value := given(own, name)) is not None}
+    return replace(
+        stack, kernels=MappingProxyType({**stack.kernels, label: {**stack.kernels.get(label, {}), **changed}})
+    )
+
+
+def measured_kernels(folder: Path, only: str = "") -> dict[tuple[str, str], dict[str, Family]]:
+    """{(stack, kernel): {chip: rows}} of GPUs, where more than one chip was measured so."""
+    found: dict[tuple[str, str], dict[str, Family]] = {}
+    for name in KERNELS:
+        for chip, file in by_device(_measured(folder / f"{name}_dev.csv")).items():
+            if load_device(chip).kind == "simt_gpu":
+                for family in families(file, chip):
+                    found.setdefault((family.stack.name, family.name), {})[chip] = family
+    return {key: chips for key, chips in found.items() if len(chips) > 1 and only in " ".join((*key, *chips))}
+
+
+def kernel_lines(folder: Path, only: str = "") -> Iterator[Line]:
+    """A line for each kernel family and chip that has a relative measured in the same way."""
+    for (stack, name), chips in sorted(measured_kernels(folder, only).items()):
+        for chip, family in chips.items():
+            relative = next((other for other in RELATIVES.get(chip, ()) if other in chips), None)
+            if relative is None:
+                continue
+            work, measured = family.works[0], family.measured_s
+            plain = {other: replace(chips[other].stack, residuals=()) for other in chips}
+            lent = plain[relative]
+            carried = seconds(family, chip, lent)
+            ceiling = _mended(lent, plain[chip], work, _CEILINGS)
+            launch = _mended(ceiling, plain[chip], work, _STARTS)
+            logs = [np.log(seconds(family, chip, plain[other])) for other in chips if other != chip]
+            yield Line(
+                what=f"{stack}, {name}",
+                chip=chip,
+                relative=relative,
+                rows=len(measured),
+                own=_error(seconds(family, chip, plain[chip]), measured),
+                carried=_error(carried, measured),
+                bias=float(100.0 * (carried / measured - 1.0).mean()),
+                ceiling=_error(seconds(family, chip, ceiling), measured),
+                launch=_error(seconds(family, chip, launch), measured),
+                mean=_error(np.exp(np.mean(logs, axis=0)), measured),
+            )
+
+
+def collective_lines(folder: Path) -> Iterator[Line]:
+    """A line for each chip whose collectives were measured with NCCL's benchmark, over links of a relative's kind."""
+    rows = [row for row in _measured(folder / "comm_dev.csv").rows if row.text("timing") == "nccl_bench"]
+    for device, (own, other) in SYSTEMS.items():
+        found: dict[str, list[Floats]] = {"own": [], "carried": [], "measured": []}
+        for row in (row for row in rows if row.text("device") == device):
+            work = kernel_work(row)
+            assert isinstance(work, Collective)
+            table = tables_of([work])[work.form]
+            links = [load_system(name.format(work.participants)).interconnect for name in (own, other)]
+            assert links[0] is not None
+            assert links[1] is not None
+            lent = replace(links[1], bandwidth_bytes_per_s=links[0].bandwidth_bytes_per_s)
+            for key, link in (("own", links[0]), ("carried", lent)):
+                found[key].append(price_collectives(table, link, work.participants).time_s[0])
+            found["measured"].append(np.array([row.figures["latency_us"]]))
+        mine, carried, measured = (np.concatenate(found[key]) for key in ("own", "carried", "measured"))
+        error, bias = _error(carried, measured), float(100.0 * (carried / measured - 1.0).mean())
+        yield Line(
+            what="nccl_bench, collectives", chip=own.format(8), relative=other.format(8), rows=len(measured),
+            own=_error(mine, measured), carried=error, bias=bias, ceiling=error, launch=error, mean=error,
+        )  # fmt: skip
+
+
+def main() -> None:
+    """Print the table as Markdown."""
+    parser = argparse.ArgumentParser(description="Errors on chips whose own calibration is taken away.")
+    parser.add_argument("--data", type=Path, default=TRUTH)
+    parser.add_argument("--only", default="", help="kernel families whose stack, name or chips contain this")
+    given = parser.parse_args()
+    print("| kernels | chip | relative | rows | own | carried | bias | + ceiling | + launch | mean |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    lines = [*kernel_lines(given.data, given.only), *(() if given.only else collective_lines(given.data))]
+    for line in lines:
+        errors = (line.own, line.carried, line.bias, line.ceiling, line.launch, line.mean)
+        figures = " | ".join(f"{error:+.0f}" if error is line.bias else f"{error:.1f}" for error in errors)
+        print(f"| {line.what} | {line.chip} | {line.relative} | {line.rows} | {figures} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -161,8 +161,11 @@ class GraphCosts:
             columns[item.name] = np.bincount(owner, weights=weights, minlength=count).astype(np.float64, copy=False)
         time = rows.time_s[0, ids]
         busy = np.where(np.isfinite(time), time, 0.0)
+        waiting_s = 0.0 if phase.first else self._input_s / phase.repeat
         for name in ("time_s", "overhead_s") if owner.size else ():
-            columns[name][owner[0]] += self.stack.request_s
+            columns[name][owner[0]] += self.stack.request_s + waiting_s
+        if columns["dispatch_s"].any():
+            columns["dispatch_s"][owner[0]] += self.stack.request_s
         weighted = np.bincount(owner, weights=rows.utilization[0, ids] * busy, minlength=count)
         total = np.bincount(owner, weights=busy, minlength=count)
         bound = np.full(count, 2, dtype=np.int8)
@@ -170,6 +173,13 @@ class GraphCosts:
         bound[owner[order]] = rows.bound[0, ids][order]
         columns["utilization"] = np.divide(weighted, total, out=np.zeros(count), where=total > 0)
         return NodeCosts(bound=bound, **columns)
+
+    @cached_property
+    def _input_s(self) -> float:
+        """How long a run waits for its input, where the host reads that more slowly than the device works."""
+        phases = self.lowered.graph.phases if self.stack.item_s else ()
+        busy = sum(self._energy_busy_host(phase)[1] + self.request_s(phase) for phase in phases)
+        return max(0.0, self.lowered.graph.items * self.stack.item_s - busy)
 
     def request_s(self, phase: Phase, nodes: NDArray[np.bool_] | None = None) -> float:
         """What handing the phase to the device costs over all its repeats, where the device runs its first node."""
@@ -184,6 +194,13 @@ class GraphCosts:
 
         The time is the device's or, where the host issues more slowly than the device works, the host's.
         """
+        energy, busy, host = self._energy_busy_host(phase, nodes, point)
+        waiting = 0.0 if phase.first else self._input_s
+        return energy, max(busy + waiting, host) + self.request_s(phase, nodes)
+
+    def _energy_busy_host(
+        self, phase: Phase, nodes: NDArray[np.bool_] | None = None, point: int = 0
+    ) -> tuple[float, float, float]:
         start, stop = self.lowered.row_start[phase.first], self.lowered.row_start[phase.last]
         ids = self.lowered.row_ids[start:stop]
         if nodes is not None:
@@ -201,7 +218,7 @@ class GraphCosts:
             energy += float(costs.energy_j[0, used] @ weight[used])
             busy += float((costs.time_s - costs.dispatch_s)[0, used] @ weight[used])
             host += float(costs.dispatch_s[0, used] @ weight[used])
-        return energy, max(busy, host) + self.request_s(phase, nodes)
+        return energy, busy, host
 
     def cap(self, phase: Phase, nodes: NDArray[np.bool_] | None = None) -> tuple[int, int, float]:
         """How far the clock falls so that the phase's average power stays within the TDP.

@@ -226,13 +226,14 @@ def _priced(
         places = [place for place, use in enumerate(uses) if use.stack.name == name]
         tables, counts = _tabled([uses[place] for place in places])
         requests_s = np.array([uses[place].requests_s for place in places])
+        input_s = np.array([uses[place].items * stack.item_s for place in places])
         step = max(1, _CHUNK // len(counts))
         for group, params in groups:
             for start in range(0, len(group), step):
                 chosen = group[start : start + step]
                 costs = price_tables(kind, tables, part_of(params, start, start + step), chips[0].name)
                 where = np.ix_(chosen, np.array(places))
-                sums.time_s[where] = costs.time_s @ counts + requests_s
+                sums.time_s[where] = np.maximum(costs.time_s @ counts + requests_s, input_s)
                 sums.energy_j[where] = costs.energy_j @ counts
                 sums.useful_s[where] = (costs.utilization * costs.time_s) @ counts
                 if advance is not None and number == len(stacks):

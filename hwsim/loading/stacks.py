@@ -36,6 +36,8 @@ class StackHead:
     launch_s: Annotated[float, Quantity("launch", "s", zero=True)] = 0.0
     dispatch_s: Annotated[float, Quantity("dispatch", "s", zero=True)] = 0.0
     request_s: Annotated[float, Quantity("request", "s", zero=True)] = 0.0
+    item_s: Annotated[float, Quantity("item", "s", zero=True)] = 0.0
+    compile_s: Annotated[float, Quantity("compile", "s", zero=True)] = 0.0
     passes: Annotated[tuple[str, ...], Names("passes")] = ()
     weights_limit_bytes: Annotated[float, Quantity("weights_limit", "bytes")] = 0.0
     beyond: Annotated[str, Text("beyond")] = ""
@@ -75,6 +77,8 @@ def build_stack(name: str, model: SpecModel) -> SoftwareSpec:
         launch_s=head.launch_s,
         dispatch_s=head.dispatch_s,
         request_s=head.request_s,
+        item_s=head.item_s,
+        compile_s=head.compile_s,
         kernels=types.MappingProxyType(kernels),
         residuals=head.residuals,
         passes=head.passes,

@@ -37,8 +37,10 @@ class SoftwareSpec:
 
     ``launch_s`` is the device-side cost of starting one kernel, ``dispatch_s`` the host-side cost an eager
     framework pays per operator (hidden behind long kernels), ``request_s`` what it costs to hand a compiled graph to
-    the device, once for each time it runs. ``kernels`` maps a kernel family (a kernel
-    label, a form of Work, or either followed by ``.format``, e.g. ``gemm.int8``) to its constants by name;
+    the device, once for each time it runs. ``item_s`` is what the host takes to read and decode one item for the next
+    run while this one is under way, so no run is shorter than that for all its items. ``compile_s`` is what it takes
+    to compile one kernel; only measurements that average over first runs contain it. ``kernels`` maps a kernel family
+    (a kernel label, a form of Work, or either followed by ``.format``, e.g. ``gemm.int8``) to its constants by name;
     each kind of device documents the constants it reads. ``passes`` are graph passes the stack applies.
     ``timing`` lists the timing modes of measured rows it stands for. ``validated`` maps families to the
     held-out mean absolute percentage error reached, in per cent. ``basis`` says what predictions rest on:
@@ -52,6 +54,8 @@ class SoftwareSpec:
     launch_s: Annotated[float, Quantity("launch", "s", zero=True)] = 0.0
     dispatch_s: Annotated[float, Quantity("dispatch", "s", zero=True)] = 0.0
     request_s: Annotated[float, Quantity("request", "s", zero=True)] = 0.0
+    item_s: Annotated[float, Quantity("item", "s", zero=True)] = 0.0
+    compile_s: Annotated[float, Quantity("compile", "s", zero=True)] = 0.0
     kernels: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     residuals: tuple[ResidualSpec, ...] = ()
     passes: tuple[str, ...] = ()

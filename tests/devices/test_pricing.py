@@ -189,3 +189,26 @@ def test_a_request_is_paid_once_by_the_first_operator_of_a_phase() -> None:
     assert later[0] == pytest.approx(50e-6)
     assert not later[1:].any()
     assert floored.phase_energy_and_time(phase)[1] - plain.phase_energy_and_time(phase)[1] == pytest.approx(50e-6)
+
+
+def test_a_run_takes_at_least_as_long_as_the_host_reads_its_items() -> None:
+    """One item read in 1 ms, where the device takes less: the first operator waits for the rest."""
+    spec = load_device("l4")
+    lowered = lower(small())
+    phase = lowered.graph.phases[0]
+    fed = price_graph(lowered, spec, replace(spec.default_software, item_s=1e-3))
+    assert fed.phase_energy_and_time(phase)[1] == pytest.approx(1e-3)
+    assert fed.nodes(phase).time_s.sum() == pytest.approx(1e-3)
+    plain = costs_of(small())
+    quick = price_graph(lowered, spec, replace(spec.default_software, item_s=1e-9))
+    assert (quick.nodes(phase).time_s == plain.nodes(phase).time_s).all()
+
+
+def test_a_host_that_dispatches_issues_nothing_before_its_request() -> None:
+    """The request of 1 ms comes on top of 2 ms of dispatch, which are longer than what the device does."""
+    spec = load_device("l4")
+    lowered = lower(small())
+    phase = lowered.graph.phases[0]
+    costs = price_graph(lowered, spec, replace(spec.default_software, dispatch_s=5e-4, request_s=1e-3))
+    assert costs.nodes(phase).dispatch_s.tolist() == pytest.approx([1.5e-3, 5e-4, 0.0, 5e-4])
+    assert costs.phase_energy_and_time(phase)[1] == pytest.approx(2.5e-3)

@@ -20,6 +20,7 @@ import numpy as np
 import hwsim
 from benchmarks.fit_gpu import SHAPE, held_out
 from hwsim.loading.library import list_devices
+from hwsim.validation.frameworks import FRAMEWORKS
 from hwsim.validation.kernels import RECURRENT
 from hwsim.validation.score import Score, scored
 from hwsim.validation.validate import Compared, Validation, validate
@@ -50,6 +51,10 @@ def _of(*devices: str, ops: Sequence[str] = (), dtypes: Sequence[str] = (), metr
 
 def _ranks(least: int, most: int, metric: str) -> Choice:
     return lambda each: each.metric == metric and least <= int(each.row.row.text("num_gpus") or 1) <= most
+
+
+def _in_containers(each: Compared) -> bool:
+    return each.metric == "time" and each.row.timing == FRAMEWORKS
 
 
 _GEMM = "gpu/gemm_dev.csv"
@@ -86,6 +91,7 @@ LINES: tuple[Line, ...] = (
     Line("power of sustained attention", "gpu/attention_dev.csv", _of(metric="power"), "8", held=True),
     Line("image networks on GPUs and CPUs", "edge/timm_gpu_cpu.csv", _of(), "12 (median)"),
     Line("networks and language models on GPUs", "gpu/model_dev.csv", _of(), "12 (median)"),
+    Line("of these, in framework containers", "gpu/model_dev.csv", _in_containers, "12 (median)"),
     Line("llama.cpp, decode", "edge/llamacpp_gpu_apple.csv", lambda e: "decode" in e.row.row.text("model"), "10"),
     Line("llama.cpp, prefill", "edge/llamacpp_gpu_apple.csv", lambda e: "prefill" in e.row.row.text("model"), "15"),
     Line("AI Hub networks", "edge/qualcomm_aihub.csv", _of(), "20 (median)"),

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from hwsim.errors import InputError
 from hwsim.graph.graph import Graph
+from hwsim.validation.frameworks import framework_run
 from hwsim.validation.language import language_run
 from hwsim.validation.measured import Row
 from hwsim.validation.names import UNSAID, named_workload
@@ -33,13 +34,15 @@ class Plan:
 class Planned:
     """What a row measured: plans run one after another, ``together`` of them at once in a pipeline.
 
-    The measured time is the ``tokens``-th part of theirs; ``layered``: several chips hold layers in turn.
+    The measured time is the ``tokens``-th part of theirs; ``layered``: several chips hold layers in turn;
+    ``compiled``: how often a graph was compiled, on the average, in each of the runs that were timed.
     """
 
     plans: tuple[Plan, ...]
     together: int = 0
     tokens: int = 1
     layered: bool = False
+    compiled: float = 0.0
 
 
 _FORMATS: Mapping[str, str] = MappingProxyType(
@@ -88,7 +91,8 @@ def network_plan(row: Row) -> Plan:
 
 def planned(row: Row, timing: str = "") -> Planned:
     """The workload of a row with its parameters; raises InputError where hwsim has none."""
-    name, folded = named_workload(row.text("model"), _parameters(row))
+    run_in = framework_run(row)
+    name, folded = named_workload(run_in.model if run_in else row.text("model"), _parameters(row))
     accepted = WORKLOADS[name].parameters
     given: dict[str, object] = {**_batch(row), "dtype": _dtype(row)}
     if "phase" in accepted and "prompt" in accepted:
@@ -100,7 +104,7 @@ def planned(row: Row, timing: str = "") -> Planned:
     if row.text("seq_q"):
         given["seq"] = row.number("seq_q")
     given |= UNSAID.get(folded, {})
-    return Planned((_plan(name, given),))
+    return Planned((_plan(name, given),), compiled=run_in.compiled if run_in else 0.0)
 
 
 def _plan(name: str, given: Mapping[str, object]) -> Plan:

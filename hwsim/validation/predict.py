@@ -15,7 +15,7 @@ from hwsim.cost.systolic import systolic_cycles
 from hwsim.devices.base import KINDS, NOMINAL, price
 from hwsim.devices.interconnect import price_collectives
 from hwsim.errors import HwsimError, InputError
-from hwsim.graph.lowering import tables_of
+from hwsim.graph.lowering import lower, tables_of
 from hwsim.graph.work import Collective, Form, Work
 from hwsim.loading import library
 from hwsim.loading.device import load_device
@@ -24,6 +24,7 @@ from hwsim.specs.device import DeviceSpec
 from hwsim.specs.parallel import ParallelSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import InterconnectSpec, SystemSpec, single
+from hwsim.validation.frameworks import framework_run
 from hwsim.validation.kernels import RECURRENT, kernel_name, kernel_work, recurrent_works
 from hwsim.validation.language import chips_of
 from hwsim.validation.measured import MeasuredFile, Row
@@ -161,14 +162,18 @@ def _find_device(name: str, unit: str) -> DeviceSpec:
     raise InputError(f"no device file with the alias '{name}'" + (f" for its {unit}" if unit else ""))
 
 
-def stack_for(spec: DeviceSpec, timing: str) -> SoftwareSpec:
-    """The stack whose ``timing:`` lists how the row was measured, or the first where the row does not say."""
+def stack_for(spec: DeviceSpec, timing: str, closest: Sequence[str] = ()) -> SoftwareSpec:
+    """The stack whose ``timing:`` lists how the row was measured, or the first where the row does not say.
+
+    Timings of the row that say more stand in ``closest``, the best first; raises InputError where no stack lists any.
+    """
     if not timing:
         return spec.default_software
-    for stack in spec.software.values():
-        if timing in stack.timing:
-            return stack
-    raise InputError(f"no software stack of {spec.name} lists the timing '{timing}'")
+    for name in (*closest, timing):
+        for stack in spec.software.values():
+            if name in stack.timing:
+                return stack
+    raise InputError(f"no software stack of {spec.name} lists the timing '{closest[-1] if closest else timing}'")
 
 
 def nearest_stack(spec: DeviceSpec, timing: str) -> tuple[SoftwareSpec, str]:
@@ -211,7 +216,8 @@ def _assign(each: Prediction, kernels: dict[tuple[str, str], list[tuple[Predicti
         kernels.setdefault((spec.name, stack.name), []).append((each, work))
         return
     _check_whole(row)
-    named = stack_for(spec, each.timing) if each.timing else None
+    run_in = framework_run(row)
+    named = stack_for(spec, each.timing, run_in.timings if run_in else ()) if each.timing else None
     each.spec, each.basis = spec.name, (named or spec.default_software).basis
     each.values = _network_values(row, planned(row, each.timing), spec, named)
 
@@ -226,7 +232,8 @@ def _network_values(row: Row, what: Planned, spec: DeviceSpec, named: SoftwareSp
                 "time": found["time"],
                 "throughput": STREAMS / _simulated(many, spec.name, stack)["time"] * _sockets(row),
             }
-        return {**found, "time": found["time"] / what.tokens}
+        first_s = _compilation_s(what.plans[0], spec.name, named) if named and what.compiled else 0.0
+        return {**found, "time": found["time"] / what.tokens + what.compiled * first_s}
     if not what.layered:
         return dict(_simulated(what.plans[0], spec.name, stack, _ranks(row)))
     pieces = [_simulated(plan, spec.name, stack)["time"] for plan in what.plans]
@@ -271,6 +278,12 @@ def _simulated(plan: Plan, device: str, stack: str | None, parallel: ParallelSpe
     result = flow.simulate(graph, system, software=stack, parallel=parallel, limited=False)
     energy_j = result.energy_j / max(1, graph.items)
     return {"time": result.latency_s, "power": result.average_power_w, "energy": energy_j}
+
+
+def _compilation_s(plan: Plan, device: str, stack: SoftwareSpec) -> float:
+    """Seconds it takes to compile every kernel of a graph once."""
+    ready, _ = flow.prepare(plan.graph(), [load_device(device)], [stack])
+    return len(lower(ready).row_ids) * stack.compile_s
 
 
 def _cycles(row: Row) -> int:

@@ -119,6 +119,11 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "vit_s_16": ("vit_small_patch16_224", "vit_small"),
     "wan2_1_t2v_14b": ("wan2_1_t2v_14b_diffusers",),
     "wan2_1_t2v_1_3b": ("wan2_1_t2v_1_3b_diffusers",),
+    "whisper_base": ("whisper_base_encoder", "whisper_base_decoder"),
+    "whisper_large_v3_turbo": ("whisper_large_v3_turbo_encoder", "whisper_large_v3_turbo_decoder"),
+    "whisper_medium": ("whisper_medium_encoder", "whisper_medium_decoder"),
+    "whisper_small": ("whisper_small_encoder", "whisper_small_decoder"),
+    "whisper_tiny": ("whisper_tiny_encoder", "whisper_tiny_decoder"),
     "wide_resnet50_2": ("wideresnet50",),
     "yolov6n_v2": ("yolov6n_0_2_1",),
 }
@@ -131,6 +136,8 @@ def _decoder(layers: int, width: int, heads: int, kv_heads: int, hidden: int, vo
     return dict(zip(names, (layers, width, heads, kv_heads, hidden, vocab), strict=True))
 
 
+_WHISPERS = ("tiny", "base", "small", "medium", "large_v3_turbo")
+
 UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         "bert_base_uncased_hf": {"seq": 384},
@@ -138,6 +145,8 @@ UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "fcn_resnet50": {"height": 512, "width": 512},
         "stable_diffusion_2_base_e2e": {"batch": 1},
         "stable_diffusion_2_1_base_e2e": {"batch": 1},
+        **{f"whisper_{size}_encoder": {"phase": "encode"} for size in _WHISPERS},
+        **{f"whisper_{size}_decoder": {"phase": "decode", "context": 199} for size in _WHISPERS},
         "baichuan2_7b": _decoder(32, 4096, 32, 32, 11_008, 125_696),
         "chatglm3_6b": _decoder(28, 4096, 32, 2, 13_696, 65_024),
         "ibm_granite_v3_1_8b_instruct": _decoder(40, 4096, 32, 8, 12_800, 49_155),
@@ -148,10 +157,11 @@ UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
 )
 """Parameters that rows do not state, or not as they were measured: quic/ai-hub-models exports BERT for 384 tokens, and
 FCN for 512 x 512 pixels (its page prints 224, at which no chip of the set could be as slow);
-guidance is a batch of 2 for one image."""
+guidance is a batch of 2 for one image; Whisper's decoder writes into a cache of 199 tokens."""
 
 _KNOWN: Mapping[str, str] = MappingProxyType({name: workload for workload, names in _NAMES.items() for name in names})
 _RULES = (
+    (re.compile(r"^(whisper_\w+?)(_en|_v2)?_(?:hf)?whisper(encoder|decoder)(?:inf)?$"), r"\1_\3"),
     (re.compile(r"resnet_v1_(\d+)"), r"resnet\1"),
     (re.compile(r"regnet_?([xy])_(\d)"), r"regnet_\1_\2"),
     (re.compile(r"yolo_?v?11"), "yolo11"),

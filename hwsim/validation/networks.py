@@ -95,7 +95,7 @@ def planned(row: Row, timing: str = "") -> Planned:
     name, folded = named_workload(run_in.model if run_in else row.text("model"), _parameters(row))
     accepted = WORKLOADS[name].parameters
     given: dict[str, object] = {**_batch(row), "dtype": _dtype(row)}
-    if "phase" in accepted and "prompt" in accepted:
+    if "phase" in accepted and "prompt" in accepted and "phase" not in UNSAID.get(folded, {}):
         run = language_run(row, timing)
         given |= UNSAID.get(folded, {})
         plans = tuple(_plan(name, given | dict(piece)) for piece in run.pieces)

@@ -248,7 +248,8 @@ def _sockets(row: Row) -> int:
 
 def _check_whole(row: Row) -> None:
     """Raise InputError where a network was measured on units of several kinds."""
-    if any(row.text(name) not in ("", "0", "0.0") for name in ("layers_cpu", "layers_gpu")) and row.text("layers_npu"):
+    counted = [row.text(f"layers_{unit}") for unit in ("npu", "gpu", "cpu")]
+    if sum(count not in ("", "0", "0.0") for count in counted) > 1:
         raise InputError("runs on several units")
 
 

@@ -92,7 +92,10 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "vgg": ("vgg16", "vgg19"),
     "vit": ("vit_b_16", "vit_s_16", "vit_l_16"),
     "wan": ("wan2_1_t2v_1_3b", "wan2_1_t2v_14b"),
-    "whisper": ("whisper_tiny", "whisper_base", "whisper_small", "whisper_medium"),
+    "whisper": (
+        *("whisper_tiny", "whisper_base", "whisper_small", "whisper_medium"),
+        *("whisper_large_v3", "whisper_large_v3_turbo"),
+    ),
     "yolo11": (
         *("yolo11n", "yolo11s", "yolo11m", "yolo11l", "yolo11x"),
         *("yolo11n_seg", "yolo11s_seg", "yolo11n_pose"),

@@ -26,8 +26,7 @@ from hwsim.workloads.registry import Published, workload
 
 __all__ = ["Whisper"]
 
-_VOCAB = 51_865
-_MELS, _FRAMES, _SOUNDS, _POSITIONS = 80, 3000, 1500, 448
+_FRAMES, _SOUNDS, _POSITIONS = 3000, 1500, 448
 _SECONDS = 30.0
 _Pair = tuple[Tensor, Tensor]
 _Weights = Mapping[str, tuple[Tensor, ...]]
@@ -35,15 +34,23 @@ _Weights = Mapping[str, tuple[Tensor, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Whisper:
-    """Layers of the encoder and as many of the decoder, their width and heads."""
+    """Layers of the encoder, their width and heads, and layers of the decoder, as many where it does not say (0)."""
 
     depth: int
     width: int
     heads: int
+    decoding: int = 0
+    mels: int = 80
+    vocabulary: int = 51_865
+
+    @property
+    def decoder_depth(self) -> int:
+        """Layers of the decoder."""
+        return self.decoding or self.depth
 
 
 def _encoder(b: GraphBuilder, size: Whisper, mel: Tensor) -> Tensor:
-    """(batch, 1500, width) from log-mel frames (batch, 80, 3000)."""
+    """(batch, 1500, width) from log-mel frames (batch, mels, 3000)."""
     x = mel
     for name, stride in (("conv1", 1), ("conv2", 2)):
         with b.scope(name):
@@ -66,9 +73,9 @@ class _Decoder:
         self.b = b
         self.size = size
         with b.scope("decoder"):
-            self.embedding = b.weight("embedding.weight", (_VOCAB, size.width))
+            self.embedding = b.weight("embedding.weight", (size.vocabulary, size.width))
             self.positions = b.weight("positions.weight", (_POSITIONS, size.width))
-            self.blocks = [self._block(f"layers.{place}") for place in range(size.depth)]
+            self.blocks = [self._block(f"layers.{place}") for place in range(size.decoder_depth)]
             self.norm = layers.norm_weights(b, size.width, name="norm")
 
     def _block(self, name: str) -> _Weights:
@@ -134,7 +141,7 @@ def _states(b: GraphBuilder, size: Whisper, name: str, batch: int, seq: int, ste
     with b.scope(name):
         return [
             (b.state(f"layers.{i}.k", shape, step=steps), b.state(f"layers.{i}.v", shape, step=steps))
-            for i in range(size.depth)
+            for i in range(size.decoder_depth)
         ]
 
 
@@ -159,7 +166,7 @@ def _graph(name: str, size: Whisper, batch: int, phase: str, prompt: int, contex
         return b.build(outputs, items=batch, item="token", info={"generated_tokens": 1})
     b.phase("encode")
     with b.scope("encoder"):
-        cross = decoder.cross(_encoder(b, size, b.input("mel", (batch, _MELS, _FRAMES))))
+        cross = decoder.cross(_encoder(b, size, b.input("mel", (batch, size.mels, _FRAMES))))
     if phase == "encode":
         return b.build([tensor for pair in cross for tensor in pair], items=batch, item="clip", info=info)
     b.phase("prompt")
@@ -201,10 +208,12 @@ for _name, _size, _parameters in (
     ("base", Whisper(6, 512, 8), 72_593_920),
     ("small", Whisper(12, 768, 12), 241_734_912),
     ("medium", Whisper(24, 1024, 16), 763_857_920),
+    ("large_v3", Whisper(32, 1280, 20, mels=128, vocabulary=51_866), 1_543_490_560),
+    ("large_v3_turbo", Whisper(32, 1280, 20, decoding=4, mels=128, vocabulary=51_866), 808_878_080),
 ):
     workload(
-        title=f"Whisper {_name}",
-        source="Radford et al. 2022, Robust Speech Recognition via Large-Scale Weak Supervision, Table 1",
+        title=f"Whisper {_name.replace('_', ' ')}",
+        source="Radford et al. 2022, Robust Speech Recognition via Weak Supervision, Table 1; cards of large-v3, turbo",
         item="clip",
         maximum={"prompt": _POSITIONS, "context": _POSITIONS - 1, "tokens": _POSITIONS},
         published=Published(

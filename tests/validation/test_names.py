@@ -28,6 +28,8 @@ from hwsim.workloads import WORKLOADS
         ("distilbert seq128 perf point", "distilbert"),
         ("Qwen2.5-1.5B decode", "qwen2_5_1_5b"),
         ("MobileNetV1 0.25 VWW", "mobilenet_v1_025_96"),
+        ("whisper_base_en/WhisperEncoderInf", "whisper_base"),
+        ("whisper_large_v3_turbo/HfWhisperDecoder", "whisper_large_v3_turbo"),
         ("ToyADMOS FC-AE (anomaly detection)", "deep_autoencoder"),
     ],
 )

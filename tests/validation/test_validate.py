@@ -68,6 +68,24 @@ def test_the_throughput_of_many_streams_is_that_of_a_large_batch_on_every_socket
     assert "throughput" not in batch.values
 
 
+UNITS = """\
+chip,compute_unit,model,precision,batch,latency_ms,runtime,layers_npu,layers_gpu,layers_cpu
+Snapdragon 8 Gen 3,GPU,whisper_tiny_en/WhisperEncoder,fp16,1,50,tflite,0,217,0
+Snapdragon 8 Gen 3,GPU,whisper_tiny_en/WhisperEncoder,fp16,1,50,tflite,0,206,11
+Snapdragon 8 Gen 3,NPU,whisper_tiny/HfWhisperDecoder,fp16,1,2,tflite,300,0,0
+"""
+
+
+def test_half_a_speech_model_is_its_own_phase_on_the_one_unit_that_ran_it(tmp_path: Path) -> None:
+    path = tmp_path / "units.csv"
+    path.write_text(UNITS, encoding="utf-8")
+    encoder, split, decoder = validate(path).predictions
+    wanted = hwsim.estimate(hwsim.workload("whisper_tiny", phase="encode", dtype="fp16"), "adreno_750").time_s
+    assert encoder.values["time"] == pytest.approx(wanted)
+    assert split.reason == "runs on several units"
+    assert (decoder.spec, decoder.values["time"] < wanted) == ("hexagon_v75", True)
+
+
 @pytest.fixture
 def kernels(tmp_path: Path) -> Path:
     path = tmp_path / "kernels.csv"

@@ -58,6 +58,8 @@ EXACT_PARAMETERS = {
     "whisper_base": 72_593_920,
     "whisper_small": 241_734_912,
     "whisper_medium": 763_857_920,
+    "whisper_large_v3": 1_543_490_560,
+    "whisper_large_v3_turbo": 808_878_080,
     "yolov8n": 3_157_200,
     "yolov8s": 11_166_560,
     "yolov8m": 25_902_640,

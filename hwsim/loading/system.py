@@ -39,7 +39,7 @@ from hwsim.units import shown
 __all__ = ["SCHEMA", "load_system", "read_system", "spelled_out", "system_model"]
 
 SCHEMA = "hwsim/system/v1"
-_ALL = "all"
+_ALL, _INSIDE, _ACROSS = "all", "machine", "machines"
 _ROLE = re.compile(r"[a-z][a-z0-9_]*")
 _MOST_DEVICES = 1024
 _MOST_LINKED = 64
@@ -69,7 +69,8 @@ class DeviceUse:
 @cache
 def system_model() -> type[SpecModel]:
     """The model of a system file."""
-    pair = {"anyOf": [{"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}, {"const": _ALL}]}
+    two = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}
+    pair = {"anyOf": [two, {"enum": [_ALL, _INSIDE, _ACROSS]}]}
     link = extend(model_of(LinkSpec), LinkSpec, {"between_": (parsed_by(_between, pair), Field(alias="between"))})
     changes = mapping_of(Any)
     use = extend(model_of(DeviceUse), DeviceUse, {"set_": (changes, Field(default={}, alias="set"))})
@@ -81,11 +82,11 @@ def system_model() -> type[SpecModel]:
 
 
 def _between(raw: object) -> tuple[str, ...]:
-    if raw == _ALL:
-        return (_ALL,)
+    if isinstance(raw, str) and raw in (_ALL, _INSIDE, _ACROSS):
+        return (raw,)
     if isinstance(raw, list) and len(raw) == 2 and all(isinstance(role, str) for role in raw):
         return (raw[0], raw[1])
-    raise InputError(f"write two roles, e.g. '[npu, cpu]', or 'all', not {shown(raw)}")
+    raise InputError(f"write two roles, e.g. '[npu, cpu]', 'all', 'machine' or 'machines', not {shown(raw)}")
 
 
 def load_system(name: str | Path) -> SystemSpec:
@@ -142,7 +143,7 @@ def read_system(path: Path) -> tuple[SystemSpec, tuple[Path, ...]]:
     model: Any = validate(system_model(), node, faults)
     devices = _devices(model.devices_, node, path, faults)
     roles = list(itertools.chain.from_iterable(_roles(role, use) for role, use in model.devices_.items()))
-    links = _links(model.links_, roles, node, faults)
+    links = _links(model.links_, roles, model.interconnect_, node, faults)
     faults.check()
     head = build(SystemHead, model)
     spec = SystemSpec(
@@ -219,18 +220,19 @@ def _changed(spec: DeviceSpec, changes: dict[str, Any], at: Keys, node: Node, fa
     return spec
 
 
-def _links(models: list[Any], roles: list[str], node: Node, faults: Faults) -> tuple[LinkSpec, ...]:
+def _links(models: list[Any], roles: list[str], wired: Any, node: Node, faults: Faults) -> tuple[LinkSpec, ...]:
     links: list[LinkSpec] = []
     taken: set[frozenset[str]] = set()
+    machine = (wired and wired.node_) or len(roles)
     for number, model in enumerate(models):
         place, path = node.locate(("links", number, "between"))
-        if model.between_ == (_ALL,) and len(roles) > _MOST_LINKED:
+        if len(model.between_) == 1 and len(roles) > _MOST_LINKED:
+            word = f"'{model.between_[0]}'"
             faults.add(
-                place, path, f"'all' would link {len(roles)} devices in pairs; write an 'interconnect:' for them"
+                place, path, f"{word} would link {len(roles)} devices in pairs; write an 'interconnect:' for them"
             )
             continue
-        pairs = itertools.combinations(roles, 2) if model.between_ == (_ALL,) else iter([model.between_])
-        for one, other in pairs:
+        for one, other in _pairs(model.between_, roles, machine):
             unknown = [role for role in (one, other) if role not in roles]
             if unknown:
                 faults.add(place, path, f"no device {shown(unknown[0])}{known_names(unknown[0], roles)}")
@@ -241,3 +243,12 @@ def _links(models: list[Any], roles: list[str], node: Node, faults: Faults) -> t
             taken.add(frozenset((one, other)))
             links.append(build(LinkSpec, model, between=(one, other)))
     return tuple(links)
+
+
+def _pairs(between: tuple[str, ...], roles: list[str], machine: int) -> list[tuple[str, str]]:
+    """Two roles, or all pairs, those inside a machine of so many devices, those in different machines."""
+    if len(between) == 2:
+        return [(between[0], between[1])]
+    numbered = itertools.combinations(enumerate(roles), 2)
+    wanted = {_ALL: (True, False), _INSIDE: (True,), _ACROSS: (False,)}[between[0]]
+    return [(a, b) for (i, a), (j, b) in numbered if (i // machine == j // machine) in wanted]

@@ -71,6 +71,23 @@ def test_a_count_makes_numbered_roles_and_all_links_every_pair(duo) -> None:
     assert [link.between for link in system.links] == [("gpu0", "gpu1"), ("gpu0", "gpu2"), ("gpu1", "gpu2")]
 
 
+def test_pairs_inside_a_machine_and_between_machines_have_links_of_their_own(duo) -> None:
+    """Two machines of two: one pair inside each, four between them."""
+    duo(
+        "devices: {gpu: {use: toy, count: 4}}\n"
+        f"links: [{{between: machine, {LINK}}}, {{between: machines, {LINK}}}]\n"
+        "interconnect: {bandwidth: 1 GB/s, base: 1 us, step: 1 us, node: 2, assumption: round}\n"
+    )
+    assert [link.between for link in load_system("duo").links] == [
+        ("gpu0", "gpu1"),
+        ("gpu2", "gpu3"),
+        ("gpu0", "gpu2"),
+        ("gpu0", "gpu3"),
+        ("gpu1", "gpu2"),
+        ("gpu1", "gpu3"),
+    ]
+
+
 def test_a_device_may_be_changed_in_its_role(duo) -> None:
     duo("devices: {npu: {use: toy, set: {systolic_npu.rows: 256, memory.dram.bandwidth: 1 TB/s}}}\n")
     npu = load_system("duo").device("npu")
@@ -130,7 +147,7 @@ def test_an_interconnect_prices_collectives(duo) -> None:
         ),
         (
             f"devices: {{a: toy}}\nlinks: [{{between: [a], {LINK}}}]\n",
-            "duo.yaml:4:19: links.0.between: write two roles, e.g. '[npu, cpu]', or 'all', not a list",
+            "links.0.between: write two roles, e.g. '[npu, cpu]', 'all', 'machine' or 'machines', not a list",
         ),
         (
             "devices: {a: toy, b: toy}\nlinks: [{between: all, bandwidth: 1 GB/s}]\n",

@@ -33,6 +33,7 @@ SHAPE = (
     "m", "n", "k", "batch", "rows", "cols", "heads", "kv_heads", "seq_q", "seq_kv", "head_dim", "causal", "cin",
     "cout", "h", "w", "kh", "kw", "stride", "pad", "model",
 )  # fmt: skip
+COLLECTIVE = ("device", "op", "dtype", "timing", "ngpus", "bytes", "model")  # what tells collectives apart
 Space = Mapping[str, tuple[float, float, bool]]  # constant -> least, most, whether its scale is logarithmic
 INF = math.inf
 

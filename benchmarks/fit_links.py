@@ -1,9 +1,12 @@
 """Fits the constants of interconnects to measured collectives and prints them as YAML fragments.
 
-    python benchmarks/fit_links.py [--only TEXT] [--data ../shared/ground_truth/gpu] [--evaluations 2500]
+    python benchmarks/fit_links.py [--only TEXT] [--data ../shared/ground_truth/gpu] [--starts 6] [--without RANKS]
 
 A family is what one software measured on one kind of machine. A hash of each row's own text puts three rows in ten
-aside, as in `fit_gpu.py`; the constants are fitted to the rest and both errors are printed, the second by pattern.
+aside (`held_out_rows`); the constants are fitted to the rest, by least squares of the logarithms with little weight on
+outliers, and both errors are printed, the second by pattern. Kernels timed in a profiler take the constants of the
+same chip in NCCL's own benchmark; only what differs is fitted. `--without 4` leaves all rows on 4 GPUs out as well and
+prints their error alone.
 """
 
 from __future__ import annotations
@@ -17,56 +20,109 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd  # noqa: TID253 -- a script, not part of the package
-from fit_gpu import held_out
-from scipy.optimize import minimize  # noqa: TID253 -- likewise
+from fit_gpu import COLLECTIVE, held_out
+from scipy.optimize import least_squares  # noqa: TID253 -- likewise
 
-from hwsim.cost.link import LinkConstants, NetworkConstants, collective_time_s, network_time_s
+from hwsim.cost.link import (
+    EagerConstants,
+    ExchangeConstants,
+    LinkConstants,
+    NetworkConstants,
+    collective_time_s,
+    network_time_s,
+)
 from hwsim.units import format_quantity
 
 Space = Mapping[str, tuple[float, float]]
-INSIDE: Space = {
-    "base": (1e-6, 1e-4), "step": (1e-7, 1e-5), "efficiency": (0.005, 1.0), "overlap": (0.4, 4.0),
-    "peer": (1e-8, 1e-5), "own": (0.01, 1.0), "own_exchange": (0.01, 1.0),
+BULK: Space = {
+    "base": (1e-6, 2e-4), "step": (1e-7, 3e-5), "efficiency": (0.005, 1.0), "overlap": (0.5, 5.0), "own": (0.01, 1.0),
 }  # fmt: skip
-SWITCH: Space = {"switch": (1e-5, 3e-4), "switch_efficiency": (0.1, 1.0)}
-PLAIN: Space = {name: INSIDE[name] for name in ("base", "step", "efficiency", "overlap")}
-NETWORK: Space = {"base": (1e-6, 1e-4), "step": (1e-7, 1e-5), "efficiency": (0.05, 1.0), "overlap": (0.4, 4.0)}
-SECONDS = {"base", "step", "peer", "switch"}
+EAGER: Space = {
+    "eager.base": (1e-6, 3e-5), "eager.step": (1e-7, 5e-6), "eager.widen": (0.01, 1.0),
+    "eager.efficiency": (0.005, 0.6),
+}  # fmt: skip
+EXCHANGE: Space = {
+    "exchange.base": (1e-6, 3e-5), "exchange.jump": (1e-7, 2e-5), "exchange.peer": (1e-8, 5e-6),
+    "exchange.efficiency": (0.005, 1.0), "exchange.own": (0.01, 1.0), "exchange.overlap": (0.5, 5.0),
+}  # fmt: skip
+INSIDE: Space = {**BULK, **EAGER, **EXCHANGE}
+SWITCH: Space = {"switch": (1e-5, 3e-4), "switch_efficiency": (0.2, 1.0)}
+FIXED: Space = {n: b for n, b in INSIDE.items() if n.split(".")[-1] not in ("step", "peer")}  # one number of ranks
+PLAIN: Space = {name: BULK[name] for name in ("base", "step", "efficiency", "overlap")}
+SENDS: Space = {n: b for n, b in EXCHANGE.items() if n.split(".")[-1] not in ("peer", "own")}
+MEETING: Space = {"meeting": (1e-7, 1e-4)}
+NETWORK: Space = {
+    "base": (1e-6, 1e-4), "efficiency": (0.05, 1.0), "overlap": (0.5, 5.0), "sum": (1e-6, 2e-4),
+    "sum_efficiency": (0.05, 1.0),
+}  # fmt: skip
+SECONDS = {"base", "step", "peer", "jump", "switch", "meeting", "sum"}
+EAGER_OWN = 4.5  # of NVLink systems together; memory is so much faster than PCIe that a copy beside it costs nothing
 PATTERN = {"alltoall": "all_to_all", "send_recv": "send"}
+# Bandwidths of rings in NCCL's own model: links x GB/s a link of src/graph/topo.h; its limits llMaxBws of tuning.cc
+PLANNED = {300e9: (87.7e9, 240e9), 450e9: (141e9, 370.8e9), 900e9: (282e9, 721.8e9), 32e9: (12e9, 24e9)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """Rows of one device and timing, on so many ranks where given, inside a machine or between machines."""
+    """Rows of one device and timing, on so many ranks where given, inside a machine or between machines.
+
+    ``base``: constants of another family that are taken over.
+    """
 
     name: str
     device: str
     timing: str
     bandwidth: float
     space: Space
-    ranks: int = 0
+    ranks: tuple[int, ...] = ()
+    ops: tuple[str, ...] = ()
     between: int = 0  # ranks that share a port of the network; 0: links inside a machine
+    base: str = ""
 
     def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The family's rows."""
         same = (frame["device"] == self.device) & (frame["timing"] == self.timing)
         if self.ranks:
-            same &= frame["ngpus"] == self.ranks
+            same &= frame["ngpus"].isin(self.ranks)
+        if self.ops:
+            same &= frame["op"].isin(self.ops)
         return frame[same & ((frame["per_node"] < frame["ngpus"]) == bool(self.between))].reset_index(drop=True)
 
     def predict(self, frame: pd.DataFrame, constants: Mapping[str, float]) -> np.ndarray:
         """Seconds of every row."""
-        known = {f"{name}_s" if name in SECONDS else name: value for name, value in constants.items()}
         time = np.zeros(len(frame))
         for (op, ranks, per_node), part in frame.groupby(["op", "ngpus", "per_node"]):
             pattern, size = PATTERN.get(op, op), part["bytes"].to_numpy(float)
             if self.between:
+                known = _named(constants)
                 wire = NetworkConstants(bandwidth_bytes_per_s=self.bandwidth, ranks_per_port=self.between, **known)
                 time[part.index] = network_time_s(pattern, size, ranks, per_node, wire)
             else:
-                links = LinkConstants(bandwidth_bytes_per_s=self.bandwidth, **known)
+                links = self.links(constants)
                 time[part.index] = collective_time_s(pattern, size, ranks, links)
         return time
+
+    def links(self, constants: Mapping[str, float]) -> LinkConstants:
+        """Constants of the formula."""
+        parts = {
+            part: _named({n[len(part) + 1 :]: v for n, v in constants.items() if n.startswith(part)})
+            for part in ("eager", "exchange")
+        }
+        eager, bulk = PLANNED[self.bandwidth]
+        planned = {"planned_eager_bytes_per_s": eager, "planned_bulk_bytes_per_s": bulk}
+        over, own = ("pcie", 0.0) if self.bandwidth < 50e9 else ("nvlink", EAGER_OWN)
+        return LinkConstants(
+            bandwidth_bytes_per_s=self.bandwidth,
+            eager=EagerConstants(**{"step_s": 0.0} | parts["eager"] | planned, over=over, own=own)
+            if parts["eager"]
+            else None,
+            exchange=ExchangeConstants(**parts["exchange"]) if parts["exchange"] else None,
+            **_named({n: v for n, v in constants.items() if "." not in n}),
+        )
+
+
+def _named(constants: Mapping[str, float]) -> dict[str, float]:
+    return {f"{name}_s" if name in SECONDS else name: value for name, value in constants.items()}
 
 
 def families() -> list[Family]:
@@ -78,62 +134,78 @@ def families() -> list[Family]:
         Family(name="b200", device="B200-SXM", bandwidth=900e9, space=INSIDE, **nccl),
     ]
     found += [
-        Family(name=f"l40s_x{ranks}", device="L40S", bandwidth=32e9, space=INSIDE, ranks=ranks, **nccl)
-        for ranks in (2, 4, 8)
+        Family(name=f"l40s_x{n}", device="L40S", bandwidth=32e9, space=FIXED, ranks=(n,), **nccl) for n in (2, 4, 8)
     ]
-    torch = {"timing": "profiler_kernel", "space": PLAIN}
+    sends = {"timing": "profiler_kernel", "ops": ("send_recv",)}
+    sums = {"timing": "profiler_kernel", "ops": ("all_reduce",), "space": MEETING}
+    for name, device, bandwidth, base, ranks in (
+        ("a100_dgx", "A100-SXM4-80GB(DGX)", 300e9, "a100", (2, 4, 8)),
+        ("h100_dgx", "H100-SXM5-80GB(DGX)", 450e9, "h100", (2, 4, 8)),
+        ("a100_pair_x2", "A100-pairwise-NVLink", 300e9, "a100", (2,)),
+    ):
+        common = {"device": device, "bandwidth": bandwidth, "ranks": ranks}
+        found.append(Family(name=f"{name} sums", base=base, **common, **sums))
+        found.append(Family(name=f"{name} sends", space=SENDS, **common, **sends))
+    plain = {"timing": "profiler_kernel", "space": PLAIN}
     wire = {"timing": "profiler_kernel", "space": NETWORK}
+    alone = {name: NETWORK[name] for name in ("base", "efficiency", "overlap")}
+    slow = alone | {"long_efficiency": (0.05, 1.0)}
     found += [
-        Family(name="a100_dgx", device="A100-SXM4-80GB(DGX)", bandwidth=300e9, **torch),
+        Family(name="a100_pair_x4", device="A100-pairwise-NVLink", bandwidth=32e9, ranks=(4,), **plain),
         Family(name="a100_dgx network", device="A100-SXM4-80GB(DGX)", bandwidth=12.5e9, between=2, **wire),
-        Family(name="h100_dgx", device="H100-SXM5-80GB(DGX)", bandwidth=450e9, **torch),
-        Family(name="h100_dgx network", device="H100-SXM5-80GB(DGX)", bandwidth=50e9, between=1, **wire),
-        Family(name="a100_pair_x2", device="A100-pairwise-NVLink", bandwidth=300e9, ranks=2, **torch),
-        Family(name="a100_pair_x4", device="A100-pairwise-NVLink", bandwidth=32e9, ranks=4, **torch),
-        Family(name="a100_pair network", device="A100-pairwise-NVLink", bandwidth=12.5e9, between=1, **wire),
+        Family(
+            name="h100_dgx network", device="H100-SXM5-80GB(DGX)", bandwidth=50e9, between=1, **wire | {"space": alone}
+        ),
+        Family(
+            name="a100_pair network",
+            device="A100-pairwise-NVLink",
+            bandwidth=12.5e9,
+            between=1,
+            **wire | {"space": slow},
+        ),
     ]
     host = {"timing": "wall_clock_sync", "bandwidth": 300e9, "space": PLAIN}
     return [*found, Family(name="a100_x4_pytorch", device="A100-SXM4-80GB-x4-LLMCompass", **host)]
+
+
+def held_out_rows(text: pd.DataFrame) -> list[bool]:
+    """Which rows are put aside, from the file's columns as text."""
+    return [held_out(row) for row in text[list(COLLECTIVE)].itertuples(index=False, name=None)]
 
 
 def load(folder: Path) -> pd.DataFrame:
     """The measurements, with ranks a machine and the column ``held`` for rows put aside."""
     text = pd.read_csv(folder / "comm_dev.csv", dtype=str, keep_default_na=False)
     frame = pd.read_csv(folder / "comm_dev.csv")
-    identity = ["device", "op", "dtype", "timing", "ngpus", "bytes", "model"]
-    frame["held"] = [held_out(row) for row in text[identity].itertuples(index=False, name=None)]
+    frame["held"] = held_out_rows(text)
     stated = text["model"].str.extract(r"devices_per_node=(\d+)")[0].astype(float)
     frame["per_node"] = stated.fillna(frame["ngpus"]).astype(int)
     return frame
 
 
-def _decoded(place: np.ndarray, space: Space) -> dict[str, float]:
-    items = zip(np.clip(place, 0.0, 1.0), space.items(), strict=True)
-    return {name: float(f"{low * (high / low) ** u:.3g}") for u, (name, (low, high)) in items}
+def fit(family: Family, rows: pd.DataFrame, known: Mapping[str, float], starts: int) -> dict[str, float]:
+    """Least squares of the logarithms from random places, with soft_l1 for outliers; ``known`` stay as they are."""
+    measured = rows["latency_us"].to_numpy(float) * 1e-6
+    low, high = (np.log([bounds[i] for bounds in family.space.values()]) for i in (0, 1))
 
+    def constants(place: np.ndarray) -> dict[str, float]:
+        return {**known, **dict(zip(family.space, np.exp(place).tolist(), strict=True))}
 
-def fit(family: Family, frame: pd.DataFrame, evaluations: int) -> dict[str, float]:
-    """Least mean error over rows not held out: random starts, then Nelder-Mead from the best few."""
-    seen = frame[~frame["held"]].reset_index(drop=True)
-    measured = seen["latency_us"].to_numpy(float) * 1e-6
-
-    def loss(place: np.ndarray) -> float:
-        ratio = family.predict(seen, _decoded(place, family.space)) / measured
-        outside = np.sum(np.maximum(0.0, place - 1.0) ** 2 + np.maximum(0.0, -place) ** 2)
-        return float(np.mean(np.minimum(np.abs(ratio - 1.0), 1.0)) + 0.25 * np.mean(np.abs(np.log(ratio))) + outside)
+    def errors(place: np.ndarray) -> np.ndarray:
+        return np.log(family.predict(rows, constants(place)) / measured)
 
     generator = np.random.default_rng(zlib.crc32(family.name.encode()))
-    starts = sorted(generator.random((200, len(family.space))).tolist(), key=lambda u: loss(np.array(u)))
-    best, least = np.array(starts[0]), np.inf
-    for start in starts[:4]:
-        place = np.array(start)
-        for _ in range(3):
-            options = {"maxfev": evaluations, "xatol": 1e-3, "fatol": 1e-5, "adaptive": True}
-            found = minimize(loss, np.clip(place, 0.02, 0.98), method="Nelder-Mead", options=options)
-            place = found.x
-        if found.fun < least:
-            best, least = place, found.fun
-    return _decoded(best, family.space)
+    places = [low + (high - low) * generator.uniform(0.2, 0.8, len(low)) for _ in range(starts)]
+    found = [least_squares(errors, x, bounds=(low, high), loss="soft_l1", f_scale=0.05, max_nfev=200) for x in places]
+    best = min(found, key=lambda each: each.cost)
+    return {name: float(f"{value:.3g}") for name, value in constants(best.x).items()}
+
+
+def meet(family: Family, rows: pd.DataFrame, known: Mapping[str, float]) -> dict[str, float]:
+    """The wait for the last rank, by least mean error: kernels of equal size take 7 or 40 us."""
+    measured = rows["latency_us"].to_numpy(float) * 1e-6
+    tried = [{**known, "meeting": float(f"{value:.3g}")} for value in np.geomspace(*MEETING["meeting"], 200)]
+    return min(tried, key=lambda each: float(np.mean(np.abs(family.predict(rows, each) / measured - 1.0))))
 
 
 def main(arguments: list[str]) -> int:
@@ -142,27 +214,41 @@ def main(arguments: list[str]) -> int:
     default = Path(__file__).resolve().parents[1].parent / "shared" / "ground_truth" / "gpu"
     parser.add_argument("--data", type=Path, default=default)
     parser.add_argument("--only", default="", help="fit families whose name contains this")
-    parser.add_argument("--evaluations", type=int, default=2500)
+    parser.add_argument("--starts", type=int, default=6)
+    parser.add_argument("--without", type=int, default=0, help="ranks whose rows are left out as well")
     given = parser.parse_args(arguments)
     frame = load(given.data)
-    chosen = [family for family in families() if given.only in family.name]
+    everything = families()
+    chosen = [family for family in everything if given.only in family.name]
+    done: dict[str, dict[str, float]] = {}
     for family in chosen:
+        if family.base and family.base not in done:
+            base = next(each for each in everything if each.name == family.base)
+            rows = base.rows(frame)
+            done[base.name] = fit(base, rows[~rows["held"]].reset_index(drop=True), {}, given.starts)
         rows = family.rows(frame)
-        constants = fit(family, rows, given.evaluations)
-        error = 100.0 * np.abs(family.predict(rows, constants) / (rows["latency_us"].to_numpy(float) * 1e-6) - 1.0)
-        held = rows["held"].to_numpy()
-        shown = {n: format_quantity(v, "s") if n in SECONDS else f"{v:.3g}" for n, v in constants.items()}
-        parts = pd.Series(error[held]).groupby(rows["op"][held].to_numpy()).mean()
-        print(
-            f"# {family.name}: fitted {np.sum(~held)}: {error[~held].mean():.1f} %; "
-            f"held out {np.sum(held)}: {error[held].mean():.1f} %"
-        )
-        print("\n".join(f"  {name}: {value}" for name, value in shown.items()))
-        print(
-            f"  validated: {{{', '.join(f'{PATTERN.get(op, op)}: {value:.1f}' for op, value in parts.items())}}}",
-            flush=True,
-        )
+        out = rows["ngpus"] == given.without if given.without else rows["held"]
+        seen = rows[~out & ~rows["held"]].reset_index(drop=True)
+        known = done.get(family.base, {})
+        done[family.name] = meet(family, seen, known) if family.base else fit(family, seen, known, given.starts)
+        _print(family, rows, out.to_numpy(), done[family.name])
     return 0 if chosen else 1
+
+
+def _print(family: Family, rows: pd.DataFrame, out: np.ndarray, constants: Mapping[str, float]) -> None:
+    error = 100.0 * np.abs(family.predict(rows, constants) / (rows["latency_us"].to_numpy(float) * 1e-6) - 1.0)
+    print(
+        f"# {family.name}: fitted {np.sum(~out)}: {error[~out].mean():.1f} %; "
+        f"held out {np.sum(out)}: {error[out].mean():.1f} %"
+    )
+    for name, value in constants.items():
+        if name in family.space:
+            print(f"  {name}: {format_quantity(value, 's') if name.split('.')[-1] in SECONDS else f'{value:.3g}'}")
+    parts = pd.Series(error[out]).groupby([rows["op"][out].to_numpy(), rows["ngpus"][out].to_numpy()]).mean()
+    print("  by pattern and ranks:", ", ".join(f"{op} x{n}: {value:.1f}" for (op, n), value in parts.items()))
+    parts = pd.Series(error[out]).groupby(rows["op"][out].to_numpy()).mean()
+    found = ", ".join(f"{PATTERN.get(op, op)}: {value:.1f}" for op, value in parts.items())
+    print(f"  validated: {{{found}}}", flush=True)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,14 @@
 
 Point to point follows Hockney (latency + bytes / bandwidth). Collectives follow the ring algorithms'
 steps and traffic (Thakur, Rabenseifner, Gropp, "Optimization of collective communication operations in
-MPICH", 2005) with a soft crossover from latency to bandwidth: t = (t_alpha^p + t_beta^p)^(1/p), which on
-measured NCCL runs errs by 8-13 % where plain alpha-beta errs by 12-27 %. Copying a rank's own part beside what it
-receives, the direct exchange of an all-to-all and the sum inside a switch (NVIDIA, "NVLink SHARP") bring that to
-8-10 % (``benchmarks/fit_links.py``).
+MPICH", 2005) with a soft crossover from latency to bandwidth: t = (t_alpha^p + t_beta^p)^(1/p).
+
+NCCL has two ways to pass a message on. *Eager* (its LL) sends a flag beside every word: a step starts quickly, half the
+bandwidth is lost. *Bulk* (its Simple) writes whole buffers and signals them: the full bandwidth, a costly start. Which
+one runs is decided by NCCL's own model of both, ``src/graph/tuning.cc``, whose constants are public; it switches where
+that model says, not where the measured times cross, and measured times jump there by up to two. Separate constants for
+both ways, that rule, the copy of a rank's own part and the sum inside a switch (NVIDIA, "NVLink SHARP") bring held-out
+errors on NVLink to 5-7 %, where one crossover reaches 8-9 and plain alpha-beta 12-27 (``benchmarks/fit_links.py``).
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "EagerConstants",
+    "ExchangeConstants",
     "LinkConstants",
     "NetworkConstants",
     "collective_time_s",
@@ -29,6 +35,49 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 _ONE_ROUND = ("all_gather", "reduce_scatter", "all_to_all")
+_PLANNED_S = (6.6e-6, 8.4e-6)
+_PLANNED_STEP_S = {"nvlink": (0.6e-6, 3.4e-6), "pcie": (1.0e-6, 5.7e-6)}
+_EAGER_WIDENS = (1024.0, 16384.0)  # bytes a rank: one channel, then all of them; from NCCL's thresholds for threads
+_EXCHANGE_JUMPS = (8192.0, 65536.0)  # bytes a peer; NCCL's limit for eager messages between pairs is 16 KiB a channel
+_EAGER_OVERLAP = 1.5  # fitted to A100, H100 and B200 together
+_BUFFER = 4 * 2.0**20  # bytes; NCCL's default NCCL_BUFFSIZE
+_MEETING = 8.0  # a rank that came early does not work faster: nearly the larger of the two
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EagerConstants:
+    """How small ring collectives run.
+
+    ``base_s``, ``step_s``: start-up and that of each round. ``widen``: by which share both grow between 1 and 16 KiB a
+    rank, as more and more channels take part. ``efficiency``, ``own``: as in :class:`LinkConstants`. NCCL's choice
+    between the two ways assumes the bandwidths ``planned_eager`` and ``planned_bulk``, in bytes/s, and start-ups of
+    rounds ``over`` nvlink or pcie.
+    """
+
+    base_s: float
+    step_s: float
+    efficiency: float
+    planned_eager_bytes_per_s: float
+    planned_bulk_bytes_per_s: float
+    over: str = "nvlink"
+    widen: float = 0.0
+    own: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeConstants:
+    """How messages between pairs run, alone or as an all-to-all.
+
+    ``base_s``: start-up; ``jump_s``: added between 8 and 64 KiB a peer, where eager messages end; ``peer_s``: for each
+    further peer, whose messages start together. The others as in :class:`LinkConstants`.
+    """
+
+    base_s: float
+    efficiency: float = 1.0
+    jump_s: float = 0.0
+    peer_s: float = 0.0
+    own: float = 0.0
+    overlap: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,28 +85,34 @@ class LinkConstants:
     """How collectives drive the links of one machine.
 
     ``bandwidth_bytes_per_s`` is one rank's, per direction, of which ``efficiency`` is reached. ``base_s``: fixed
-    start-up; ``step_s``: start-up of each round of the ring; ``peer_s``: of each further peer in an all-to-all, whose
-    messages start together. ``overlap``: the exponent p, large for a sharp crossover, below 1 for a slow one.
-    ``own``, ``own_exchange``: cost of a byte of a rank's own part, which it copies, against a byte at the full
-    bandwidth; the latter in an all-to-all. ``switch_s``, ``switch_efficiency``: start-up and reachable bandwidth of an
-    all-reduce that the switch sums up; 0 where it cannot.
+    start-up; ``step_s``: start-up of each round of the ring. ``overlap``: the exponent p, large for a sharp crossover,
+    below 1 for a slow one. ``own``: cost of a byte of a rank's own part, which it copies, against a byte at the full
+    bandwidth. ``eager``: constants of small messages, without which the above hold for all; ``exchange``: of messages
+    between pairs, which otherwise cost a round of the ring. ``switch_s``, ``switch_efficiency``: start-up and reachable
+    bandwidth of an all-reduce that the switch sums up; 0 where it cannot. ``meeting_s``: what an all-reduce of more
+    than two ranks takes at least, because they wait for the last.
     """
 
     bandwidth_bytes_per_s: float
     base_s: float = 0.0
     step_s: float = 0.0
-    peer_s: float = 0.0
     efficiency: float = 1.0
     overlap: float = 1.0
     own: float = 0.0
-    own_exchange: float = 0.0
+    eager: EagerConstants | None = None
+    exchange: ExchangeConstants | None = None
     switch_s: float = 0.0
     switch_efficiency: float = 0.0
+    meeting_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConstants:
-    """The network between machines: ``bandwidth_bytes_per_s`` of a port, which ``ranks_per_port`` ranks share."""
+    """The network between machines: ``bandwidth_bytes_per_s`` of a port, which ``ranks_per_port`` ranks share.
+
+    ``sum_s``, ``sum_efficiency``: start-up and share of the bandwidth in an all-reduce, where they differ;
+    ``long_efficiency``: that share for messages that do not fit NCCL's buffer of 4 MiB, where it differs.
+    """
 
     bandwidth_bytes_per_s: float
     ranks_per_port: int = 1
@@ -65,6 +120,9 @@ class NetworkConstants:
     step_s: float = 0.0
     efficiency: float = 1.0
     overlap: float = 1.0
+    sum_s: float = 0.0
+    sum_efficiency: float = 0.0
+    long_efficiency: float = 0.0
 
 
 def transfer_time_s(size_bytes: ArrayLike, latency_s: ArrayLike, bandwidth_bytes_per_s: ArrayLike) -> NDArray[Any]:
@@ -120,17 +178,63 @@ def collective_time_s(pattern: str, size_bytes: ArrayLike, participants: int, li
     size = np.asarray(size_bytes, dtype=np.float64)
     if participants < 2:
         return np.zeros_like(size)
-    exchange = pattern == "all_to_all"
-    rounds = 1 if exchange else steps_of(pattern, participants)
-    alpha = links.base_s + links.step_s * rounds + (links.peer_s * (participants - 2) if exchange else 0.0)
-    full = size / links.bandwidth_bytes_per_s
-    share = {"all_reduce": 1.0, "send": 0.0}.get(pattern, 1.0 / participants)
-    own = share * (links.own_exchange if exchange else links.own)
-    beta = (traffic_factor(pattern, participants) / links.efficiency + own) * full
-    time = _crossed(alpha, beta, links.overlap)
-    if pattern == "all_reduce" and participants > 2 and links.switch_efficiency > 0.0:
-        time = np.minimum(time, links.switch_s + full / links.switch_efficiency)
+    if pattern in ("all_to_all", "send") and links.exchange is not None:
+        time = _exchange_s(pattern, size, participants, links, links.exchange)
+    else:
+        time = _bulk_s(pattern, size, participants, links)
+        if links.eager is not None:
+            small = _eager_s(pattern, size, participants, links, links.eager)
+            time = np.where(_is_bulk(pattern, size, participants, links.eager), time, small)
+    if pattern == "all_reduce" and participants > 2:
+        if links.switch_efficiency > 0.0:
+            full = size / links.bandwidth_bytes_per_s
+            time = np.minimum(time, links.switch_s + full / links.switch_efficiency)
+        time = _crossed(links.meeting_s, time, _MEETING)
     return np.where(size > 0.0, time, 0.0)
+
+
+def _bulk_s(pattern: str, size: Floats, ranks: int, links: LinkConstants) -> Floats:
+    """Whole buffers passed round the ring; every rank copies its own part, except of a message to somebody else."""
+    rounds = 1 if pattern == "all_to_all" else steps_of(pattern, ranks)
+    own = 0.0 if pattern == "send" else links.own / ranks
+    factor = traffic_factor(pattern, ranks) / links.efficiency + own
+    return _crossed(links.base_s + links.step_s * rounds, factor * size / links.bandwidth_bytes_per_s, links.overlap)
+
+
+def _eager_s(pattern: str, size: Floats, ranks: int, links: LinkConstants, eager: EagerConstants) -> Floats:
+    """Words with flags passed round the ring."""
+    alpha = eager.base_s + eager.step_s * steps_of(pattern, ranks)
+    factor = traffic_factor(pattern, ranks) / eager.efficiency + eager.own / ranks
+    wide = 1.0 + eager.widen * _between(size / ranks, *_EAGER_WIDENS)
+    return _crossed(alpha * wide, factor * size / links.bandwidth_bytes_per_s, _EAGER_OVERLAP)
+
+
+def _exchange_s(pattern: str, size: Floats, ranks: int, links: LinkConstants, known: ExchangeConstants) -> Floats:
+    """Messages to one peer, or to all at once."""
+    peers, own = (1, 0.0) if pattern == "send" else (ranks, known.own / ranks)
+    alpha = known.base_s + known.jump_s * _between(size / peers, *_EXCHANGE_JUMPS) + known.peer_s * max(0, peers - 2)
+    factor = traffic_factor(pattern, ranks) / known.efficiency + own
+    return _crossed(alpha, factor * size / links.bandwidth_bytes_per_s, known.overlap)
+
+
+def _is_bulk(pattern: str, size: Floats, ranks: int, eager: EagerConstants) -> NDArray[np.bool_]:
+    """Which messages NCCL passes on in bulk: those for which its own model of the two ways says so.
+
+    Its model of a ring is latency + bytes / bandwidth. Source: NCCL 2.27, ``src/graph/tuning.cc``, baseLatencies and
+    hwLatencies of rings (LL, Simple), bandwidths of rings times ranks / steps.
+    """
+    steps = max(1, steps_of(pattern, ranks))
+    per_step = size * steps / ranks
+    small_step_s, large_step_s = _PLANNED_STEP_S[eager.over]
+    small = _PLANNED_S[0] + small_step_s * steps + per_step / eager.planned_eager_bytes_per_s
+    large = _PLANNED_S[1] + large_step_s * steps + per_step / eager.planned_bulk_bytes_per_s
+    found: NDArray[np.bool_] = large < small
+    return found
+
+
+def _between(size: Floats, low: float, high: float) -> Floats:
+    """0 up to ``low``, 1 from ``high`` on, and linear in the logarithm between."""
+    return np.asarray(np.clip(np.log(np.maximum(size, low) / low) / np.log(high / low), 0.0, 1.0))
 
 
 def network_time_s(
@@ -154,11 +258,16 @@ def network_time_s(
     if pattern == "all_to_all":
         leaving = per_node * (participants - per_node) / participants
     rounds = 1 if pattern == "all_to_all" else steps_of(pattern, nodes)
-    beta = leaving * size / (network.bandwidth_bytes_per_s * ports * network.efficiency)
-    return np.where(size > 0.0, _crossed(network.base_s + network.step_s * rounds, beta, network.overlap), 0.0)
+    base_s, efficiency = network.base_s, np.full_like(size, network.efficiency)
+    if pattern == "all_reduce" and network.sum_efficiency > 0.0:
+        base_s, efficiency = network.sum_s, np.full_like(size, network.sum_efficiency)
+    if network.long_efficiency > 0.0:
+        efficiency = np.where(size > _BUFFER, network.long_efficiency, efficiency)
+    beta = leaving * size / (network.bandwidth_bytes_per_s * ports * efficiency)
+    return np.where(size > 0.0, _crossed(base_s + network.step_s * rounds, beta, network.overlap), 0.0)
 
 
-def _crossed(alpha: float, beta: Floats, overlap: float) -> Floats:
+def _crossed(alpha: float | Floats, beta: Floats, overlap: float) -> Floats:
     """(alpha^p + beta^p)^(1/p), of which either may be 0."""
     top = np.maximum(np.maximum(alpha, beta), 1e-30)
     return np.asarray(top * ((alpha / top) ** overlap + (beta / top) ** overlap) ** (1.0 / overlap))

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 
-from hwsim.cost.link import LinkConstants, NetworkConstants, collective_time_s, network_time_s, traffic_factor
+from hwsim.cost.link import (
+    EagerConstants,
+    ExchangeConstants,
+    LinkConstants,
+    NetworkConstants,
+    collective_time_s,
+    network_time_s,
+    traffic_factor,
+)
 from hwsim.devices.base import BOUNDS, Array, Costs
 from hwsim.devices.params import Params
 from hwsim.graph.lowering import Table
@@ -33,7 +43,7 @@ def price_collectives(table: Table, links: InterconnectSpec, participants: int, 
     dispatch = zero if params is None else params.kernels.column(table, "dispatch") + zero
     return Costs(
         time_s=time + dispatch,
-        overhead_s=np.minimum(time, links.base_s) + dispatch,
+        overhead_s=np.minimum(time, (links.eager or links).base_s) + dispatch,
         dispatch_s=dispatch,
         prologue_s=zero,
         dram_bytes=2.0 * moved,
@@ -50,16 +60,9 @@ def price_collectives(table: Table, links: InterconnectSpec, participants: int, 
 def _times_s(works: Sequence[Collective], ranks: Sequence[int], links: InterconnectSpec) -> Array:
     """Seconds of each, (1, rows): that of the slower of the links inside a machine and the network between machines."""
     inside = LinkConstants(
-        bandwidth_bytes_per_s=links.bandwidth_bytes_per_s,
-        base_s=links.base_s,
-        step_s=links.step_s,
-        peer_s=links.peer_s,
-        efficiency=links.efficiency,
-        overlap=links.overlap,
-        own=links.own,
-        own_exchange=links.own_exchange,
-        switch_s=links.switch_s,
-        switch_efficiency=links.switch_efficiency,
+        **_shared(links, LinkConstants, "eager", "exchange"),
+        eager=EagerConstants(**_shared(links.eager, EagerConstants)) if links.eager else None,
+        exchange=ExchangeConstants(**_shared(links.exchange, ExchangeConstants)) if links.exchange else None,
     )
     time = [
         float(collective_time_s(work.pattern, work.bytes, min(count, links.node), inside))
@@ -67,16 +70,14 @@ def _times_s(works: Sequence[Collective], ranks: Sequence[int], links: Interconn
     ]
     if links.network is None:
         return np.array([time])
-    network = NetworkConstants(
-        bandwidth_bytes_per_s=links.network.bandwidth_bytes_per_s,
-        ranks_per_port=links.network.ranks_per_port,
-        base_s=links.network.base_s,
-        step_s=links.network.step_s,
-        efficiency=links.network.efficiency,
-        overlap=links.network.overlap,
-    )
+    network = NetworkConstants(**_shared(links.network, NetworkConstants))
     between = [
         float(network_time_s(work.pattern, work.bytes, count, links.node, network))
         for work, count in zip(works, ranks, strict=True)
     ]
     return np.maximum([time], [between])
+
+
+def _shared(spec: object, constants: type, *without: str) -> dict[str, Any]:
+    """The fields of a section that the formulas' constants of the same names need."""
+    return {f.name: getattr(spec, f.name) for f in fields(constants) if f.name not in without}

@@ -13,7 +13,7 @@ from hwsim.registry import unknown_name
 from hwsim.specs.device import DeviceSpec, MemorySpec
 from hwsim.specs.fields import Choice, Count, Formats, Key, Quantity, Ratio, Text
 
-__all__ = ["InterconnectSpec", "LinkSpec", "NetworkSpec", "SystemSpec", "single"]
+__all__ = ["EagerSpec", "ExchangeSpec", "InterconnectSpec", "LinkSpec", "NetworkSpec", "SystemSpec", "single"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,11 @@ class LinkSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSpec:
-    """The network between the machines of a system; ``bandwidth`` is a port's, which ``ranks_per_port`` ranks share."""
+    """The network between the machines of a system; ``bandwidth`` is a port's, which ``ranks_per_port`` ranks share.
+
+    ``sum`` and ``sum_efficiency`` take the place of ``base`` and ``efficiency`` in an all-reduce, ``long_efficiency``
+    for messages above 4 MiB.
+    """
 
     bandwidth_bytes_per_s: Annotated[float, Quantity("bandwidth", "bytes/s")]
     ranks_per_port: Annotated[int, Count("ranks_per_port")] = 1
@@ -39,8 +43,37 @@ class NetworkSpec:
     step_s: Annotated[float, Quantity("step", "s", zero=True)] = 0.0
     efficiency: Annotated[float, Ratio("efficiency", 0.01, 1.0)] = 0.8
     overlap: Annotated[float, Ratio("overlap", 0.1, 10.0)] = 1.0
+    sum_s: Annotated[float, Quantity("sum", "s", zero=True)] = 0.0
+    sum_efficiency: Annotated[float, Ratio("sum_efficiency", 0.0, 1.0)] = 0.0
+    long_efficiency: Annotated[float, Ratio("long_efficiency", 0.0, 1.0)] = 0.0
     source: Annotated[str, Text("source")] = ""
     assumption: Annotated[str, Text("assumption")] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EagerSpec:
+    """How small collectives run, :class:`hwsim.cost.link.EagerConstants`, and the bandwidths by which NCCL chooses."""
+
+    base_s: Annotated[float, Quantity("base", "s", zero=True)]
+    step_s: Annotated[float, Quantity("step", "s", zero=True)]
+    widen: Annotated[float, Ratio("widen", 0.0)] = 0.0
+    efficiency: Annotated[float, Ratio("efficiency", 0.001, 1.0)]
+    own: Annotated[float, Ratio("own", 0.0)] = 0.0
+    planned_eager_bytes_per_s: Annotated[float, Quantity("planned_eager", "bytes/s")]
+    planned_bulk_bytes_per_s: Annotated[float, Quantity("planned_bulk", "bytes/s")]
+    over: Annotated[str, Choice("over", ("nvlink", "pcie"))] = "nvlink"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeSpec:
+    """How messages between pairs run, :class:`hwsim.cost.link.ExchangeConstants`."""
+
+    base_s: Annotated[float, Quantity("base", "s", zero=True)]
+    jump_s: Annotated[float, Quantity("jump", "s", zero=True)] = 0.0
+    peer_s: Annotated[float, Quantity("peer", "s", zero=True)] = 0.0
+    efficiency: Annotated[float, Ratio("efficiency", 0.001, 1.0)] = 0.8
+    own: Annotated[float, Ratio("own", 0.0)] = 0.0
+    overlap: Annotated[float, Ratio("overlap", 0.1, 10.0)] = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +87,14 @@ class InterconnectSpec:
     bandwidth_bytes_per_s: Annotated[float, Quantity("bandwidth", "bytes/s")]
     base_s: Annotated[float, Quantity("base", "s", zero=True)]
     step_s: Annotated[float, Quantity("step", "s", zero=True)]
-    peer_s: Annotated[float, Quantity("peer", "s", zero=True)] = 0.0
     efficiency: Annotated[float, Ratio("efficiency", 0.001, 1.0)] = 0.8
     overlap: Annotated[float, Ratio("overlap", 0.1, 10.0)] = 0.55
     own: Annotated[float, Ratio("own", 0.0)] = 0.0
-    own_exchange: Annotated[float, Ratio("own_exchange", 0.0)] = 0.0
+    eager: Annotated[EagerSpec | None, Key("eager")] = None
+    exchange: Annotated[ExchangeSpec | None, Key("exchange")] = None
     switch_s: Annotated[float, Quantity("switch", "s", zero=True)] = 0.0
     switch_efficiency: Annotated[float, Ratio("switch_efficiency", 0.0, 1.0)] = 0.0
+    meeting_s: Annotated[float, Quantity("meeting", "s", zero=True)] = 0.0
     energy_j_per_byte: Annotated[float, Quantity("energy", "J/byte", zero=True)] = 0.0
     node: Annotated[int, Count("node")] = 1024
     network: Annotated[NetworkSpec | None, Key("network")] = None

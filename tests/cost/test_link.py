@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hwsim.cost.link import (
+    EagerConstants,
+    ExchangeConstants,
     LinkConstants,
     NetworkConstants,
     collective_time_s,
@@ -20,9 +25,9 @@ from hwsim.cost.link import (
 PATTERNS = ["all_reduce", "all_gather", "reduce_scatter", "all_to_all", "send"]
 
 
-def plain(pattern: str, size_bytes: float, participants: int, overlap: float = 1.0, **links: float) -> float:
+def plain(pattern: str, size_bytes: float, participants: int, overlap: float = 1.0, **links: object) -> float:
     """A collective on links of 1 GB/s with 1 us a step, nothing lost."""
-    known = LinkConstants(bandwidth_bytes_per_s=1e9, **{"step_s": 1e-6, "peer_s": 1e-6, "overlap": overlap} | links)
+    known = LinkConstants(bandwidth_bytes_per_s=1e9, **{"step_s": 1e-6, "overlap": overlap} | links)  # type: ignore[arg-type]
     return float(collective_time_s(pattern, size_bytes, participants, known))
 
 
@@ -91,17 +96,75 @@ def test_more_bytes_never_take_less_time(pattern: str, size_bytes: float, ranks:
 
 
 def test_the_messages_of_an_exchange_start_together() -> None:
-    """Four ranks: the first of three peers costs a step of 1 us, the others 0.25 us each; no bytes to speak of."""
-    assert plain("all_to_all", 1e-6, 4, peer_s=0.25e-6) == pytest.approx(1.5e-6)
-    assert plain("all_gather", 1e-6, 4, peer_s=0.25e-6) == pytest.approx(3e-6)
+    """Four ranks: the first of three peers costs 1 us, the others 0.25 us each; no bytes to speak of."""
+    exchange = ExchangeConstants(base_s=1e-6, peer_s=0.25e-6)
+    assert plain("all_to_all", 1e-6, 4, exchange=exchange) == pytest.approx(1.5e-6)
+    assert plain("all_gather", 1e-6, 4, exchange=exchange) == pytest.approx(3e-6)
+    assert plain("send", 1e-6, 4, exchange=exchange) == pytest.approx(1e-6)
+
+
+@pytest.mark.parametrize(("a_peer", "expected_us"), [(8192, 1.0), (65536, 3.0), (23170.475, 2.0)])
+def test_messages_between_pairs_cost_more_where_eager_ones_end(a_peer: float, expected_us: float) -> None:
+    """From 8 to 64 KiB a peer the start-up grows by the jump of 2 us, in the logarithm: half of it at 22.6 KiB."""
+    links = LinkConstants(
+        bandwidth_bytes_per_s=math.inf, exchange=ExchangeConstants(base_s=1e-6, jump_s=2e-6, overlap=1.0)
+    )
+    assert float(collective_time_s("all_to_all", 4 * a_peer, 4, links)) == pytest.approx(expected_us * 1e-6)
+    assert float(collective_time_s("send", a_peer, 4, links)) == pytest.approx(expected_us * 1e-6)
 
 
 def test_a_rank_copies_its_own_part() -> None:
-    """1 GB over four ranks: 0.75 s arrive and a quarter is copied at twice the links' speed; all of it once summed."""
+    """1 GB over four ranks: 0.75 s arrive (1.5 s of an all-reduce), a quarter is copied at twice the links' speed."""
     assert plain("all_gather", 1e9, 4, own=0.5, step_s=0.0) == 0.875
-    assert plain("all_to_all", 1e9, 4, own_exchange=0.5, step_s=0.0, peer_s=0.0) == 0.875
-    assert plain("all_reduce", 1e9, 4, own=0.5, step_s=0.0) == 2.0
+    assert plain("all_reduce", 1e9, 4, own=0.5, step_s=0.0) == 1.625
     assert plain("send", 1e9, 2, own=0.5, step_s=0.0) == 1.0
+    exchange = ExchangeConstants(base_s=0.0, own=0.5)
+    assert plain("all_to_all", 1e9, 4, own=0.25, exchange=exchange) == 0.875
+
+
+EAGER = EagerConstants(
+    base_s=2e-6,
+    step_s=1e-6,
+    efficiency=0.5,
+    planned_eager_bytes_per_s=1e9,
+    planned_bulk_bytes_per_s=2e9,
+)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ranks", "switch"),
+    [("all_gather", 2, 18_400), ("all_gather", 4, 27_200), ("all_reduce", 4, 24_800)],
+)
+def test_nccl_goes_over_to_bulk_where_its_own_model_of_both_ways_says(pattern: str, ranks: int, switch: int) -> None:
+    """6.6 + 0.6 s + b s/p against 8.4 + 3.4 s + b s/2p us (b in kB): they cross at b = (1.8 + 2.8 s) 2 p / s kB.
+
+    Two ranks pass one step, four three and six; the measured times have no say.
+    """
+    links = LinkConstants(bandwidth_bytes_per_s=1e9, base_s=1.0, eager=EAGER)
+    below, above = (float(collective_time_s(pattern, switch + d, ranks, links)) for d in (-2, 2))
+    assert below < 1e-3
+    assert above > 1.0
+
+
+def test_an_eager_ring_starts_dearer_when_all_channels_take_part() -> None:
+    """Three steps of 1 us on 2 us; from 1 to 16 KiB a rank they grow by half: 4 KiB is half of the way."""
+    links = LinkConstants(bandwidth_bytes_per_s=math.inf, eager=replace(EAGER, widen=0.5, planned_bulk_bytes_per_s=1.0))
+    times = [float(collective_time_s("all_gather", 4 * 1024 * kib, 4, links)) for kib in (1, 4, 16, 64)]
+    assert times == pytest.approx([5e-6, 6.25e-6, 7.5e-6, 7.5e-6])
+
+
+def test_an_eager_word_carries_a_flag_beside_it() -> None:
+    """Half the bandwidth: 0.75 of 1 GB take 1.5 s, and the copy of the own quarter 0.25 s."""
+    eager = replace(EAGER, base_s=0.0, step_s=0.0, own=1.0, planned_bulk_bytes_per_s=1.0)
+    links = LinkConstants(bandwidth_bytes_per_s=1e9, eager=eager)
+    assert float(collective_time_s("all_gather", 1e9, 4, links)) == pytest.approx(1.75)
+
+
+def test_more_than_two_ranks_wait_for_the_last() -> None:
+    """A meeting of 1 s covers a ring of 6 us; two ranks, of whom either may be the last, are not made to wait."""
+    assert plain("all_reduce", 1.0, 4, meeting_s=1.0) == pytest.approx(1.0)
+    assert plain("all_reduce", 1.0, 2, meeting_s=1.0) == pytest.approx(2e-6, rel=1e-2)
+    assert plain("all_gather", 1.0, 4, meeting_s=1.0) == pytest.approx(3e-6, rel=1e-2)
 
 
 def test_a_switch_that_sums_moves_the_buffer_once() -> None:
@@ -119,3 +182,11 @@ def test_a_machine_sends_a_rings_bytes_once_through_its_ports() -> None:
     assert network_time_s("all_to_all", 1e9, 8, 4, wire) == 0.5 + 0.125 + 2.0 / 2
     assert network_time_s("send", 1e9, 2, 1, wire) == 0.5 + 0.125 + 1.0
     assert network_time_s("all_reduce", 1e9, 4, 4, wire) == 0.0
+
+
+def test_sums_and_long_messages_may_use_the_network_less_well() -> None:
+    """1 GB/s a port: an all-reduce of two ranks at half, what exceeds 4 MiB at a quarter of it."""
+    wire = NetworkConstants(bandwidth_bytes_per_s=1e9, base_s=1.0, sum_s=2.0, sum_efficiency=0.5)
+    assert network_time_s("all_reduce", 1e6, 2, 1, wire) == 2.002
+    assert network_time_s("send", 1e6, 2, 1, wire) == 1.001
+    assert network_time_s("send", 1e7, 2, 1, replace(wire, long_efficiency=0.25)) == pytest.approx(1.04)

@@ -2,7 +2,8 @@
 
     python -m benchmarks.accuracy [--data ../shared/ground_truth] [--only TEXT] [--update]
 
-Kernels: the rows that `fit_gpu.held_out` puts aside (by the CRC-32 of their own text), which every fit leaves alone.
+Kernels: the rows that `fit_gpu.held_out` puts aside (by the CRC-32 of their own text), which every fit leaves alone;
+collectives are told apart by ranks and bytes, as in `fit_links`.
 Everything else is scored whole; what was fitted there stands in `fitted_to:` of the device files. Prints Markdown, or
 with `--update` writes it, and the held-out errors of all device files, into README.md and docs/accuracy.md.
 """
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import hwsim
-from benchmarks.fit_gpu import SHAPE, held_out
+from benchmarks.fit_gpu import COLLECTIVE, SHAPE, held_out
 from hwsim.loading.library import list_devices
 from hwsim.validation.frameworks import FRAMEWORKS
 from hwsim.validation.kernels import RECURRENT
@@ -108,7 +109,8 @@ LINES: tuple[Line, ...] = (
 
 def _held(each: Compared) -> bool:
     columns = each.row.row.columns
-    return held_out([columns.get(name, "") for name in _IDENTITY])
+    identity = COLLECTIVE if columns.get("bytes") else _IDENTITY
+    return held_out([columns.get(name, "") for name in identity])
 
 
 def _score(line: Line, found: Validation) -> tuple[Score, int] | None:

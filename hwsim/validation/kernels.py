@@ -33,6 +33,7 @@ from hwsim.operators.silu_mul import SiluMul
 from hwsim.operators.softmax import Softmax
 from hwsim.operators.step import Step
 from hwsim.operators.tanh import Tanh
+from hwsim.validation.layer_parts import PART, layer_part
 from hwsim.validation.measured import Row
 
 __all__ = ["RECURRENT", "kernel_name", "kernel_work", "recurrent_works"]
@@ -115,7 +116,7 @@ def kernel_work(row: Row) -> Work:
             pattern, size = _PATTERNS[op], row.number("bytes")
             ranks = 2 if pattern == "send" else row.number("ngpus")
             return Collective(kernel=pattern, pattern=pattern, bytes=size, participants=ranks, format=_format(row))
-        return _vector(op, row)
+        return layer_part(row, _format(row)) if op.startswith(PART) else _vector(op, row)
     except ShapeError as error:
         raise InputError(str(error)) from None
 

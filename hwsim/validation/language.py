@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from hwsim.errors import InputError
 from hwsim.validation.measured import Row
 
-__all__ = ["LanguageRun", "chips_of", "language_run"]
+__all__ = ["TRAINING", "LanguageRun", "chips_of", "language_run"]
 
+TRAINING = "model_train_iter"
+"""Rows of a whole training step: a prompt read, and its gradients."""
 _PROMPT = re.compile(r"(?:prefill )?(\d+)(?:-token prompt| tok)(?:(?: / |, gen )(\d+)(?: generated| tok))?")
 _MANY = re.compile(r"(.+?) \* (\d+)$")
 _LLAMA = ("llama-bench", "llama.cpp")
@@ -52,7 +54,7 @@ def language_run(row: Row, timing: str) -> LanguageRun:
         InputError: a serving benchmark, whose scheduler and batching are not simulated.
     """
     op, model = row.text("op"), row.text("model")
-    if op == "model_forward":
+    if op in ("model_forward", TRAINING):
         return LanguageRun(({"phase": "prefill", "prompt": row.number("seq_q"), "logits": "all"},))
     if op == "llm_prefill":
         return _prefill(row.number("seq_q"), timing)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from hwsim.errors import InputError
 from hwsim.graph.graph import Graph
 from hwsim.validation.frameworks import framework_run
-from hwsim.validation.language import language_run
+from hwsim.validation.language import TRAINING, language_run
 from hwsim.validation.measured import Row
 from hwsim.validation.names import UNSAID, named_workload
 from hwsim.workloads import WORKLOADS
@@ -77,6 +77,10 @@ _FORMATS: Mapping[str, str] = MappingProxyType(
 STREAMS = 64
 """Requests that fill any chip, run as one batch: what many streams of a throughput benchmark come to."""
 _MANY = "multi-stream"
+_TRANSFORMED: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {TRAINING: {"passes": "backward:optimizer=none"}},
+)
+"""What measured operations make of a network: NeuSight times the way forward and the gradients, no optimizer."""
 _IMAGE = re.compile(r"(\d+)\s*x\s*(\d+)(?:\s*x\s*[13])?\b")
 _TENSOR = re.compile(r"\b1(?:, | ?x ?)[13](?:, | ?x ?)(\d+)(?:, | ?x ?)(\d+)\b")
 _SQUARE = re.compile(r"^1 ?x ?3 ?x ?(\d+)$")
@@ -98,18 +102,19 @@ def planned(row: Row, timing: str = "") -> Planned:
     if "phase" in accepted and "prompt" in accepted and "phase" not in UNSAID.get(folded, {}):
         run = language_run(row, timing)
         given |= UNSAID.get(folded, {})
-        plans = tuple(_plan(name, given | dict(piece)) for piece in run.pieces)
+        plans = tuple(_plan(name, given | dict(piece), row) for piece in run.pieces)
         return Planned(plans, run.together, run.tokens, run.layered)
     given |= _input(row.text("input")) | {key: row.number(key) for key in _SIZES if row.text(key)}
     if row.text("seq_q"):
         given["seq"] = row.number("seq_q")
     given |= UNSAID.get(folded, {})
-    return Planned((_plan(name, given),), compiled=run_in.compiled if run_in else 0.0)
+    return Planned((_plan(name, given, row),), compiled=run_in.compiled if run_in else 0.0)
 
 
-def _plan(name: str, given: Mapping[str, object]) -> Plan:
+def _plan(name: str, given: Mapping[str, object], row: Row) -> Plan:
     accepted = WORKLOADS[name].parameters
-    return Plan(name, tuple(sorted((key, value) for key, value in given.items() if key in accepted)))
+    kept = {key: value for key, value in given.items() if key in accepted}
+    return Plan(name, tuple(sorted({**kept, **_TRANSFORMED.get(row.text("op"), {})}.items())))
 
 
 def streamed(row: Row, plan: Plan) -> Plan | None:

@@ -26,7 +26,7 @@ from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import InterconnectSpec, SystemSpec, single
 from hwsim.validation.frameworks import framework_run
 from hwsim.validation.kernels import RECURRENT, kernel_name, kernel_work, recurrent_works
-from hwsim.validation.language import chips_of
+from hwsim.validation.language import TRAINING, chips_of
 from hwsim.validation.measured import MeasuredFile, Row
 from hwsim.validation.networks import STREAMS, Plan, Planned, network_plan, planned, streamed
 from hwsim.validation.sustained import SUSTAINED, sustained
@@ -35,7 +35,7 @@ __all__ = ["Prediction", "device_of", "nearest_stack", "predict", "predict_on", 
 
 _UNITS: Mapping[str, str] = {"GPU": "simt_gpu", "NPU": "systolic_npu", "ANE": "systolic_npu", "CPU": "cpu"}
 """Kinds of device by the first word of ``compute_unit``; Core ML may hand a little to a CPU beside them."""
-_NETWORKS = ("network", "model_forward", "llm_prefill", "llm_generate_per_token")
+_NETWORKS = ("network", "model_forward", TRAINING, "llm_prefill", "llm_generate_per_token")
 _REPLAYED = ("cuda_graph", "event_mean_100", "xpu_event", "cuda_graph_sustained_power", "profiler_kernel")
 """Ways of timing whose figures hold a kernel and its start, the nearest to graph replay first."""
 _CALLED = ("cuda_event_eager", "wall_clock_sync", "deepbench_wall_avg")

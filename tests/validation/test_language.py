@@ -36,6 +36,15 @@ def test_a_token_of_llama_cpp_is_the_one_halfway_through_those_it_writes() -> No
     assert piece == {"phase": "decode", "context": 512}
 
 
+def test_a_training_step_is_a_prompt_with_its_gradients_and_no_optimizer() -> None:
+    row = _row(op="model_train_iter", model="gpt2", batch="1", seq_q="64", precision="fp32")
+    graph = planned(row).plans[0].graph()
+    assert [t.role for t in graph.tensors.values() if t.name == "labels"] == ["input"]
+    kinds = {node.op.kind for node in graph.nodes}
+    assert "cross_entropy_grad" in kinds
+    assert not kinds & {"adam", "sgd"}
+
+
 def test_a_rate_of_tokens_is_a_share_of_the_whole_prompt() -> None:
     row = _row(
         model="llama3-8B prefill", input="1024-token prompt / 1024 generated", tokens_per_s="5", precision="fp16"

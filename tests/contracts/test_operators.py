@@ -58,6 +58,7 @@ SAMPLES: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
     "cumulative": [({}, [(3, 4)]), ({"mode": "prod", "exclusive": True, "reverse": True}, [(3, 4)])],
     "einsum": [({"equation": "bij,bjk->bik"}, [(2, 3, 4), (2, 4, 5)]), ({"equation": "ij->j"}, [(3, 4)])],
     "embedding": [({}, [(2, 3), (10, 4)])],
+    "expert_linear": [({}, [(3, 2, 4), (3, 2), (2, 5, 4)]), ({"ranks": 2}, [(2, 2, 4), (2, 2), (1, 5, 4)])],
     "quantized_product": [],  # made by a pass; see tests/operators/test_quantized_product.py
     "fused": [],  # made by a pass; see tests/operators/test_fused.py
     "gather": [({"axis": 1}, [(3, 5, 2), (2, 2)])],
@@ -115,6 +116,7 @@ INTEGERS = {
     "cross_entropy_grad": [1],
     "embedding": [0],
     "embedding_grad": [1],
+    "expert_linear": [1],
     "gather": [1],
     "gather_elements": [1],
     "gather_nd": [1],

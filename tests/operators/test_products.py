@@ -7,6 +7,8 @@ import pytest
 
 from hwsim.errors import ShapeError
 from hwsim.graph.tensor import TensorType
+from hwsim.graph.work import Gemm as GemmWork
+from hwsim.operators.expert_linear import ExpertLinear
 from hwsim.operators.gemm import Gemm
 from hwsim.operators.linear import Linear
 from hwsim.operators.matmul import Matmul
@@ -94,3 +96,25 @@ def test_sizes_that_do_not_fit_are_named(
 ) -> None:
     with pytest.raises(ShapeError, match=message):
         op.infer([TensorType(shape) for shape in shapes])
+
+
+def test_experts_compute_what_each_token_chose() -> None:
+    generator = np.random.default_rng(0)
+    x, w = generator.standard_normal((5, 2, 4)), generator.standard_normal((3, 6, 4))
+    ids = np.array([[0, 1], [2, 0], [1, 2], [2, 2], [0, 0]])
+    (found,) = ExpertLinear().reference(x, ids, w)
+    for token in range(5):
+        for place in range(2):
+            assert np.allclose(found[token, place], w[ids[token, place]] @ x[token, place])
+
+
+def test_few_tokens_read_the_weights_of_few_experts() -> None:
+    """16 tokens choose 8 of 128 experts each: 82 are chosen on average, so 82 matrices are read, with 2 rows each."""
+    x, ids = TensorType((16, 8, 64), "bf16"), TensorType((16, 8), "int64")
+    w = TensorType((128, 32, 64), "bf16", weight=True)
+    op = ExpertLinear()
+    (work,) = op.lower((x, ids, w), op.infer((x, ids, w)))
+    assert isinstance(work, GemmWork)
+    assert (work.batch, work.m, work.n, work.k) == (82, 2, 32, 64)
+    assert work.b_elements == 82 * 32 * 64
+    assert work.b_is_weight

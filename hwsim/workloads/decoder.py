@@ -11,13 +11,14 @@ Llama family (rotary positions, RMS norm, gated MLP, grouped queries). The phase
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from hwsim.errors import InputError
 from hwsim.graph.graph import Graph, GraphBuilder
 from hwsim.graph.operator import Operator
 from hwsim.graph.tensor import Tensor
+from hwsim.operators.all_reduce import AllReduce
 from hwsim.operators.append import Append
 from hwsim.operators.attention import Attention
 from hwsim.operators.embedding import Embedding
@@ -28,13 +29,16 @@ from hwsim.operators.rope import Rope
 from hwsim.operators.silu_mul import SiluMul
 from hwsim.operators.slice import Slice
 from hwsim.operators.split import Split
+from hwsim.operators.split_view import SplitView
 from hwsim.workloads import layers
+from hwsim.workloads.mixture import mixture, mixture_weights
 
 __all__ = ["Decoder", "Logits", "Run", "RunPhase", "decoder_graph"]
 
 RunPhase = Literal["prefill", "decode", "generate"]
 Logits = Literal["last", "all"]
 _Operands = tuple[Tensor, ...]
+_HEAD_NORMS = ("q_norm", "k_norm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +46,13 @@ class Decoder:
     """Shape of a decoder-only model.
 
     ``positions`` is the number of learned position embeddings (0: rotary). ``packed`` computes q, k and v in one
-    product. ``act`` is the activation of a plain MLP. ``qkv_bias`` follows ``bias`` unless given; ``head_dim`` is
-    width / heads unless given.
+    product; ``joined`` both that and gate and up, their pieces read where they lie, as serving engines do. ``act`` is
+    the activation of a plain MLP. ``qkv_bias`` follows ``bias`` unless given; ``head_dim`` is width / heads unless
+    given. ``head_norm`` norms each head of q and k before it is rotated. ``ranks``: how many devices hold a share of
+    each layer, of which this shape is one (see :meth:`divided`).
+
+    With ``experts``, each token's MLP is that of ``chosen`` experts of ``hidden`` features, by a router's scores, and
+    of one of ``shared`` features that all tokens have; ``spread``: how many devices hold ``experts`` each.
     """
 
     layers: int
@@ -58,10 +67,17 @@ class Decoder:
     bias: bool = False
     qkv_bias: bool | None = None
     packed: bool = False
+    joined: bool = False
+    head_norm: bool = False
     positions: int = 0
     theta: float = 10000.0
     tied: bool = False
     act: str = "gelu_tanh"
+    ranks: int = 1
+    experts: int = 0
+    chosen: int = 0
+    shared: int = 0
+    spread: int = 1
 
     def __post_init__(self) -> None:
         if not self.head_dim and self.width % self.heads:
@@ -73,6 +89,46 @@ class Decoder:
     def dim(self) -> int:
         """Features of one head."""
         return self.head_dim or self.width // self.heads
+
+    @property
+    def mlp(self) -> int:
+        """Hidden features of the MLP that all tokens have (0: experts alone)."""
+        return self.shared if self.experts else self.hidden
+
+    def divided(self, ranks: int) -> Decoder:
+        """One rank's share under tensor parallelism: heads, hidden features and vocabulary divided, sums exchanged.
+
+        Shoeybi et al., "Megatron-LM: Training Multi-Billion Parameter Language Models Using Model Parallelism", 2019,
+        section 3: an all-reduce behind the embedding, attention and MLP; each rank scores its part of the vocabulary.
+        Fewer heads of keys than ranks are copied.
+
+        Raises:
+            InputError: heads or hidden features cannot be divided so.
+        """
+        if self.heads % ranks or self.hidden % ranks:
+            raise InputError(f"{self.heads} heads and {self.hidden} hidden features cannot be divided among {ranks}")
+        return replace(
+            self,
+            heads=self.heads // ranks,
+            kv_heads=max(1, self.kv_heads // ranks),
+            hidden=self.hidden // ranks,
+            shared=self.shared // ranks,
+            vocab=-(-self.vocab // ranks),
+            head_dim=self.dim,
+            ranks=self.ranks * ranks,
+        )
+
+    def spread_over(self, ranks: int) -> Decoder:
+        """One rank's share under expert parallelism: its experts, and all of what else there is, for its requests.
+
+        Lepikhin et al., "GShard", 2020, section 3: tokens go to the ranks of their experts and come back.
+
+        Raises:
+            InputError: experts cannot be divided so.
+        """
+        if self.experts % ranks:
+            raise InputError(f"{self.experts} experts cannot be divided among {ranks}")
+        return replace(self, experts=self.experts // ranks, spread=self.spread * ranks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +165,7 @@ class _Model:
     def __init__(self, b: GraphBuilder, shape: Decoder) -> None:
         self.b = b
         self.shape = shape
+        self.split = SplitView if shape.joined else Split
         self.norm: Operator = RmsNorm() if shape.norm == "rms" else LayerNorm()
         self.embedding = b.weight("embedding.weight", (shape.vocab, shape.width))
         self.positions = b.weight("positions.weight", (shape.positions, shape.width)) if shape.positions else None
@@ -121,15 +178,27 @@ class _Model:
         q, kv = s.heads * s.dim, s.kv_heads * s.dim
         qkv_bias = s.bias if s.qkv_bias is None else s.qkv_bias
         with self.b.scope(name):
-            sizes = {"qkv": q + 2 * kv} if s.packed else {"q": q, "k": kv, "v": kv}
+            packs = {"qkv": q + 2 * kv} if s.packed or s.joined else {"q": q, "k": kv, "v": kv}
             found = {"norm1": self._norm("norm1")}
-            found |= {key: self._linear(key, size, s.width, qkv_bias) for key, size in sizes.items()}
+            found |= {key: self._linear(key, size, s.width, qkv_bias) for key, size in packs.items()}
+            if s.head_norm:
+                found |= {key: layers.norm_weights(self.b, s.dim, shift=False, name=key) for key in _HEAD_NORMS}
             found["out"] = self._linear("out", s.width, q, s.bias)
             found["norm2"] = self._norm("norm2")
-            for key in ("gate", "up") if s.gated else ("up",):
-                found[key] = self._linear(key, s.hidden, s.width, s.bias)
-            found["down"] = self._linear("down", s.width, s.hidden, s.bias)
+            if s.experts:
+                sizes = {"width": s.width, "hidden": s.hidden, "experts": s.experts, "spread": s.spread}
+                found |= mixture_weights(self.b, **sizes)
+            if s.mlp:
+                found |= self._declare_mlp(s.mlp)
         return found
+
+    def _declare_mlp(self, hidden: int) -> dict[str, _Operands]:
+        s = self.shape
+        names = (
+            {"gate_up": 2 * hidden} if s.joined else {key: hidden for key in ("gate", "up") if s.gated or key == "up"}
+        )
+        found = {key: self._linear(key, size, s.width, s.bias) for key, size in names.items()}
+        return found | {"down": self._linear("down", s.width, hidden, s.bias)}
 
     def _linear(self, name: str, n: int, k: int, bias: bool) -> _Operands:
         return layers.linear_weights(self.b, n, k, bias=bias, name=name)
@@ -140,7 +209,7 @@ class _Model:
     def run(self, use: _Pass) -> Tensor:
         """Logits (batch, seq or 1, vocab); keys and values of a pass without caches are left in ``use.kept``."""
         b = self.b
-        x = b.add(Embedding(), use.ids, self.embedding, name="embedding")
+        x = self._summed(b.add(Embedding(), use.ids, self.embedding, name="embedding"), "embedding_sum")
         if self.positions is not None:
             assert use.positions is not None
             x = layers.add(b, x, b.add(Embedding(), use.positions, self.positions, name="positions"))
@@ -157,14 +226,19 @@ class _Model:
 
     def _attention(self, weights: Mapping[str, _Operands], x: Tensor, use: _Pass, place: int) -> Tensor:
         b, s = self.b, self.shape
-        if s.packed:
+        if s.packed or s.joined:
             sizes = (s.heads * s.dim, s.kv_heads * s.dim, s.kv_heads * s.dim)
-            parts = b.add_all(Split(-1, sizes), b.add(Linear(), x, *weights["qkv"], name="qkv"), name="split")
+            parts = b.add_all(self.split(-1, sizes), b.add(Linear(), x, *weights["qkv"], name="qkv"), name="split")
         else:
             parts = tuple(b.add(Linear(), x, *weights[key], name=key) for key in ("q", "k", "v"))
         q = layers.split_heads(b, parts[0], s.heads, name="q_heads")
         k = layers.split_heads(b, parts[1], s.kv_heads, name="k_heads")
         v = layers.split_heads(b, parts[2], s.kv_heads, name="v_heads")
+        if s.head_norm:
+            q, k = (
+                b.add(RmsNorm(), q, *weights["q_norm"], name="q_norm"),
+                b.add(RmsNorm(), k, *weights["k_norm"], name="k_norm"),
+            )
         if not s.positions:
             turns = () if use.positions is None else (use.positions,)
             rope = Rope(theta=s.theta)
@@ -174,16 +248,32 @@ class _Model:
             v = b.add(Append(2), use.caches[place][1], v, name="v_cache")
         use.kept.extend((k, v))
         y = b.add(Attention(causal=not use.caches or use.seq > 1), q, k, v, name="attention")
-        return b.add(Linear(), layers.merge_heads(b, y), *weights["out"], name="out")
+        return self._summed(b.add(Linear(), layers.merge_heads(b, y), *weights["out"], name="out"), "out_sum")
 
     def _mlp(self, weights: Mapping[str, _Operands], x: Tensor) -> Tensor:
-        b = self.b
-        y = b.add(Linear(), x, *weights["up"], name="up")
-        if self.shape.gated:
-            y = b.add(SiluMul(), b.add(Linear(), x, *weights["gate"], name="gate"), y)
+        s, parts = self.shape, []
+        if s.experts:
+            parts.append(mixture(self.b, weights, x, chosen=s.chosen, spread=s.spread))
+        if s.mlp:
+            parts.append(self._dense(weights, x, s.mlp))
+        y = parts[0] if len(parts) == 1 else layers.add(self.b, parts[0], parts[1], name="experts_and_shared")
+        return self._summed(y, "down_sum")
+
+    def _dense(self, weights: Mapping[str, _Operands], x: Tensor, hidden: int) -> Tensor:
+        b, s = self.b, self.shape
+        if s.joined:
+            both = b.add(Linear(), x, *weights["gate_up"], name="gate_up")
+            y = b.add(SiluMul(), *b.add_all(self.split(-1, (hidden, hidden)), both, name="halves"))
+        elif s.gated:
+            up = b.add(Linear(), x, *weights["up"], name="up")
+            y = b.add(SiluMul(), b.add(Linear(), x, *weights["gate"], name="gate"), up)
         else:
-            y = layers.activation(b, y, self.shape.act)
+            y = layers.activation(b, b.add(Linear(), x, *weights["up"], name="up"), s.act)
         return b.add(Linear(), y, *weights["down"], name="down")
+
+    def _summed(self, x: Tensor, name: str) -> Tensor:
+        """A rank's part of a sum, completed by the other ranks."""
+        return x if self.shape.ranks == 1 else self.b.add(AllReduce(self.shape.ranks), x, name=name)
 
 
 def decoder_graph(name: str, shape: Decoder, run: Run) -> Graph:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hwsim.errors import InputError
 from hwsim.graph.graph import Graph
 from hwsim.workloads import workload
 from hwsim.workloads.decoder import Decoder, Run, decoder_graph
@@ -17,6 +19,8 @@ GPT_LIKE = Decoder(
     layers=2, width=16, heads=4, kv_heads=4, hidden=24, vocab=50,
     gated=False, norm="layer", bias=True, packed=True, positions=32, tied=True,
 )  # fmt: skip
+QWEN_LIKE = replace(LLAMA_LIKE, head_norm=True, joined=True, head_dim=6)
+MIXTURE_LIKE = replace(QWEN_LIKE, experts=5, chosen=2, shared=8)
 Values = dict[str, NDArray[np.float64]]
 
 
@@ -39,7 +43,9 @@ def _graph(shape: Decoder, phase: str, seq: int) -> Graph:
     return decoder_graph("toy", shape, run)
 
 
-@pytest.mark.parametrize("shape", [LLAMA_LIKE, GPT_LIKE], ids=["llama", "gpt"])
+@pytest.mark.parametrize(
+    "shape", [LLAMA_LIKE, GPT_LIKE, QWEN_LIKE, MIXTURE_LIKE], ids=["llama", "gpt", "qwen", "mixture"]
+)
 def test_a_decode_step_behind_a_prefill_gives_the_logits_of_the_longer_prefill(shape: Decoder) -> None:
     ids = np.random.default_rng(1).integers(0, 50, (2, 7))
     short, whole, step = _graph(shape, "prefill", 6), _graph(shape, "prefill", 7), _graph(shape, "decode", 6)
@@ -54,6 +60,43 @@ def test_a_decode_step_behind_a_prefill_gives_the_logits_of_the_longer_prefill(s
     kept = dict(zip(caches, (before[name] for name in short.outputs[1:]), strict=True))
     found = _values(step, {**weights, **kept, "ids": ids[:, 6:], "positions": np.array([[6]])})
     np.testing.assert_allclose(found[step.outputs[0]], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_weights_joined_in_one_product_give_what_they_do_apart() -> None:
+    ids = np.random.default_rng(1).integers(0, 50, (2, 7))
+    apart, joined = _graph(LLAMA_LIKE, "prefill", 7), _graph(replace(LLAMA_LIKE, joined=True), "prefill", 7)
+    weights = _weights(apart)
+    both = {name: weights[name] for name in weights if name in joined.tensors}
+    for layer in range(2):
+        for name, parts in (("qkv", "qkv"), ("gate_up", ("gate", "up"))):
+            pieces = [weights[f"layers.{layer}.{part}.weight"] for part in parts]
+            both[f"layers.{layer}.{name}.weight"] = np.concatenate(pieces)
+    given = {"prompt_ids": ids}
+    expected = _values(apart, weights | given)[apart.outputs[0]]
+    np.testing.assert_allclose(_values(joined, both | given)[joined.outputs[0]], expected, rtol=1e-9)
+
+
+def test_ranks_hold_equal_shares_and_sum_up_the_embedding_and_twice_a_layer() -> None:
+    shape = replace(LLAMA_LIKE, vocab=48)
+    whole, share = _graph(shape, "prefill", 7), _graph(shape.divided(2), "prefill", 7)
+    norms = 5 * 16
+    assert share.parameters - norms == (whole.parameters - norms) // 2
+    sums = [node for node in share.nodes if node.op.kind == "all_reduce"]
+    assert len(sums) == 1 + 2 * shape.layers
+    assert all(share.tensors[node.outputs[0]].shape == (2, 7, 16) for node in sums)
+    with pytest.raises(InputError, match="cannot be divided among 3"):
+        shape.divided(3)
+
+
+def test_spread_experts_send_tokens_out_and_back() -> None:
+    shape = replace(MIXTURE_LIKE, experts=8, shared=0)
+    whole, share = _graph(shape, "prefill", 6), _graph(shape.spread_over(4), "prefill", 6)
+    held = 2 * 8 * 3 * 24 * 16
+    assert whole.parameters - share.parameters == held * 3 // 4
+    kinds = [node.op.kind for node in share.nodes]
+    assert kinds.count("all_to_all") == 2 * shape.layers
+    with pytest.raises(InputError, match="5 experts cannot be divided"):
+        MIXTURE_LIKE.spread_over(2)
 
 
 def test_a_two_layer_perceptron_computes_its_formula() -> None:

@@ -69,7 +69,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "llama2_7b": ("llama_v2_7b_chat",),
     "llama3_2_1b": ("llama_v3_2_1b_instruct",),
     "llama3_2_3b": ("llama_v3_2_3b_instruct",),
-    "llama3_70b": ("llama_3_1_70b", "llama_3_70b"),
+    "llama3_70b": ("llama_3_1_70b", "llama_3_70b", "llama_3_1_70b_instruct", "llama_3_3_70b_instruct"),
     "llama3_8b": (
         *("llama3_8b_decode", "llama3_8b_prefill", "llama_3_1_8b_instruct", "llama_3_8b", "llama_v3_8b_instruct"),
         *("llama_v3_1_8b_instruct", "llama_v3_1_sea_lion_3_5_8b_r", "llama_v3_elyza_jp_8b", "llama_v3_taide_8b_chat"),
@@ -92,6 +92,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "pixart_sigma": ("pixart_sigma_xl_2_1024_ms",),
     "qwen2_5_1_5b": ("qwen2_5_1_5b_instruct",),
     "qwen2_5_7b": ("qwen2_5_7b_instruct", "qwen2_7b_instruct"),
+    "qwen3_32b": ("qwen3_32b_nvfp4", "qwen3_32b_fp8"),
     "quicksrnet_large": ("quicksrnetlarge",),
     "quicksrnet_medium": ("quicksrnetmedium",),
     "quicksrnet_small": ("quicksrnetsmall",),

@@ -16,6 +16,18 @@ _AT_2048: Mapping[str, Value] = {"phase": "prefill", "prompt": 2048, "logits": "
 _COUNTED = "operator counts of the transformers model at 2048 tokens, attention products in full"
 _CARD = "parameters of the released checkpoint"
 
+_QWEN3_8B = Decoder(
+    layers=36,
+    width=4096,
+    heads=32,
+    kv_heads=8,
+    hidden=12_288,
+    vocab=151_936,
+    head_dim=128,
+    head_norm=True,
+    theta=1e6,
+)
+_QWEN3 = "Qwen Team 2025, Qwen3 Technical Report, Table 1; released config.json"
 _LLAMA3_8B = Decoder(layers=32, width=4096, heads=32, kv_heads=8, hidden=14_336, vocab=128_256, theta=500_000.0)
 
 MODELS: Mapping[str, tuple[str, str, Decoder, Published]] = MappingProxyType(
@@ -97,6 +109,19 @@ MODELS: Mapping[str, tuple[str, str, Decoder, Published]] = MappingProxyType(
                 layers=28, width=3584, heads=28, kv_heads=4, hidden=18_944, vocab=152_064, qkv_bias=True, theta=1e6
             ),
             Published(parameters=7_615_616_512, source=_CARD),
+        ),
+        "qwen3_8b": ("Qwen3 8B", _QWEN3, _QWEN3_8B, Published(parameters=8_190_735_360, source=_CARD)),
+        "qwen3_14b": (
+            "Qwen3 14B",
+            _QWEN3,
+            replace(_QWEN3_8B, layers=40, width=5120, heads=40, hidden=17_408),
+            Published(parameters=14_768_307_200, source=_CARD),
+        ),
+        "qwen3_32b": (
+            "Qwen3 32B",
+            _QWEN3,
+            replace(_QWEN3_8B, layers=64, width=5120, heads=64, hidden=25_600),
+            Published(parameters=32_762_123_264, source=_CARD),
         ),
         "tinyllama_1_1b": (
             "TinyLlama 1.1B",

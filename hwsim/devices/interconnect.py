@@ -31,13 +31,17 @@ def price_collectives(table: Table, links: InterconnectSpec, participants: int, 
 
     ``memory_j`` is the energy of the links: what each rank sends, times the ranks. ``params`` are those of the device
     whose host issues them and which stays active meanwhile; without it, the links' part alone. Where its software stack
-    has them, ``floor`` is what a call takes beyond, ``memory`` the share of the links' speed that the stack reaches.
+    has them, ``floor`` is what a call takes beyond, ``memory`` the share of the links' speed that the stack reaches,
+    ``one_shot`` the start-up of an all-reduce in which every rank reads all others' whole vectors in one kernel, which
+    serving engines use where it is the faster one (vLLM, custom_all_reduce.cuh; TensorRT-LLM, customAllReduceKernels).
     """
     works = [w for w in table.works if isinstance(w, Collective)]
     ranks = np.array([[float(min(w.participants, participants)) for w in works]])
     time = _times_s(works, [int(count) for count in ranks[0]], links)
     if params is not None and "memory" in params.kernels.defaults[Form.COLLECTIVE]:
         time = params.kernels.column(table, "floor") + time / params.kernels.column(table, "memory")
+    if params is not None and "one_shot" in params.kernels.defaults[Form.COLLECTIVE]:
+        time = _one_shot(table, works, ranks, links, params, time)
     moved = np.array([[traffic_factor(w.pattern, min(w.participants, participants)) * w.bytes for w in works]])
     zero = np.zeros_like(time)
     dispatch = zero if params is None else params.kernels.column(table, "dispatch") + zero
@@ -55,6 +59,17 @@ def price_collectives(table: Table, links: InterconnectSpec, participants: int, 
         utilization=zero,
         bound=np.full(time.shape, BOUNDS.index("link"), dtype=np.int8),
     )
+
+
+def _one_shot(
+    table: Table, works: Sequence[Collective], ranks: Array, links: InterconnectSpec, params: Params, time: Array
+) -> Array:
+    """The times, or those of the one-shot kernel for all-reduces within a machine that it ends sooner."""
+    start = params.kernels.column(table, "one_shot")
+    size = np.array([[float(w.bytes) for w in works]])
+    direct = start + (ranks - 1.0) * size / (links.bandwidth_bytes_per_s * links.efficiency)
+    able = np.array([[w.pattern == "all_reduce" for w in works]]) & (ranks <= links.node) & (start > 0.0)
+    return np.where(able & (direct < time), direct, time)
 
 
 def _times_s(works: Sequence[Collective], ranks: Sequence[int], links: InterconnectSpec) -> Array:

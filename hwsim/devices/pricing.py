@@ -20,9 +20,9 @@ from hwsim.specs.device import DeviceSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import InterconnectSpec
 
-__all__ = ["GraphCosts", "NodeCosts", "price_graph"]
+__all__ = ["CLOCKS", "GraphCosts", "NodeCosts", "price_graph"]
 
-_CLOCKS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3)
+CLOCKS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3)
 """Clocks tried under a power cap, relative to nominal."""
 
 
@@ -280,5 +280,5 @@ def price_graph(
     rows = _price_supported(kind, tables, params, mask, interconnect, participants)
     if interconnect is not None and Form.COLLECTIVE in tables:
         mask[tables[Form.COLLECTIVE].index] = True
-    clocks = _CLOCKS if capped else (1.0,)
+    clocks = CLOCKS if capped else (1.0,)
     return GraphCosts(lowered, spec, stack, clocks, rows, mask, interconnect, participants)

@@ -14,7 +14,7 @@ _SHARES = ("compute", "memory", "narrow", "strided", "direct")
 _SWITCHES = ("rounding", "store_exposed", "packed", "split_single", "winograd", "beside")
 _TIMES: tuple[str, ...] = ("launch", "dispatch", "wave", "k_step", "split", "gemv", "gemv_k", "floor", "row", "col")
 _TIMES += ("block", "key", "key_write", "group", "head", "transform", "gemv_byte")
-_TIMES += ("quantize", "quantize_row", "quantize_col")
+_TIMES += ("quantize", "quantize_row", "quantize_col", "one_shot")
 _FACTORS = ("cache_speedup", "overlap", "weight_copies", "query_tile", "channels", "rate")
 _NUMBERS: tuple[str, ...] = ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass")
 _NUMBERS += ("group_limit", "write", "instructions")
@@ -57,6 +57,6 @@ DEFAULTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
         Form.MAP: COMMON | STREAM | {"write": 1.0},
         Form.REDUCE: COMMON | STREAM | _ROWS,
         Form.MOVE: COMMON | STREAM,
-        Form.COLLECTIVE: {"memory": 1.0, "floor": 0.0, "beside": 1.0},
+        Form.COLLECTIVE: {"memory": 1.0, "floor": 0.0, "beside": 1.0, "one_shot": 0.0},
     }
 )

@@ -38,6 +38,7 @@ class StackHead:
     request_s: Annotated[float, Quantity("request", "s", zero=True)] = 0.0
     item_s: Annotated[float, Quantity("item", "s", zero=True)] = 0.0
     compile_s: Annotated[float, Quantity("compile", "s", zero=True)] = 0.0
+    sequence_s: Annotated[float, Quantity("sequence", "s", zero=True)] = 0.0
     passes: Annotated[tuple[str, ...], Names("passes")] = ()
     weights_limit_bytes: Annotated[float, Quantity("weights_limit", "bytes")] = 0.0
     beyond: Annotated[str, Text("beyond")] = ""
@@ -79,6 +80,7 @@ def build_stack(name: str, model: SpecModel) -> SoftwareSpec:
         request_s=head.request_s,
         item_s=head.item_s,
         compile_s=head.compile_s,
+        sequence_s=head.sequence_s,
         kernels=types.MappingProxyType(kernels),
         residuals=head.residuals,
         passes=head.passes,

@@ -3,7 +3,7 @@
     python -m benchmarks.accuracy [--data ../shared/ground_truth] [--only TEXT] [--update]
 
 Kernels: the rows that `fit_gpu.held_out` puts aside (by the CRC-32 of their own text), which every fit leaves alone;
-collectives are told apart by ranks and bytes, as in `fit_links`.
+collectives are told apart by ranks and bytes, as in `fit_links`; serving: by model, devices, chip and engine.
 Everything else is scored whole; what was fitted there stands in `fitted_to:` of the device files. Prints Markdown, or
 with `--update` writes it, and the held-out errors of all device files, into README.md and docs/accuracy.md.
 """
@@ -24,6 +24,7 @@ from hwsim.loading.library import list_devices
 from hwsim.validation.frameworks import FRAMEWORKS
 from hwsim.validation.kernels import RECURRENT
 from hwsim.validation.score import Score, scored
+from hwsim.validation.serving import SERVING, serving_group
 from hwsim.validation.validate import Compared, Validation, validate
 
 _IDENTITY = ("device", "op", "dtype", "timing", *SHAPE)
@@ -91,8 +92,22 @@ LINES: tuple[Line, ...] = (
     Line("power of sustained products", _GEMM, _of(metric="power"), "8", held=True),
     Line("power of sustained attention", "gpu/attention_dev.csv", _of(metric="power"), "8", held=True),
     Line("image networks on GPUs and CPUs", "edge/timm_gpu_cpu.csv", _of(), "12 (median)"),
-    Line("networks and language models on GPUs", "gpu/model_dev.csv", _of(), "12 (median)"),
+    Line(
+        "networks and language models on GPUs",
+        "gpu/model_dev.csv",
+        lambda e: e.metric == "time" and e.row.op not in SERVING,
+        "12 (median)",
+    ),
     Line("of these, in framework containers", "gpu/model_dev.csv", _in_containers, "12 (median)"),
+    Line("serving, time to the first token", "gpu/model_dev.csv", _of(ops=("serve_ttft",)), "-", held=True),
+    Line("serving, time between tokens", "gpu/model_dev.csv", _of(ops=("serve_tpot",)), "-", held=True),
+    Line("serving, steps of a full batch", "gpu/model_dev.csv", _of(ops=("serve_decode_itl",)), "-", held=True),
+    Line(
+        "serving, power of those", "gpu/model_dev.csv", _of(ops=("serve_decode_itl",), metric="power"), "-", held=True
+    ),
+    Line(
+        "serving, energy a token", "gpu/model_dev.csv", _of(ops=("serve_decode_itl",), metric="energy"), "-", held=True
+    ),
     Line("llama.cpp, decode", "edge/llamacpp_gpu_apple.csv", lambda e: "decode" in e.row.row.text("model"), "10"),
     Line("llama.cpp, prefill", "edge/llamacpp_gpu_apple.csv", lambda e: "prefill" in e.row.row.text("model"), "15"),
     Line("AI Hub networks", "edge/qualcomm_aihub.csv", _of(), "20 (median)"),
@@ -108,6 +123,8 @@ LINES: tuple[Line, ...] = (
 
 
 def _held(each: Compared) -> bool:
+    if each.row.op in SERVING:
+        return held_out(serving_group(each.row.row))
     columns = each.row.row.columns
     identity = COLLECTIVE if columns.get("bytes") else _IDENTITY
     return held_out([columns.get(name, "") for name in identity])

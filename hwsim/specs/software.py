@@ -39,8 +39,8 @@ class SoftwareSpec:
     framework pays per operator (hidden behind long kernels), ``request_s`` what it costs to hand a compiled graph to
     the device, once for each time it runs. ``item_s`` is what the host takes to read and decode one item for the next
     run while this one is under way, so no run is shorter than that for all its items. ``compile_s`` is what it takes
-    to compile one kernel; only measurements that average over first runs contain it. ``sequence_s`` is what choosing and
-    handing out a token costs a serving engine for each sequence of a step. ``kernels`` maps a kernel family
+    to compile one kernel; only measurements that average over first runs contain it. ``sequence_s`` is what choosing
+    and handing out a token costs a serving engine for each sequence of a step. ``kernels`` maps a kernel family
     (a kernel label, a form of Work, or either followed by ``.format``, e.g. ``gemm.int8``) to its constants by name;
     each kind of device documents the constants it reads. ``passes`` are graph passes the stack applies.
     ``timing`` lists the timing modes of measured rows it stands for. ``validated`` maps families to the

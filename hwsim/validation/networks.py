@@ -15,7 +15,7 @@ from hwsim.validation.measured import Row
 from hwsim.validation.names import UNSAID, named_workload
 from hwsim.workloads import WORKLOADS
 
-__all__ = ["STREAMS", "Plan", "Planned", "network_plan", "planned", "streamed"]
+__all__ = ["STREAMS", "Plan", "Planned", "network_plan", "planned", "scheme_of", "streamed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def planned(row: Row, timing: str = "") -> Planned:
     run_in = framework_run(row)
     name, folded = named_workload(run_in.model if run_in else row.text("model"), _parameters(row))
     accepted = WORKLOADS[name].parameters
-    given: dict[str, object] = {**_batch(row), "dtype": _dtype(row)}
+    given: dict[str, object] = {**_batch(row), "dtype": scheme_of(row)}
     if "phase" in accepted and "prompt" in accepted and "phase" not in UNSAID.get(folded, {}):
         run = language_run(row, timing)
         given |= UNSAID.get(folded, {})
@@ -132,7 +132,8 @@ def _parameters(row: Row) -> float | None:
         return None
 
 
-def _dtype(row: Row) -> str:
+def scheme_of(row: Row) -> str:
+    """The scheme of formats that a row's precision means; raises InputError for one that is not known."""
     written = row.text("dtype").casefold()
     if written not in _FORMATS:
         raise InputError(f"precision '{written}' is not known")

@@ -29,6 +29,7 @@ from hwsim.validation.kernels import RECURRENT, kernel_name, kernel_work, recurr
 from hwsim.validation.language import TRAINING, chips_of
 from hwsim.validation.measured import MeasuredFile, Row
 from hwsim.validation.networks import STREAMS, Plan, Planned, network_plan, planned, streamed
+from hwsim.validation.serving import SERVING, engine_of, served, serving_stack
 from hwsim.validation.sustained import SUSTAINED, sustained
 
 __all__ = ["Prediction", "device_of", "nearest_stack", "predict", "predict_on", "stack_for"]
@@ -40,6 +41,8 @@ _REPLAYED = ("cuda_graph", "event_mean_100", "xpu_event", "cuda_graph_sustained_
 """Ways of timing whose figures hold a kernel and its start, the nearest to graph replay first."""
 _CALLED = ("cuda_event_eager", "wall_clock_sync", "deepbench_wall_avg")
 """Ways of timing whose figures also hold what the host does for each call."""
+_SERVED = ("serving_bench", "serving_bench_zeus")
+"""Ways of timing whose figures hold whole steps of a serving engine."""
 _ARRAY = "systolic array"
 _BENCHMARKS: Mapping[str, str] = {"openvinotoolkit/openvino": "openvino"}
 """Ways of timing by the project that published the rows, where they do not say."""
@@ -182,7 +185,7 @@ def nearest_stack(spec: DeviceSpec, timing: str) -> tuple[SoftwareSpec, str]:
     Where no stack lists it, the one that lists the way most like it does; that carries constants over, so the basis is
     ``family`` at best. Raises InputError for a way that is like none of the device's.
     """
-    alike = next((group for group in (_REPLAYED, _CALLED) if timing in group), ())
+    alike = next((group for group in (_REPLAYED, _CALLED, _SERVED) if timing in group), ())
     others = [*alike, *(_CALLED if alike is _REPLAYED else _REPLAYED)] if alike else []
     for other in dict.fromkeys((timing, *others)):
         try:
@@ -201,9 +204,15 @@ def _assign(each: Prediction, kernels: dict[tuple[str, str], list[tuple[Predicti
     if each.device == _ARRAY:
         each.spec, each.basis, each.values = _ARRAY, "exact", {"cycles": float(_cycles(row))}
         return
-    if each.op.startswith("serve_"):
-        raise InputError("a serving benchmark: how requests arrive, wait and share batches is not simulated")
     spec = device_of(row)
+    if each.op in SERVING:
+        common, basis = nearest_stack(spec, each.timing)
+        stack = serving_stack(spec, common, engine_of(row))
+        ranks = row.number("ngpus", 1)
+        links = _links(spec.name, "", ranks) if ranks > 1 else None
+        each.spec, each.basis = spec.name, basis
+        each.values = served(row, each.op, spec, stack, links[0] if links else None)
+        return
     if each.op in RECURRENT:
         stack, basis = nearest_stack(spec, each.timing)
         each.spec, each.basis = spec.name, basis

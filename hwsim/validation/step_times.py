@@ -1,0 +1,276 @@
+"""How long one step of a language model takes: its graph priced at a few sizes, and lines between them.
+
+A step reads pieces of prompts and writes a token for each of some requests. What treats every token alone (products,
+norms, exchanges between ranks) depends on how many tokens there are in all; attention on whose they are. Both parts
+are priced at sizes that double, of graphs of one and two layers, since all layers are equal:
+t(layers) = t(1) + (layers - 1) (t(2) - t(1)).
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwsim import flow
+from hwsim.cost.power import average_power_w, capped_blend, voltage
+from hwsim.devices.base import KINDS, NOMINAL, Costs, OperatingPoint, price
+from hwsim.devices.interconnect import price_collectives
+from hwsim.devices.pricing import CLOCKS
+from hwsim.graph.lowering import lower, tables_of
+from hwsim.graph.tensor import BITS
+from hwsim.graph.work import Attention, Collective, Form, Gemm, Work
+from hwsim.specs.device import DeviceSpec
+from hwsim.specs.software import SoftwareSpec
+from hwsim.specs.system import InterconnectSpec
+from hwsim.workloads.decoder import Decoder, Run, decoder_graph
+
+__all__ = ["Deployment", "ModelTimes", "seconds_of", "sustained_step"]
+
+Floats = NDArray[np.float64]
+
+_PS = 1e12
+_WRITTEN = tuple(2**i for i in range(9))
+"""Tokens at which steps that only write are priced; longer ones are priced as a prompt that is read."""
+_READ = tuple(2**i for i in range(9, 16))
+_BATCHES = tuple(2**i for i in range(13))
+_CONTEXTS = tuple(2**i for i in range(5, 18))
+_PROMPTS = tuple(round(2 ** (i / 2)) for i in range(10, 35))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """A model on some equal devices: the shape whole, ``ranks`` that share each layer, their links, a number format.
+
+    ``cache_format``: of keys and values (none given: that of the activations).
+    """
+
+    shape: Decoder
+    device: DeviceSpec
+    stack: SoftwareSpec
+    ranks: int = 1
+    links: InterconnectSpec | None = None
+    dtype: str = "auto"
+    cache_format: str = ""
+
+    def parts(self, phase: str, batch: int, tokens: int) -> tuple[Counter[Work], int]:
+        """Work of one rank in a step and how often, and the bytes of its weights; ``tokens``: read, or cached."""
+        share = replace(self.shape, joined=self.shape.gated).divided(self.ranks)
+        found = []
+        for layers in (1, 2):
+            run = Run(
+                phase="decode" if phase == "decode" else "prefill",
+                batch=batch,
+                prompt=tokens,
+                context=tokens,
+                tokens=1,
+                logits="last",
+            )
+            graph = decoder_graph("step", replace(share, layers=layers), run)
+            if self.dtype != "auto":
+                graph = graph.with_scheme(self.dtype)
+            ready, _ = flow.prepare(graph, [self.device], [self.stack])
+            lowered = lower(ready)
+            rows: Counter[Work] = Counter()
+            for work, times in zip(lowered.works, lowered.count().tolist(), strict=True):
+                rows[self._kept(_apart(work))] += times
+            found.append((rows, ready.weight_bytes))
+        (one, first), (two, second) = found
+        weights = first + (self.shape.layers - 1) * (second - first)
+        total: Counter[Work] = Counter()
+        for work in two:
+            total[_among(work, weights)] += one[work] + (self.shape.layers - 1) * (two[work] - one[work])
+        return total, weights
+
+    def _kept(self, work: Work) -> Work:
+        """The same with the caches in their format."""
+        if isinstance(work, Attention) and self.cache_format:
+            return replace(work, kv_format=self.cache_format)
+        return work
+
+
+def _apart(work: Work) -> Work:
+    """The same whatever other weights there are in the graph."""
+    return replace(work, cycled_bytes=0) if isinstance(work, Gemm) and work.b_is_weight else work
+
+
+def _among(work: Work, weight_bytes: int) -> Work:
+    return replace(work, cycled_bytes=weight_bytes) if isinstance(work, Gemm) and work.b_is_weight else work
+
+
+class ModelTimes:
+    """Step times of a deployment; see :class:`hwsim.engine.serving.StepTimes`.
+
+    Steps that only write replay a captured graph; in those that read, the host issues every kernel, and they last as
+    long as either needs. The stack's ``request`` is what the engine does between two steps, ``sequence`` what it does
+    for each token written.
+    """
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.between_ps = round(deployment.stack.request_s * _PS)
+        self.each_ps = round(deployment.stack.sequence_s * _PS)
+        self._rows: dict[int, list[float]] = {}
+
+    @cached_property
+    def weight_bytes(self) -> int:
+        """Weights of one rank."""
+        return self.deployment.parts("decode", 1, 1)[1]
+
+    @cached_property
+    def cached_bytes(self) -> int:
+        """Keys and values of one token in the cache of one rank."""
+        share = self.deployment.shape.divided(self.deployment.ranks)
+        attention = self._attention("decode")[0]
+        return math.ceil(2 * share.layers * share.kv_heads * share.dim * BITS[attention.kv_format] / 8)
+
+    def step_ps(self, pieces: Sequence[tuple[int, int]], writing: int, cached: int) -> int:
+        """A step that reads pieces (tokens before, tokens read) and writes a token for each of some requests."""
+        tokens = writing + sum(size for _, size in pieces)
+        total = self._alone[min(tokens, len(self._alone) - 1)]
+        if writing:
+            total += round(self._writing(writing, cached / writing))
+        if pieces:
+            total += round(self._start_ps + sum(self._read(past + size) - self._read(past) for past, size in pieces))
+            total = max(total, self.issuing_ps)
+        return total + self.between_ps + writing * self.each_ps
+
+    @cached_property
+    def issuing_ps(self) -> int:
+        """Picoseconds in which the host issues all kernels of a step, one by one."""
+        rows = self.deployment.parts("prefill", 1, _READ[0])[0]
+        return round(_PS * float(_priced(self.deployment, [rows]).host_s[0]))
+
+    @cached_property
+    def _alone(self) -> list[int]:
+        """Picoseconds of what treats each token alone, by the number of tokens; never less for more."""
+        sizes = [*_WRITTEN, *_READ]
+        points = [self.deployment.parts("decode", n, 1)[0] for n in _WRITTEN]
+        points += [self.deployment.parts("prefill", 1, n)[0] for n in _READ]
+        alone: list[dict[Work, int]] = [
+            {w: n for w, n in rows.items() if not isinstance(w, Attention)} for rows in points
+        ]
+        seconds = np.maximum.accumulate(np.array(seconds_of(self.deployment, alone)))
+        return [int(v) for v in np.rint(np.interp(np.arange(_READ[-1] + 1), sizes, seconds) * _PS).tolist()]
+
+    def _attention(self, phase: str) -> tuple[Attention, int]:
+        rows = self.deployment.parts(phase, 1, 16)[0]
+        return next((w, n) for w, n in rows.items() if isinstance(w, Attention))
+
+    @cached_property
+    def _written(self) -> Floats:
+        """Picoseconds of attention of requests that write, (batches, contexts)."""
+        work, layers = self._attention("decode")
+        rows = [replace(work, batch=b, seq_kv=c) for b in _BATCHES for c in _CONTEXTS]
+        seconds = np.array(seconds_of(self.deployment, [{row: layers} for row in rows]))
+        return seconds.reshape(len(_BATCHES), len(_CONTEXTS)) * _PS
+
+    def _writing(self, batch: int, context: float) -> float:
+        row = self._rows.get(batch)
+        if row is None:
+            table = self._written
+            row = [float(np.interp(batch, _BATCHES, table[:, i])) for i in range(len(_CONTEXTS))]
+            self._rows[batch] = row
+        return _between(_CONTEXTS, row, context)
+
+    @cached_property
+    def _read_curve(self) -> tuple[float, list[float]]:
+        """Picoseconds of attention of a prompt: what all share, and what each adds by its length."""
+        work, layers = self._attention("prefill")
+        counts = (1, 4)
+        rows = [replace(work, batch=b, seq_q=n, seq_kv=n) for b in counts for n in _PROMPTS]
+        seconds = np.array(seconds_of(self.deployment, [{row: layers} for row in rows])).reshape(2, -1) * _PS
+        each = np.maximum.accumulate(np.maximum((seconds[1] - seconds[0]) / 3, 0.0))
+        start = float(np.clip(seconds[0] - each, 0.0, None)[: len(_PROMPTS) // 2].mean())
+        return start, [0.0, *each.tolist()]
+
+    @property
+    def _start_ps(self) -> float:
+        return self._read_curve[0]
+
+    def _read(self, tokens: int) -> float:
+        return _between(_FROM_NOTHING, self._read_curve[1], tokens)
+
+
+_FROM_NOTHING = (0, *_PROMPTS)
+
+
+def _between(places: Sequence[int], values: Sequence[float], at: float) -> float:
+    """The line between two neighbours, the last one prolonged."""
+    right = min(max(bisect_right(places, at), 1), len(places) - 1)
+    left = right - 1
+    share = (at - places[left]) / (places[right] - places[left])
+    return values[left] + share * (values[right] - values[left])
+
+
+def seconds_of(deployment: Deployment, points: Sequence[Mapping[Work, int]]) -> list[float]:
+    """Seconds that one rank's device takes for each set of work, without the host's part."""
+    return [float(s) for s in _priced(deployment, points).device_s]
+
+
+def sustained_step(deployment: Deployment, batch: int, context: int) -> tuple[float, float]:
+    """Seconds of a step that only writes, repeated for long, and average power of all ranks in W.
+
+    Clocks stay up between steps and while tokens are drawn, so the active floor is paid throughout.
+
+    Args:
+        deployment: what runs where.
+        batch: requests that write.
+        context: tokens in the cache of each.
+    """
+    power = deployment.device.power
+    rows = deployment.parts("decode", batch, context)[0]
+    between_s = deployment.stack.request_s + batch * deployment.stack.sequence_s
+    found: list[tuple[float, float]] = []
+    for clock in CLOCKS:
+        at = OperatingPoint(clock, float(voltage(clock, power.voltage_floor)))
+        costs = _priced(deployment, [rows], at)
+        floor_j = between_s * power.active_w * at.clock * at.voltage**2
+        found.append((float(costs.energy_j[0]) + floor_j, float(costs.device_s[0]) + between_s))
+        if average_power_w(*found[-1], power.idle_w) <= power.tdp_w:
+            break
+    energy, time = (np.array(column) for column in zip(*found, strict=True))
+    fast, slow, share = capped_blend(energy, time, power.idle_w, power.tdp_w)
+    energy_j, time_s = (float(v[fast] + share * (v[slow] - v[fast])) for v in (energy, time))
+    return time_s, deployment.ranks * float(average_power_w(energy_j, time_s, power.idle_w))
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Seconds of the device and the host, and dynamic energy of one rank, of sets of work."""
+
+    device_s: Floats
+    host_s: Floats
+    energy_j: Floats
+
+
+def _priced(deployment: Deployment, points: Sequence[Mapping[Work, int]], at: OperatingPoint = NOMINAL) -> _Sums:
+    """What sets of work cost one rank; all of them are priced in one table a form."""
+    spec = deployment.device
+    kind = KINDS[spec.kind]
+    params = kind.params(spec, deployment.stack, at)
+    works = list(dict.fromkeys(work for point in points for work in point))
+    place = {work: i for i, work in enumerate(works)}
+    times = np.zeros((len(points), len(works)))
+    for row, point in enumerate(points):
+        times[row, [place[work] for work in point]] = list(point.values())
+    found = np.zeros((3, len(works)))
+    inside = [w for w in works if not isinstance(w, Collective)]
+    parts: list[tuple[Sequence[Work], Costs, int]] = [(inside, price(kind, inside, params, spec.name), 1)]
+    exchanged = [w for w in works if isinstance(w, Collective)]
+    if exchanged and deployment.links is not None:
+        table = tables_of(exchanged)[Form.COLLECTIVE]
+        parts.append(
+            (exchanged, price_collectives(table, deployment.links, deployment.ranks, params), deployment.ranks)
+        )
+    for rows, costs, sharing in parts:
+        columns = [place[work] for work in rows]
+        energy = costs.compute_j + costs.active_j + costs.memory_j / sharing
+        found[:, columns] = (costs.time_s - costs.dispatch_s)[0], costs.dispatch_s[0], energy[0]
+    return _Sums(*(times @ column for column in found))

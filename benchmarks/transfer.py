@@ -3,7 +3,7 @@
     python -m benchmarks.transfer [--data ../shared/ground_truth/gpu] [--only TEXT]
 
 A chip keeps what its data sheet says and takes the constants of its nearest relative that was measured in the same
-way, as a device file without constants of its own does. All rows count, since none was fitted. Errors in per cent: with
+way, the speed of L2 in bytes a clock and SM. All rows count, since none was fitted. Errors in per cent: with
 the chip's own constants (``own``), a relative's (``carried``), those but the chip's own ceiling of its matrix units,
 which a power limit sets (``+ ceiling``), and its own host and launch time, which belong to the machine (``+ launch``);
 and that of the geometric mean over all other chips (``mean``). No residuals.
@@ -28,6 +28,7 @@ from hwsim.graph.work import Collective, Work
 from hwsim.loading.device import load_device
 from hwsim.loading.system import load_system
 from hwsim.specs.software import SoftwareSpec
+from hwsim.specs.system import InterconnectSpec
 from hwsim.validation.calibration import Family
 from hwsim.validation.kernels import kernel_work
 from hwsim.validation.measured import MeasuredFile, read_measured
@@ -97,6 +98,21 @@ def _error(predicted: Floats, measured: Floats) -> float:
     return float(100.0 * np.abs(predicted / measured - 1.0).mean())
 
 
+def _lent(stack: SoftwareSpec, relative: str, chip: str) -> SoftwareSpec:
+    """A relative's constants on a chip: L2 gives a multiprocessor as many bytes a clock, whatever the DRAM does."""
+
+    def clocked(name: str) -> float:
+        spec = load_device(name)
+        return float(spec.core.sms * spec.core.clock_hz / spec.main_memory.bandwidth_bytes_per_s)
+
+    ratio = clocked(chip) / clocked(relative)
+    kernels = {
+        family: {name: max(1.0, value * ratio) if name == "cache_speedup" else value for name, value in given.items()}
+        for family, given in stack.kernels.items()
+    }
+    return replace(stack, kernels=MappingProxyType(kernels), residuals=())
+
+
 def _mended(stack: SoftwareSpec, own: SoftwareSpec, work: Work, names: tuple[str, ...]) -> SoftwareSpec:
     """The stack with some constants of the kernel as another has them."""
 
@@ -124,20 +140,21 @@ def measured_kernels(folder: Path, only: str = "") -> dict[tuple[str, str], dict
 
 def kernel_lines(folder: Path, only: str = "") -> Iterator[Line]:
     """A line for each kernel family and chip that has a relative measured in the same way."""
-    for (stack, name), chips in sorted(measured_kernels(folder, only).items()):
+    for (measured_by, name), chips in sorted(measured_kernels(folder, only).items()):
         for chip, family in chips.items():
             relative = next((other for other in RELATIVES.get(chip, ()) if other in chips), None)
             if relative is None:
                 continue
             work, measured = family.works[0], family.measured_s
             plain = {other: replace(chips[other].stack, residuals=()) for other in chips}
-            lent = plain[relative]
+            lent = _lent(chips[relative].stack, relative, chip)
             carried = seconds(family, chip, lent)
             ceiling = _mended(lent, plain[chip], work, _CEILINGS)
             launch = _mended(ceiling, plain[chip], work, _STARTS)
-            logs = [np.log(seconds(family, chip, plain[other])) for other in chips if other != chip]
+            others = (_lent(chips[other].stack, other, chip) for other in chips if other != chip)
+            logs = [np.log(seconds(family, chip, stack)) for stack in others]
             yield Line(
-                what=f"{stack}, {name}",
+                what=f"{measured_by}, {name}",
                 chip=chip,
                 relative=relative,
                 rows=len(measured),
@@ -161,9 +178,7 @@ def collective_lines(folder: Path) -> Iterator[Line]:
             table = tables_of([work])[work.form]
             links = [load_system(name.format(work.participants)).interconnect for name in (own, other)]
             assert links[0] is not None
-            assert links[1] is not None
-            lent = replace(links[1], bandwidth_bytes_per_s=links[0].bandwidth_bytes_per_s)
-            for key, link in (("own", links[0]), ("carried", lent)):
+            for key, link in (("own", links[0]), ("carried", _lent_links(links[1], links[0]))):
                 found[key].append(price_collectives(table, link, work.participants).time_s[0])
             found["measured"].append(np.array([row.figures["latency_us"]]))
         mine, carried, measured = (np.concatenate(found[key]) for key in ("own", "carried", "measured"))
@@ -172,6 +187,16 @@ def collective_lines(folder: Path) -> Iterator[Line]:
             what="nccl_bench, collectives", chip=own.format(8), relative=other.format(8), rows=len(measured),
             own=_error(mine, measured), carried=error, bias=bias, ceiling=error, launch=error, mean=error,
         )  # fmt: skip
+
+
+def _lent_links(relative: InterconnectSpec | None, own: InterconnectSpec) -> InterconnectSpec:
+    """A relative's constants on a system's own links; what NCCL plans with follows from the links."""
+    assert relative is not None
+    lent = replace(relative, bandwidth_bytes_per_s=own.bandwidth_bytes_per_s)
+    if lent.eager is None or own.eager is None:
+        return lent
+    planned = ("planned_eager_bytes_per_s", "planned_bulk_bytes_per_s")
+    return replace(lent, eager=replace(lent.eager, **{name: getattr(own.eager, name) for name in planned}))
 
 
 def main() -> None:

@@ -44,7 +44,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "tinyclip_text_29m": ("tinyclip_vit_61m_32_text_29m_laion400m_text_encoder",),
     "vit_large_patch14_clip_224": ("clip_vit_l_14_laion2b_image_encoder", "clip_vit_l_14_336_image_encoder"),
-    "vit_tiny_patch16_224": ("vit_tiny", "vit_tiny_bn"),
+    "vit_tiny_patch16_224": ("vit_tiny",),
     "cogvideox1_5_5b": ("cogvideox_1_5_5b",),
     "deeplabv3_mobilenet_v2": ("deeplab_v3_mobilenet_v2", "deeplab_v3", "deeplab_v3_plus_mobilenet_v2"),
     "deeplabv3_mobilenet_v2_stride32": ("deeplab_v3_mobilenet_v2_wo_dilation",),
@@ -115,7 +115,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "ssd_mobilenet_v1": ("mobilenet_v1_ssd",),
     "ssd_mobilenet_v2": ("mobilenet_v2_ssd",),
     "unet_mobilenet_v2_k3": ("unet_mobilenetv2",),
-    "vit_b_16": ("vit", "vit_base_patch16_224", "vit_base_bn", "clip_vit_b_16_image_encoder"),
+    "vit_b_16": ("vit", "vit_base_patch16_224", "clip_vit_b_16_image_encoder"),
     "vit_l_16": ("vit_large_patch16_224",),
     "vit_s_16": ("vit_small_patch16_224", "vit_small"),
     "wan2_1_t2v_14b": ("wan2_1_t2v_14b_diffusers",),
@@ -155,10 +155,20 @@ UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "minicpm4_0_5b": _decoder(24, 1024, 16, 2, 4096, 73_448),
         "qwen2_0_5b": _decoder(24, 896, 14, 2, 4864, 151_936),
     }
+    | {
+        f"{name}_text_encoder": {"dtype": "w16a16"}
+        for name in (
+            *("clip_resnet_50", "clip_resnet_50x4", "clip_vit_b_16", "clip_vit_b_32", "clip_vit_l_14_laion2b"),
+            *("siglip_b_16", "siglip_l_16_256", "siglip2_b_16", "siglip2_b_32_256", "siglip2_l_16_256"),
+            *("tinyclip_vit_39m_16_text_19m_yfcc15m", "tinyclip_vit_40m_32_text_19m_laion400m"),
+            *("tinyclip_vit_61m_32_text_29m_laion400m", "tinyclip_vit_8m_16_text_3m_yfcc15m"),
+        )
+    }
 )
 """Parameters that rows do not state, or not as they were measured: quic/ai-hub-models exports BERT for 384 tokens, and
 FCN for 512 x 512 pixels (its page prints 224, at which no chip of the set could be as slow);
-guidance is a batch of 2 for one image; Whisper's decoder writes into a cache of 199 tokens."""
+guidance is a batch of 2 for one image; Whisper's decoder writes into a cache of 199 tokens. The model scripts of
+hailo_model_zoo (``cfg/alls/generic``) quantize the products of text encoders to ``a16_w16``."""
 
 _KNOWN: Mapping[str, str] = MappingProxyType({name: workload for workload, names in _NAMES.items() for name in names})
 _RULES = (

@@ -81,7 +81,8 @@ _TRANSFORMED: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {TRAINING: {"passes": "backward:optimizer=none"}},
 )
 """What measured operations make of a network: NeuSight times the way forward and the gradients, no optimizer."""
-_IMAGE = re.compile(r"(\d+)\s*x\s*(\d+)(?:\s*x\s*[13])?\b")
+_IMAGE = re.compile(r"(\d+)\s*x\s*(\d+)(?:\s*x\s*(?:[13]|48))?\b")
+"""Height x width, with the channels behind: 1, 3, or those of the 16 frames of a clip side by side."""
 _TENSOR = re.compile(r"\b1(?:, | ?x ?)[13](?:, | ?x ?)(\d+)(?:, | ?x ?)(\d+)\b")
 _SQUARE = re.compile(r"^1 ?x ?3 ?x ?(\d+)$")
 _SEQUENCE = re.compile(r"seq\s*=?\s*(\d+)")

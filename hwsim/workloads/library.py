@@ -93,7 +93,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "tpu_v1_apps": ("tpu_mlp0", "tpu_mlp1", "tpu_lstm0", "tpu_lstm1", "tpu_cnn0", "tpu_cnn1"),
     "video_resnet": ("r3d_18", "r2plus1d_18", "mc3_18"),
     "vgg": ("vgg16", "vgg19"),
-    "vit": ("vit_b_16", "vit_s_16", "vit_l_16"),
+    "vit": ("vit_b_16", "vit_s_16", "vit_l_16", "vit_tiny_bn", "vit_small_bn", "vit_base_bn"),
     "wan": ("wan2_1_t2v_1_3b", "wan2_1_t2v_14b"),
     "whisper": (
         *("whisper_tiny", "whisper_base", "whisper_small", "whisper_medium"),

@@ -33,11 +33,13 @@ class VisionTransformer:
     of those the first ``read`` are classified, or else the ``pool`` of all, "average" or "attention" (one learned
     query, Zhai et al. 2022, Scaling Vision Transformers, section 2). ``norm_first``: normalise before the first layer
     (CLIP); ``norm_pooled``: normalise after pooling instead of before; ``norm_after``: normalise what a layer makes
-    instead of what it reads (Liu et al. 2022, Swin V2). ``scaled``: layer scale (Touvron et al. 2021, CaiT).
-    ``branches``: attentions and perceptrons side by side (Touvron et al. 2022, Three Things). ``relative``: scores get
-    a bias by distance: "window" with entries for the token (BEiT), or "plain". ``joint``: attention and perceptron
-    read one product (Dehghani et al. 2023, ViT-22B). ``cropped``: pixels that fill no patch are left out. ``backbone``:
-    makes the features whose patches are projected, or that are the patches unless ``projected``.
+    instead of what it reads (Liu et al. 2022, Swin V2); ``norm_folded``: by batch statistics, which fold into the
+    products around, so that nothing is left to do (hailo_model_zoo, vit_*_bn). ``scaled``: layer scale (Touvron et al.
+    2021, CaiT). ``branches``: attentions and perceptrons side by side (Touvron et al. 2022, Three Things).
+    ``relative``: scores get a bias by distance: "window" with entries for the token (BEiT), or "plain".
+    ``joint``: attention and perceptron read one product (Dehghani et al. 2023, ViT-22B). ``cropped``: pixels that
+    fill no patch are left out. ``backbone``: makes the features whose patches are projected, or that are the patches
+    unless ``projected``.
     """
 
     depth: int
@@ -55,6 +57,7 @@ class VisionTransformer:
     norm_first: bool = False
     norm_pooled: bool = False
     norm_after: bool = False
+    norm_folded: bool = False
     scaled: bool = False
     packed_bias: bool = True
     qk_norm: bool = False
@@ -79,7 +82,7 @@ class VisionTransformer:
     def _layer(self, b: GraphBuilder, x: Tensor, side: tuple[int, int]) -> Tensor:
         for again in range(self.branches):
             end = str(again) if self.branches > 1 else ""
-            y = x if self.norm_after else layers.layer_norm(b, x, name=f"norm1{end}")
+            y = x if self.norm_after else self._normed(b, x, f"norm1{end}")
             scores = self._relative(b, side, x.shape[1]) if self.relative else None
             y = layers.attention(
                 b,
@@ -95,9 +98,12 @@ class VisionTransformer:
             x = layers.add(b, x, self._after(b, y, f"1{end}"), name=f"add1{end}")
         for again in range(self.branches):
             end = str(again) if self.branches > 1 else ""
-            y = x if self.norm_after else layers.layer_norm(b, x, name=f"norm2{end}")
+            y = x if self.norm_after else self._normed(b, x, f"norm2{end}")
             x = layers.add(b, x, self._after(b, self._mlp(b, y, f"mlp{end}"), f"2{end}"), name=f"add2{end}")
         return x
+
+    def _normed(self, b: GraphBuilder, x: Tensor, name: str) -> Tensor:
+        return x if self.norm_folded else layers.layer_norm(b, x, name=name)
 
     def _joint_layer(self, b: GraphBuilder, x: Tensor) -> Tensor:
         """One product for q, k, v and the perceptron's first layer, one sum of what both make."""
@@ -159,7 +165,7 @@ class VisionTransformer:
         return layers.add(b, x, b.weight("positions", (1, *x.shape[1:])), name="add_positions")
 
     def _classify(self, b: GraphBuilder, x: Tensor, classes: int) -> Tensor:
-        x = x if self.norm_pooled else layers.layer_norm(b, x)
+        x = x if self.norm_pooled else self._normed(b, x, "norm")
         if self.pool == "average":
             patches = b.add(Slice(1, self.tokens, x.shape[1]), x) if self.tokens else x
             y = b.add(ReduceAxes("mean", (1,)), patches)
@@ -221,5 +227,23 @@ for _name, _network, _source, _published in (
         source=_source,
         published=_published,
         what="Vision transformer on patches of 16 x 16 pixels.",
+        minimum=16,
+    )
+
+for _name, _network, _parameters, _gmacs in (
+    ("vit_tiny_bn", VisionTransformer(depth=12, width=192, heads=3, norm_folded=True), 5.73e6, 1.1),
+    ("vit_small_bn", VisionTransformer(depth=12, width=384, heads=6, norm_folded=True), 21.12e6, 4.31),
+    ("vit_base_bn", VisionTransformer(depth=12, width=768, heads=12, norm_folded=True), 86.5e6, 17.594),
+):
+    image_network(
+        _name,
+        _network,
+        title=f"ViT of width {_network.width} with batch normalisation",
+        source="hailo_model_zoo, public models (vit_*_bn); Yao et al. 2021, Leveraging Batch Normalization for Vision "
+        "Transformers",
+        published=Published(
+            parameters=int(_parameters), macs=_gmacs * 1e9, tolerance=0.15, source="hailo_model_zoo, public models"
+        ),
+        what="Vision transformer on patches of 16 x 16 pixels, batch normalisation folded into its products.",
         minimum=16,
     )

@@ -93,7 +93,7 @@ def _suits(plan: Plan, spec: DeviceSpec, stack: SoftwareSpec) -> bool:
 
 
 @cache
-def _lowered(plan: Plan, passes: tuple[str, ...]) -> tuple[Mapping[Work, int], int] | None:
+def lowered_rows(plan: Plan, passes: tuple[str, ...]) -> tuple[Mapping[Work, int], int] | None:
     try:
         graph = plan.graph()
         low = lower(apply_passes(graph, passes))
@@ -108,7 +108,7 @@ def _lowered(plan: Plan, passes: tuple[str, ...]) -> tuple[Mapping[Work, int], i
 def suite_of(plans: Sequence[Plan], passes: Sequence[str]) -> Suite:
     """The rows of all networks, (networks, rows) counts."""
     place: dict[Work, int] = {}
-    found = [_lowered(plan, tuple(passes)) for plan in plans]
+    found = [lowered_rows(plan, tuple(passes)) for plan in plans]
     for each in found:
         for work in each[0] if each else ():
             place.setdefault(work, len(place))
@@ -142,7 +142,7 @@ def times_s(spec: DeviceSpec, suite: Suite, constants: Mapping[str, float], stac
     return total
 
 
-def _descended(cost: Callable[[Floats], float], start: Floats) -> Floats:
+def descended(cost: Callable[[Floats], float], start: Floats) -> Floats:
     """The lowest point found by steps along one axis after another, which grow where they help and shrink where not."""
     best, lowest, steps = start.copy(), cost(start), np.full(len(start), 0.35)
     for axis in list(range(len(start))) * _SWEEPS:
@@ -186,7 +186,7 @@ def run(name: str, fit: EdgeFit) -> None:
         pulled = _PULL * float(np.abs(logs - start).mean()) if names else 0.0
         return float(np.average(np.minimum(gap, 1.0 + 0.1 * gap), weights=weight)) + pulled
 
-    best = _descended(cost, start)
+    best = descended(cost, start)
     times = predicted(best)
     for key, value in zip(names, np.exp(best), strict=True):
         sys.stdout.write(f"    {key}: {value:.4g}\n")
@@ -238,15 +238,6 @@ _ROCKCHIP = {
     "map:compute": 0.8,
     "softmax:compute": 0.02,
 }
-_HAILO = {
-    "gemm:compute": 0.4,
-    "gemm:vector": 0.5,
-    "gemm:epilogue": 0.5,
-    "matmul:launch": 0.5e-3,
-    "move:feed": 0.2,
-    "map+reduce:compute": 0.5,
-}
-_SWAPPED = {"gemm:compute": 0.2, "gemm:memory": 0.8, "matmul:launch": 0.5e-3, "gemm:epilogue": 0.2}
 _SMALLER = {"gemm:compute": 0.8, "gemm:memory": 0.6, "gemm:epilogue": 0.24, "softmax:compute": 0.02}
 FITS: Mapping[str, EdgeFit] = {
     "hexagon_v75": EdgeFit(_HUB, _HEXAGON),
@@ -258,11 +249,6 @@ FITS: Mapping[str, EdgeFit] = {
         )
     },
     "rk3588_npu_core": EdgeFit("rockchip_rknn.csv", _ROCKCHIP, stack="rknn"),
-    **{name: EdgeFit("hailo_public.csv", _HAILO, stack="hailort") for name in ("hailo_8", "hailo_8l", "hailo_10h")},
-    **{
-        f"{name}:swapped": EdgeFit("hailo_public.csv", _SWAPPED, stack="hailort_swapped")
-        for name in ("hailo_8", "hailo_8l", "hailo_10h")
-    },
     **{
         name: EdgeFit("rockchip_rknn.csv", _SMALLER, stack="rknn")
         for name in ("rk3566_npu", "rk3562_npu", "rv1126_npu", "rv1109_npu", "rk1808_npu")

@@ -210,6 +210,17 @@ class DeviceKind(ABC, Generic[P]):
     def explain(self, work: Work, params: P) -> Sequence[tuple[str, float, str]]:
         """The terms behind one row's price on the first chip: (term, value, unit), in the order of the formula."""
 
+    def of_graph(self, params: P, tables: Mapping[Form, Table], counts: Array, items: int) -> P:
+        """The numbers for operators that run as parts of a whole graph, where those of a kind share the chip.
+
+        Args:
+            params: of :meth:`params`.
+            tables: all rows of the graph.
+            counts: how often each row occurs, (rows,).
+            items: what the graph works on at once, e.g. images.
+        """
+        return params
+
     def activity(self, table: Table, params: P) -> Mapping[str, Array]:
         """Seconds of each row's time by what the unit does in them, (chips, rows); kinds that cannot say give none."""
         return {}

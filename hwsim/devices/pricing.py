@@ -20,7 +20,7 @@ from hwsim.specs.device import DeviceSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import InterconnectSpec
 
-__all__ = ["CLOCKS", "GraphCosts", "NodeCosts", "price_graph"]
+__all__ = ["CLOCKS", "GraphCosts", "NodeCosts", "graph_params", "price_graph"]
 
 CLOCKS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4, 0.35, 0.3)
 """Clocks tried under a power cap, relative to nominal."""
@@ -81,7 +81,7 @@ class GraphCosts:
     @cached_property
     def corrected(self) -> NDArray[np.bool_]:
         """Which rows a residual of the stack corrects, rather than the formula stand alone; shape (rows,)."""
-        params = _params(KINDS[self.spec.kind], self.spec, self.stack, 1.0)
+        params = _params(KINDS[self.spec.kind], self.spec, self.stack, 1.0, self.lowered)
         found = np.zeros(len(self.mask), dtype=np.bool_)
         for table in self.lowered.tables.values():
             factor = params.kernels.correction(table)
@@ -130,7 +130,7 @@ class GraphCosts:
 
     def _priced(self, tables: Mapping[Form, Table], point: int) -> Costs:
         kind: DeviceKind[Any] = KINDS[self.spec.kind]
-        params = _params(kind, self.spec, self.stack, self.clocks[point])
+        params = _params(kind, self.spec, self.stack, self.clocks[point], self.lowered)
         mask = supported(kind, self.spec, tables, params)
         return _price_supported(kind, tables, params, mask, self.interconnect, self.participants)
 
@@ -236,10 +236,16 @@ class GraphCosts:
         return capped_blend(energy, time, power.idle_w, power.tdp_w)
 
 
-def _params(kind: DeviceKind[Any], spec: DeviceSpec, stack: SoftwareSpec, clock: float) -> Params:
+def _params(kind: DeviceKind[Any], spec: DeviceSpec, stack: SoftwareSpec, clock: float, lowered: Lowered) -> Params:
     at = OperatingPoint(clock, float(voltage(clock, spec.power.voltage_floor)))
-    params: Params = kind.params(spec, stack, at)
-    return params
+    return graph_params(kind, kind.params(spec, stack, at), lowered)
+
+
+def graph_params(kind: DeviceKind[Any], params: Params, lowered: Lowered) -> Params:
+    """The numbers of a device as the operators of a graph see them."""
+    counts = lowered.count(repeats=False).astype(np.float64)
+    found: Params = kind.of_graph(params, lowered.tables, counts, lowered.graph.items)
+    return found
 
 
 def _price_supported(
@@ -274,7 +280,7 @@ def price_graph(
 ) -> GraphCosts:
     """Price every row of a lowered graph at the nominal clock; with ``capped`` also at lower ones, when a cap asks."""
     kind: DeviceKind[Any] = KINDS[spec.kind]
-    params = _params(kind, spec, stack, 1.0)
+    params = _params(kind, spec, stack, 1.0, lowered)
     tables = lowered.tables
     mask = supported(kind, spec, tables, params)
     rows = _price_supported(kind, tables, params, mask, interconnect, participants)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hwsim.devices.base import BOUNDS, KINDS, DeviceKind
-from hwsim.devices.pricing import NodeCosts, price_graph
+from hwsim.devices.pricing import NodeCosts, graph_params, price_graph
 from hwsim.flow import chosen_stack, prepare
 from hwsim.graph.graph import Graph
 from hwsim.graph.lowering import lower, tables_of
@@ -74,7 +74,7 @@ def explain(graph: Graph, device: DeviceSpec, op: str, software: str | None = No
     lowered = lower(ready)
     costs = price_graph(lowered, device, stack)
     kind: DeviceKind[Any] = KINDS[device.kind]
-    params = kind.params(device, stack)
+    params = graph_params(kind, kind.params(device, stack), lowered)
     phase = next(p for p in ready.phases if p.first <= index < p.last)
     nodes = costs.nodes(phase)
     place = index - phase.first

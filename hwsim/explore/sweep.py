@@ -134,12 +134,16 @@ def sweep(spec: SweepSpec, advance: Callable[..., None] | None = None) -> Sweep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Use:
-    """One workload of a sweep: its stack, its rows of Work, how often each runs, (rows,), and what requests take."""
+    """One workload of a sweep: its stack, its rows of Work, how often each runs, (rows,), and what requests take.
+
+    ``once`` counts the rows without the repeats of their phases.
+    """
 
     name: str
     stack: SoftwareSpec
     works: Sequence[Work]
     counts: Array
+    once: Array
     items: int
     requests_s: float
 
@@ -148,9 +152,14 @@ class _Use:
         graph = specified(use)
         stack = chosen_stack(graph, base, software)
         ready, _ = prepare(graph, [base], [stack])
-        works, counts = _expanded(lower(ready))
+        lowered = lower(ready)
+        works, counts = _expanded(lowered)
+        once = np.zeros(len(works))
+        once[: len(lowered.works)] = lowered.count(repeats=False)
         requests_s = stack.request_s * sum(phase.repeat for phase in ready.phases)
-        return cls(name=name, stack=stack, works=works, counts=counts, items=graph.items, requests_s=requests_s)
+        return cls(
+            name=name, stack=stack, works=works, counts=counts, once=once, items=graph.items, requests_s=requests_s
+        )
 
 
 def _labels(workloads: Sequence[WorkloadSpec]) -> list[str]:
@@ -220,18 +229,21 @@ def _priced(
     """All rows of all workloads on all chips; those that run on one stack together, the last ones counted."""
     shape = (len(chips), len(uses))
     sums = _Sums(time_s=np.zeros(shape), energy_j=np.zeros(shape), useful_s=np.zeros(shape))
-    stacks = {use.stack.name: use.stack for use in uses}
-    for number, (name, stack) in enumerate(stacks.items(), start=1):
-        groups = _groups([kind.params(chip, stack) for chip in chips])
-        places = [place for place, use in enumerate(uses) if use.stack.name == name]
+    stacks = _together(kind, uses)
+    for number, places in enumerate(stacks, start=1):
+        first = uses[places[0]]
+        groups = _groups([kind.params(chip, first.stack) for chip in chips])
         tables, counts = _tabled([uses[place] for place in places])
         requests_s = np.array([uses[place].requests_s for place in places])
-        input_s = np.array([uses[place].items * stack.item_s for place in places])
+        input_s = np.array([uses[place].items * first.stack.item_s for place in places])
         step = max(1, _CHUNK // len(counts))
         for group, params in groups:
             for start in range(0, len(group), step):
                 chosen = group[start : start + step]
-                costs = price_tables(kind, tables, part_of(params, start, start + step), chips[0].name)
+                part = part_of(params, start, start + step)
+                if len(places) == 1:
+                    part = kind.of_graph(part, tables, first.once, first.items)
+                costs = price_tables(kind, tables, part, chips[0].name)
                 where = np.ix_(chosen, np.array(places))
                 sums.time_s[where] = np.maximum(costs.time_s @ counts + requests_s, input_s)
                 sums.energy_j[where] = costs.energy_j @ counts
@@ -239,6 +251,16 @@ def _priced(
                 if advance is not None and number == len(stacks):
                     advance(len(chosen))
     return sums
+
+
+def _together(kind: DeviceKind[P], uses: Sequence[_Use]) -> list[list[int]]:
+    """Places of the workloads that are priced in one call: those of one stack, or each alone where graphs matter."""
+    if type(kind).of_graph is not DeviceKind.of_graph:
+        return [[place] for place in range(len(uses))]
+    stacks: dict[str, list[int]] = {}
+    for place, use in enumerate(uses):
+        stacks.setdefault(use.stack.name, []).append(place)
+    return list(stacks.values())
 
 
 def _tabled(uses: Sequence[_Use]) -> tuple[Mapping[Form, Table], Array]:

@@ -34,7 +34,8 @@ from hwsim.validation.sustained import SUSTAINED, sustained
 
 __all__ = ["Prediction", "device_of", "nearest_stack", "predict", "predict_on", "stack_for"]
 
-_UNITS: Mapping[str, str] = {"GPU": "simt_gpu", "NPU": "systolic_npu", "ANE": "systolic_npu", "CPU": "cpu"}
+_NPU = ("systolic_npu", "dataflow_npu")
+_UNITS: Mapping[str, tuple[str, ...]] = {"GPU": ("simt_gpu",), "NPU": _NPU, "ANE": _NPU, "CPU": ("cpu",)}
 """Kinds of device by the first word of ``compute_unit``; Core ML may hand a little to a CPU beside them."""
 _NETWORKS = ("network", "model_forward", TRAINING, "llm_prefill", "llm_generate_per_token")
 _REPLAYED = ("cuda_graph", "event_mean_100", "xpu_event", "cuda_graph_sustained_power", "profiler_kernel")
@@ -160,7 +161,7 @@ def _find_device(name: str, unit: str) -> DeviceSpec:
             spec = load_device(library.find_by_alias(alias))
         except InputError:
             continue
-        if not unit or _UNITS.get(unit.lstrip("id")) == spec.kind:
+        if not unit or spec.kind in _UNITS.get(unit.lstrip("id"), ()):
             return spec
     raise InputError(f"no device file with the alias '{name}'" + (f" for its {unit}" if unit else ""))
 

@@ -23,7 +23,13 @@ from hwsim.specs.software import SoftwareSpec
 
 LIBRARY = Path(__file__).resolve().parents[2] / "device_specs"
 DEVICES = sorted(path.stem for path in LIBRARY.glob("*.yaml"))
-EXAMPLES = {"simt_gpu": "h100_sxm", "systolic_npu": "hexagon_v75", "cpu": "xeon_8480", "ideal": "ideal"}
+EXAMPLES = {
+    "simt_gpu": "h100_sxm",
+    "systolic_npu": "hexagon_v75",
+    "dataflow_npu": "hailo_8",
+    "cpu": "xeon_8480",
+    "ideal": "ideal",
+}
 
 
 @cache

@@ -138,7 +138,15 @@ def _decoder(layers: int, width: int, heads: int, kv_heads: int, hidden: int, vo
 
 
 _WHISPERS = ("tiny", "base", "small", "medium", "large_v3_turbo")
-
+_IN_16_BITS: Mapping[str, Mapping[str, object]] = {
+    f"{name}_text_encoder": {"dtype": "w16a16"}
+    for name in (
+        *("clip_resnet_50", "clip_resnet_50x4", "clip_vit_b_16", "clip_vit_b_32", "clip_vit_l_14_laion2b"),
+        *("siglip_b_16", "siglip_l_16_256", "siglip2_b_16", "siglip2_b_32_256", "siglip2_l_16_256"),
+        *("tinyclip_vit_39m_16_text_19m_yfcc15m", "tinyclip_vit_40m_32_text_19m_laion400m"),
+        *("tinyclip_vit_61m_32_text_29m_laion400m", "tinyclip_vit_8m_16_text_3m_yfcc15m"),
+    )
+}
 UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         "bert_base_uncased_hf": {"seq": 384},
@@ -154,15 +162,7 @@ UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "internlm2_1_8b": _decoder(24, 2048, 16, 8, 8192, 92_544),
         "minicpm4_0_5b": _decoder(24, 1024, 16, 2, 4096, 73_448),
         "qwen2_0_5b": _decoder(24, 896, 14, 2, 4864, 151_936),
-    }
-    | {
-        f"{name}_text_encoder": {"dtype": "w16a16"}
-        for name in (
-            *("clip_resnet_50", "clip_resnet_50x4", "clip_vit_b_16", "clip_vit_b_32", "clip_vit_l_14_laion2b"),
-            *("siglip_b_16", "siglip_l_16_256", "siglip2_b_16", "siglip2_b_32_256", "siglip2_l_16_256"),
-            *("tinyclip_vit_39m_16_text_19m_yfcc15m", "tinyclip_vit_40m_32_text_19m_laion400m"),
-            *("tinyclip_vit_61m_32_text_29m_laion400m", "tinyclip_vit_8m_16_text_3m_yfcc15m"),
-        )
+        **_IN_16_BITS,
     }
 )
 """Parameters that rows do not state, or not as they were measured: quic/ai-hub-models exports BERT for 384 tokens, and

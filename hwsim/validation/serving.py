@@ -30,12 +30,14 @@ from hwsim.validation.names import named_workload
 from hwsim.validation.networks import scheme_of
 from hwsim.validation.step_times import Deployment, ModelTimes, sustained_step
 from hwsim.workloads.llama import MODELS
+from hwsim.workloads.moe import MIXTURES
 
 __all__ = ["SERVING", "engine_of", "served", "serving_group", "serving_stack"]
 
 SERVING = ("serve_ttft", "serve_tpot", "serve_decode_itl")
 """The operators of measured data that are serving benchmarks."""
 _MODEL = re.compile(r"(?P<name>\S+)(?: task=\S+)?(?: tp=(?P<tp>\d+))?(?: ep=(?P<ep>\d+))?(?: arch=\S+)?$")
+_DECODERS = {**MODELS, **MIXTURES}
 _ROUNDS = 10
 """Requests a client sends. assumption: the benchmark clients of vLLM and NVIDIA send ten times the concurrency."""
 _PAUSE_S = 0.02
@@ -88,7 +90,7 @@ def serving_group(row: Row) -> tuple[str, str, str, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """A deployment by its names; equal ones are priced once. ``system``: of which it takes ``ranks`` devices."""
+    """A deployment by its names; equal ones are priced once. ``system``: of which it takes ranks x spread devices."""
 
     workload: str
     device: str
@@ -96,6 +98,7 @@ class _Case:
     engine: str
     system: str
     ranks: int
+    spread: int
     dtype: str
 
 
@@ -112,7 +115,7 @@ def served(row: Row, op: str, spec: DeviceSpec, stack: SoftwareSpec, system: Sys
     """
     found = _MODEL.match(row.text("model"))
     name = named_workload(found["name"] if found else row.text("model"))[0]
-    if name not in MODELS:
+    if name not in _DECODERS:
         raise InputError(f"no decoder of '{name}' to serve")
     engine = engine_of(row)
     if engine not in ENGINES:
@@ -121,7 +124,9 @@ def served(row: Row, op: str, spec: DeviceSpec, stack: SoftwareSpec, system: Sys
     if ranks > 1 and system is None:
         raise InputError(f"no system of {ranks} x {spec.name} with an interconnect")
     shared = system.name if system is not None and ranks > 1 else ""
-    times = _times(_Case(name, spec.name, stack.name, engine, shared, ranks, scheme_of(row)))
+    spread = int(found["ep"] or 1) if found else 1
+    tensor = ranks // spread
+    times = _times(_Case(name, spec.name, stack.name, engine, shared, tensor, spread, scheme_of(row)))
     if op == "serve_decode_itl":
         return _written(times.deployment, float(row.text("batch")), float(row.text("seq_kv")))
     clients, prompt = row.number("batch"), row.number("seq_q")
@@ -145,10 +150,11 @@ def _times(case: _Case) -> ModelTimes:
     narrow = ENGINES[case.engine].narrow and SCHEMES[dtype].matrix in ("fp8", "fp4")
     return ModelTimes(
         Deployment(
-            shape=MODELS[case.workload][2],
+            shape=_DECODERS[case.workload][2],
             device=spec,
             stack=spec.stack(case.stack),
             ranks=case.ranks,
+            spread=case.spread,
             links=load_system(case.system).interconnect if case.system else None,
             dtype=dtype,
             cache_format="fp8" if narrow else "",

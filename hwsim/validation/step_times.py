@@ -44,10 +44,11 @@ _CONTEXTS = tuple(2**i for i in range(5, 18))
 _PROMPTS = tuple(round(2 ** (i / 2)) for i in range(10, 35))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Deployment:
     """A model on some equal devices: the shape whole, ``ranks`` that share each layer, their links, a number format.
 
+    ``spread``: devices among which experts are spread; each has all else, for its share of the requests.
     ``cache_format``: of keys and values (none given: that of the activations).
     """
 
@@ -55,13 +56,25 @@ class Deployment:
     device: DeviceSpec
     stack: SoftwareSpec
     ranks: int = 1
+    spread: int = 1
     links: InterconnectSpec | None = None
     dtype: str = "auto"
     cache_format: str = ""
 
+    @property
+    def devices(self) -> int:
+        """How many devices there are."""
+        return self.ranks * self.spread
+
+    @cached_property
+    def share(self) -> Decoder:
+        """What one device holds."""
+        return replace(self.shape, joined=self.shape.gated).divided(self.ranks).spread_over(self.spread)
+
     def parts(self, phase: str, batch: int, tokens: int) -> tuple[Counter[Work], int]:
         """Work of one rank in a step and how often, and the bytes of its weights; ``tokens``: read, or cached."""
-        share = replace(self.shape, joined=self.shape.gated).divided(self.ranks)
+        share = self.share
+        batch = max(1, round(batch / self.spread)) if phase == "decode" else batch
         found = []
         for layers in (1, 2):
             run = Run(
@@ -126,7 +139,7 @@ class ModelTimes:
     @cached_property
     def cached_bytes(self) -> int:
         """Keys and values of one token in the cache of one rank."""
-        share = self.deployment.shape.divided(self.deployment.ranks)
+        share = self.deployment.share
         attention = self._attention("decode")[0]
         return math.ceil(2 * share.layers * share.kv_heads * share.dim * BITS[attention.kv_format] / 8)
 
@@ -172,6 +185,7 @@ class ModelTimes:
         return seconds.reshape(len(_BATCHES), len(_CONTEXTS)) * _PS
 
     def _writing(self, batch: int, context: float) -> float:
+        batch = -(-batch // self.deployment.spread)
         row = self._rows.get(batch)
         if row is None:
             table = self._written
@@ -238,7 +252,7 @@ def sustained_step(deployment: Deployment, batch: int, context: int) -> tuple[fl
     energy, time = (np.array(column) for column in zip(*found, strict=True))
     fast, slow, share = capped_blend(energy, time, power.idle_w, power.tdp_w)
     energy_j, time_s = (float(v[fast] + share * (v[slow] - v[fast])) for v in (energy, time))
-    return time_s, deployment.ranks * float(average_power_w(energy_j, time_s, power.idle_w))
+    return time_s, deployment.devices * float(average_power_w(energy_j, time_s, power.idle_w))
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +281,7 @@ def _priced(deployment: Deployment, points: Sequence[Mapping[Work, int]], at: Op
     if exchanged and deployment.links is not None:
         table = tables_of(exchanged)[Form.COLLECTIVE]
         parts.append(
-            (exchanged, price_collectives(table, deployment.links, deployment.ranks, params), deployment.ranks)
+            (exchanged, price_collectives(table, deployment.links, deployment.devices, params), deployment.ranks)
         )
     for rows, costs, sharing in parts:
         columns = [place[work] for work in rows]

@@ -22,6 +22,7 @@ from hwsim.operators.all_reduce import AllReduce
 from hwsim.operators.append import Append
 from hwsim.operators.attention import Attention
 from hwsim.operators.embedding import Embedding
+from hwsim.operators.gelu_mul import GeluMul
 from hwsim.operators.layernorm import LayerNorm
 from hwsim.operators.linear import Linear
 from hwsim.operators.rmsnorm import RmsNorm
@@ -48,7 +49,8 @@ class Decoder:
     ``positions`` is the number of learned position embeddings (0: rotary). ``packed`` computes q, k and v in one
     product; ``joined`` both that and gate and up, their pieces read where they lie, as serving engines do. ``act`` is
     the activation of a plain MLP. ``qkv_bias`` follows ``bias`` unless given; ``head_dim`` is width / heads unless
-    given. ``head_norm`` norms each head of q and k before it is rotated. ``ranks``: how many devices hold a share of
+    given. ``head_norm`` norms each head of q and k before it is rotated, ``post_norm`` what attention and MLP give
+    before it is added, ``gate`` is the activation of a gated MLP. ``ranks``: how many devices hold a share of
     each layer, of which this shape is one (see :meth:`divided`).
 
     With ``experts``, each token's MLP is that of ``chosen`` experts of ``hidden`` features, by a router's scores, and
@@ -69,6 +71,8 @@ class Decoder:
     packed: bool = False
     joined: bool = False
     head_norm: bool = False
+    post_norm: bool = False
+    gate: Literal["silu", "gelu"] = "silu"
     positions: int = 0
     theta: float = 10000.0
     tied: bool = False
@@ -165,6 +169,7 @@ class _Model:
     def __init__(self, b: GraphBuilder, shape: Decoder) -> None:
         self.b = b
         self.shape = shape
+        self.gate: Operator = SiluMul() if shape.gate == "silu" else GeluMul()
         self.split = SplitView if shape.joined else Split
         self.norm: Operator = RmsNorm() if shape.norm == "rms" else LayerNorm()
         self.embedding = b.weight("embedding.weight", (shape.vocab, shape.width))
@@ -185,6 +190,8 @@ class _Model:
                 found |= {key: layers.norm_weights(self.b, s.dim, shift=False, name=key) for key in _HEAD_NORMS}
             found["out"] = self._linear("out", s.width, q, s.bias)
             found["norm2"] = self._norm("norm2")
+            if s.post_norm:
+                found |= {key: self._norm(key) for key in ("post_norm1", "post_norm2")}
             if s.experts:
                 sizes = {"width": s.width, "hidden": s.hidden, "experts": s.experts, "spread": s.spread}
                 found |= mixture_weights(self.b, **sizes)
@@ -216,13 +223,16 @@ class _Model:
         for place, weights in enumerate(self.blocks):
             with b.scope(f"layers.{place}"):
                 y = self._attention(weights, b.add(self.norm, x, *weights["norm1"], name="norm1"), use, place)
-                x = layers.add(b, x, y, name="add1")
+                x = layers.add(b, x, self._after(weights, y, "post_norm1"), name="add1")
                 y = self._mlp(weights, b.add(self.norm, x, *weights["norm2"], name="norm2"))
-                x = layers.add(b, x, y, name="add2")
+                x = layers.add(b, x, self._after(weights, y, "post_norm2"), name="add2")
         x = b.add(self.norm, x, *self.final_norm, name="norm")
         if not use.all_logits and use.seq > 1:
             x = b.add(Slice(1, use.seq - 1, use.seq), x, name="last")
         return b.add(Linear(), x, self.head, name="head")
+
+    def _after(self, weights: Mapping[str, _Operands], y: Tensor, name: str) -> Tensor:
+        return self.b.add(self.norm, y, *weights[name], name=name) if self.shape.post_norm else y
 
     def _attention(self, weights: Mapping[str, _Operands], x: Tensor, use: _Pass, place: int) -> Tensor:
         b, s = self.b, self.shape
@@ -263,10 +273,10 @@ class _Model:
         b, s = self.b, self.shape
         if s.joined:
             both = b.add(Linear(), x, *weights["gate_up"], name="gate_up")
-            y = b.add(SiluMul(), *b.add_all(self.split(-1, (hidden, hidden)), both, name="halves"))
+            y = b.add(self.gate, *b.add_all(self.split(-1, (hidden, hidden)), both, name="halves"))
         elif s.gated:
             up = b.add(Linear(), x, *weights["up"], name="up")
-            y = b.add(SiluMul(), b.add(Linear(), x, *weights["gate"], name="gate"), up)
+            y = b.add(self.gate, b.add(Linear(), x, *weights["gate"], name="gate"), up)
         else:
             y = layers.activation(b, b.add(Linear(), x, *weights["up"], name="up"), s.act)
         return b.add(Linear(), y, *weights["down"], name="down")

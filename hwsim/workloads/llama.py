@@ -10,7 +10,7 @@ from hwsim.graph.graph import Graph
 from hwsim.workloads.decoder import Decoder, Logits, Run, RunPhase, decoder_graph
 from hwsim.workloads.registry import Published, Value, workload
 
-__all__ = ["MODELS", "llm"]
+__all__ = ["LEAST", "MODELS", "Model", "llm", "named"]
 
 _AT_2048: Mapping[str, Value] = {"phase": "prefill", "prompt": 2048, "logits": "all"}
 _COUNTED = "operator counts of the transformers model at 2048 tokens, attention products in full"
@@ -28,9 +28,25 @@ _QWEN3_8B = Decoder(
     theta=1e6,
 )
 _QWEN3 = "Qwen Team 2025, Qwen3 Technical Report, Table 1; released config.json"
+_GEMMA = "Gemma Team 2025, Gemma 3 Technical Report, Table 1; released config.json (without its attention window)"
+_GEMMA3_12B = Decoder(
+    layers=48,
+    width=3840,
+    heads=16,
+    kv_heads=8,
+    hidden=15_360,
+    vocab=262_208,
+    head_dim=256,
+    head_norm=True,
+    post_norm=True,
+    gate="gelu",
+    tied=True,
+    theta=1e6,
+)
 _LLAMA3_8B = Decoder(layers=32, width=4096, heads=32, kv_heads=8, hidden=14_336, vocab=128_256, theta=500_000.0)
 
-MODELS: Mapping[str, tuple[str, str, Decoder, Published]] = MappingProxyType(
+Model = tuple[str, str, Decoder, Published]
+MODELS: Mapping[str, Model] = MappingProxyType(
     {
         "llama2_7b": (
             "Llama 2 7B",
@@ -123,6 +139,18 @@ MODELS: Mapping[str, tuple[str, str, Decoder, Published]] = MappingProxyType(
             replace(_QWEN3_8B, layers=64, width=5120, heads=64, hidden=25_600),
             Published(parameters=32_762_123_264, source=_CARD),
         ),
+        "gemma3_12b": (
+            "Gemma 3 12B",
+            _GEMMA,
+            _GEMMA3_12B,
+            Published(parameters=11_771_000_000, source="Table 1 of the report, without the vision encoder"),
+        ),
+        "gemma3_27b": (
+            "Gemma 3 27B",
+            _GEMMA,
+            replace(_GEMMA3_12B, layers=62, width=5376, heads=32, kv_heads=16, hidden=21_504, head_dim=128),
+            Published(parameters=27_016_000_000, source="Table 1 of the report, without the vision encoder"),
+        ),
         "tinyllama_1_1b": (
             "TinyLlama 1.1B",
             "Zhang et al. 2024, TinyLlama: An Open-Source Small Language Model, Table 1",
@@ -133,7 +161,7 @@ MODELS: Mapping[str, tuple[str, str, Decoder, Published]] = MappingProxyType(
 )
 """Title, source, shape and published counts of each named model."""
 
-_LEAST: Mapping[str, float] = MappingProxyType({"past": 0})
+LEAST: Mapping[str, float] = MappingProxyType({"past": 0})
 _ARGUMENTS = """
 Args:
     batch: Sequences at once.
@@ -146,7 +174,7 @@ Args:
 """
 
 
-def _named(name: str, title: str, shape: Decoder) -> Callable[..., Graph]:
+def named(name: str, title: str, shape: Decoder) -> Callable[..., Graph]:
     """The function behind a named model."""
 
     def build(
@@ -168,8 +196,8 @@ def _named(name: str, title: str, shape: Decoder) -> Callable[..., Graph]:
 
 
 for _name, (_title, _source, _shape, _published) in MODELS.items():
-    workload(title=_title, source=_source, item="token", published=_published, minimum=_LEAST)(
-        _named(_name, _title, _shape)
+    workload(title=_title, source=_source, item="token", published=_published, minimum=LEAST)(
+        named(_name, _title, _shape)
     )
 
 
@@ -177,7 +205,7 @@ for _name, (_title, _source, _shape, _published) in MODELS.items():
     title="Llama-like language model of any size",
     source="Touvron et al. 2023, LLaMA: Open and Efficient Foundation Language Models, section 2",
     item="token",
-    minimum=_LEAST,
+    minimum=LEAST,
     maximum={"layers": 10_000},
 )
 def llm(

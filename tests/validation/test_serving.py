@@ -72,6 +72,17 @@ def test_a_steady_step_has_a_time_a_power_and_an_energy_a_token() -> None:
     assert 300 < found["power"] <= 700
 
 
+def test_experts_spread_over_devices_make_steps_faster_and_are_named_in_the_model() -> None:
+    row = {"op": "serve_decode_itl", "timing": "serving_bench_zeus", "stack": "vllm", "seq_q": "", "dtype": "bfloat16"}
+    times = {}
+    for spread in (1, 2):
+        model = f"Qwen/Qwen3-30B-A3B-Instruct-2507 task=lm-arena-chat tp=1 ep={spread} arch=MoE"
+        found = _predicted(**row, model=model, batch="63.92", seq_kv="919", ngpus=str(spread)).values
+        times[spread] = found["time"]
+        assert found["power"] <= 700 * spread
+    assert 1.2 < times[1] / times[2] < 2.0
+
+
 @pytest.mark.slow
 @pytest.mark.validation
 @pytest.mark.parametrize(("op", "most"), [("serve_tpot", 8.0), ("serve_ttft", 28.0)])

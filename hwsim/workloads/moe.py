@@ -1,0 +1,75 @@
+"""Language models whose MLPs are mixtures of experts: Qwen3, Qwen3-Coder, Llama 4."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from hwsim.workloads.decoder import Decoder
+from hwsim.workloads.llama import LEAST, Model, named
+from hwsim.workloads.registry import Published, workload
+
+__all__ = ["MIXTURES"]
+
+_QWEN3_30B = Decoder(
+    layers=48,
+    width=2048,
+    heads=32,
+    kv_heads=4,
+    hidden=768,
+    vocab=151_936,
+    head_dim=128,
+    head_norm=True,
+    theta=1e6,
+    experts=128,
+    chosen=8,
+)
+_QWEN3 = "Qwen Team 2025, Qwen3 Technical Report, Table 2; released config.json"
+
+MIXTURES: Mapping[str, Model] = MappingProxyType(
+    {
+        "qwen3_30b_a3b": (
+            "Qwen3 30B-A3B",
+            _QWEN3,
+            _QWEN3_30B,
+            Published(parameters=30_532_122_624, source="parameters of the released checkpoint"),
+        ),
+        "qwen3_235b_a22b": (
+            "Qwen3 235B-A22B",
+            _QWEN3,
+            replace(_QWEN3_30B, layers=94, width=4096, heads=64, hidden=1536),
+            Published(parameters=235_093_634_560, source="parameters of the released checkpoint"),
+        ),
+        "qwen3_coder_480b_a35b": (
+            "Qwen3-Coder 480B-A35B",
+            "Qwen Team 2025, model card of Qwen3-Coder-480B-A35B-Instruct; released config.json",
+            replace(_QWEN3_30B, layers=62, width=6144, heads=96, kv_heads=8, hidden=2560, experts=160),
+            Published(parameters=480_000_000_000, source="model card: 480B", tolerance=0.005),
+        ),
+        "llama4_scout": (
+            "Llama 4 Scout",
+            "Meta 2025, Llama 4 model card; released config.json (the text model; attention in pieces not modelled)",
+            Decoder(
+                layers=48,
+                width=5120,
+                heads=40,
+                kv_heads=8,
+                hidden=8192,
+                vocab=202_048,
+                head_dim=128,
+                theta=500_000.0,
+                experts=16,
+                chosen=1,
+                shared=8192,
+            ),
+            Published(parameters=109_000_000_000, source="model card: 109B, vision encoder included", tolerance=0.02),
+        ),
+    }
+)
+"""Title, source, shape and published counts of each named model."""
+
+for _name, (_title, _source, _shape, _published) in MIXTURES.items():
+    workload(title=_title, source=_source, item="token", published=_published, minimum=LEAST)(
+        named(_name, _title, _shape)
+    )

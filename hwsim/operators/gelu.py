@@ -20,13 +20,15 @@ __all__ = ["Gelu"]
 class Gelu(Unary):
     """Element-wise x Phi(x); ``approximate`` takes the tanh formula (Hendrycks and Gimpel, 2016).
 
-    Exact: a scaling, a sum, two products, and erf. Approximate: eight plain operations and tanh.
+    Exact: a scaling, a sum, two products, and erf. Approximate: eight plain operations and tanh. ``written_out``: the
+    model's code spells the formula, so frameworks that run kernels one by one run it so (pass ``spell_gelu``).
     """
 
     kind: ClassVar[str] = "gelu"
     flop_per_element: ClassVar[int] = 4
     special_per_element: ClassVar[int] = 1
     approximate: bool = False
+    written_out: bool = False
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
         """One Map with the counts of the formula chosen."""

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 from hwsim.validation.measured import Row
 
-__all__ = ["FRAMEWORKS", "FrameworkRun", "framework_run"]
+__all__ = ["FRAMEWORKS", "FUSED", "FrameworkRun", "closest_timings", "framework_run"]
 
 FRAMEWORKS = "framework_bench"
 """The timing of these rows."""
+FUSED = ":fusion"
+"""What follows a model that NeuSight ran through torch.compile."""
 _MODEL = re.compile(r"(?P<network>[^/]+)/(?P<framework>\w+)(?::(?P<size>\w+))?(?: (?P<option>\+\w+))?$")
 _QUESTIONS = 1024
 """Batches of questions in a run of BERT (--num_eval_iterations of scripts/finetune_inference_benchmark.sh)."""
@@ -47,6 +49,14 @@ def framework_run(row: Row) -> FrameworkRun | None:
     key = f"{FRAMEWORKS} {framework}" + (f" {option}" if option else " +XLA" if bert else "")
     model = f"{network}_{size}" if size else network
     return FrameworkRun(model, (f"{key} {row.text('dtype')}".rstrip(), key), _compiled(row) if bert else 0.0)
+
+
+def closest_timings(row: Row) -> tuple[str, ...]:
+    """Timings that stacks may list for a row beside the one it states, the closest first."""
+    found = framework_run(row)
+    if found is not None:
+        return found.timings
+    return (f"{row.text('timing')} fusion",) if row.text("model").endswith(FUSED) else ()
 
 
 def _compiled(row: Row) -> float:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from hwsim.errors import InputError
 from hwsim.graph.graph import Graph
-from hwsim.validation.frameworks import framework_run
+from hwsim.validation.frameworks import FUSED, framework_run
 from hwsim.validation.language import TRAINING, language_run
 from hwsim.validation.measured import Row
 from hwsim.validation.names import UNSAID, named_workload
@@ -78,7 +78,7 @@ STREAMS = 64
 """Requests that fill any chip, run as one batch: what many streams of a throughput benchmark come to."""
 _MANY = "multi-stream"
 _TRANSFORMED: Mapping[str, Mapping[str, object]] = MappingProxyType(
-    {TRAINING: {"passes": "backward:optimizer=none"}},
+    {TRAINING: {"passes": "spell_gelu,backward:optimizer=none"}},
 )
 """What measured operations make of a network: NeuSight times the way forward and the gradients, no optimizer."""
 _IMAGE = re.compile(r"(\d+)\s*x\s*(\d+)(?:\s*x\s*(?:[13]|48))?\b")
@@ -97,7 +97,7 @@ def network_plan(row: Row) -> Plan:
 def planned(row: Row, timing: str = "") -> Planned:
     """The workload of a row with its parameters; raises InputError where hwsim has none."""
     run_in = framework_run(row)
-    name, folded = named_workload(run_in.model if run_in else row.text("model"), _parameters(row))
+    name, folded = named_workload(run_in.model if run_in else row.text("model").removesuffix(FUSED), _parameters(row))
     accepted = WORKLOADS[name].parameters
     given: dict[str, object] = {**_batch(row), "dtype": scheme_of(row)}
     if "phase" in accepted and "prompt" in accepted and "phase" not in UNSAID.get(folded, {}):

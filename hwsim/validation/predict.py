@@ -24,7 +24,7 @@ from hwsim.specs.device import DeviceSpec
 from hwsim.specs.parallel import ParallelSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import InterconnectSpec, SystemSpec, single
-from hwsim.validation.frameworks import framework_run
+from hwsim.validation.frameworks import closest_timings
 from hwsim.validation.kernels import RECURRENT, kernel_name, kernel_work, recurrent_works
 from hwsim.validation.language import TRAINING, chips_of
 from hwsim.validation.measured import MeasuredFile, Row
@@ -226,8 +226,7 @@ def _assign(each: Prediction, kernels: dict[tuple[str, str], list[tuple[Predicti
         kernels.setdefault((spec.name, stack.name), []).append((each, work))
         return
     _check_whole(row)
-    run_in = framework_run(row)
-    named = stack_for(spec, each.timing, run_in.timings if run_in else ()) if each.timing else None
+    named = stack_for(spec, each.timing, closest_timings(row)) if each.timing else None
     each.spec, each.basis = spec.name, (named or spec.default_software).basis
     each.values = _network_values(row, planned(row, each.timing), spec, named)
 

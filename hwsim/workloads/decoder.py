@@ -76,7 +76,7 @@ class Decoder:
     positions: int = 0
     theta: float = 10000.0
     tied: bool = False
-    act: str = "gelu_tanh"
+    act: str = "gelu_new"
     ranks: int = 1
     experts: int = 0
     chosen: int = 0

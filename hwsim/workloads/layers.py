@@ -82,6 +82,7 @@ Pair = int | tuple[int, int]
 _ACTIVATIONS: Mapping[str, Operator] = MappingProxyType(
     {
         "gelu": Gelu(),
+        "gelu_new": Gelu(approximate=True, written_out=True),
         "gelu_tanh": Gelu(approximate=True),
         "hardsigmoid": HardSigmoid(),
         "hardswish": HardSwish(),

@@ -92,4 +92,4 @@ def test_eager_networks_in_fp32_follow_from_kernels_alone(shared_dir: Path) -> N
     chosen = [row for row in chosen if row.op == "model_forward"]
     assert len(chosen) >= 22
     found = scored([row.values["time"] for row in chosen], [row.row.figures["latency_us"] for row in chosen])
-    assert found.mape <= 6.0
+    assert found.mape <= 4.5

@@ -208,25 +208,42 @@ def run(name: str, fit: EdgeFit) -> None:
             )
 
 
+_INTEGERS = ("int8", "int16")
+
+
+def _of(kernel: str, constant: str) -> str:
+    """A constant of a kernel on quantized activations."""
+    return "+".join(f"{kernel}.{name}" for name in _INTEGERS) + f":{constant}"
+
+
 _HEXAGON = {
     "launch": 0.5e-6,
-    "gemm:compute": 0.6,
+    "gemm:overlap": 3.0,
+    "gemm:epilogue": 0.25,
     "gemm.fp16:compute": 0.8,
-    f"{ALL}:keep": 1.2,
-    "sigmoid:compute": 0.01,
-    "softmax:compute": 0.035,
-    "reduce:launch": 5e-6,
-    "transpose:feed": 0.05,
-    "concat.int8:feed": 0.3,
-    "gemm.fp16:vector_launch": 14e-6,
-    "gemm.int8:vector_launch": 6e-6,
-    "gemm:epilogue": 0.38,
+    "gemm.int16:compute": 0.6,
+    "gemm.int8:compute": 0.9,
+    "gemm.fp16+gemm.int16:layout": 0.008,
+    "gemm.int8:layout": 0.015,
+    "gemm.fp16+gemm.int16:vector_launch": 5e-6,
+    "gemm.int8:vector_launch": 2e-6,
+    f"{ALL}:keep": 0.7,
+    "global_average.fp16+layernorm.fp16:launch": 16e-6,
+    _of("global_average", "launch").replace(":", "+layernorm.int8+layernorm.int16:"): 10e-6,
+    _of("map", "compute"): 0.07,
+    "softmax.fp16:compute": 0.035,
+    _of("softmax", "compute"): 0.1,
+    "transpose:feed": 0.09,
+    _of("concat", "feed"): 0.3,
 }
 _SIBLING = {
-    "gemm:compute": 0.6,
     "gemm.fp16:compute": 0.8,
-    "gemm.fp16:vector_launch": 14e-6,
-    "gemm.int8:vector_launch": 6e-6,
+    "gemm.int16:compute": 0.6,
+    "gemm.int8:compute": 0.9,
+    "gemm.fp16+gemm.int16:layout": 0.008,
+    "gemm.int8:layout": 0.0155,
+    "gemm.fp16+gemm.int16:vector_launch": 5e-6,
+    "gemm.int8:vector_launch": 2e-6,
 }
 _HUB = "qualcomm_aihub.csv"
 _ROCKCHIP = {

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["channel_fill", "lane_fill", "operations_time_s", "passes_over_memory", "register_fill"]
+__all__ = ["channel_fill", "lane_fill", "layout_elements", "operations_time_s", "passes_over_memory", "register_fill"]
 
 Floats = NDArray[np.float64]
 Number = Floats | float
@@ -53,6 +53,19 @@ def channel_fill(channels: Number, tile: Number) -> Floats:
     0.09375
     """
     return lane_fill(channels, tile)
+
+
+def layout_elements(pixels: Number, tile: Number, windows: Number, window: Number) -> Floats:
+    """Elements that are written to bring an image into the layout of an array that takes channels by tiles.
+
+    Its ``pixels``, of three colours, are padded to a ``tile`` of channels each, and the ``windows`` of its first
+    convolution are gathered, ``window`` elements each (K. Chellapilla et al., "High performance convolutional neural
+    networks for document processing", 2006). assumption: both cost the same an element.
+
+    >>> float(layout_elements(224 * 224, 32, 112 * 112, 147))
+    3449600.0
+    """
+    return np.multiply(pixels, tile) + np.multiply(windows, window)
 
 
 def operations_time_s(plain: Number, special: Number, plain_per_s: Number, special_per_s: Number) -> Floats:

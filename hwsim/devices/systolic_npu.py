@@ -90,6 +90,7 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "blocked": (0.0, 1.0),
         "vector": (0.0, 4.0),
         "epilogue": (0.001, 4.0),
+        "layout": (0.0, 4.0),
         "tile_kv": (1.0, np.inf),
     }
 )
@@ -116,13 +117,15 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     the usable scratchpad that a resident chunk takes; ``blocked``: whether blocks of the output may stay (0: no).
     ``vector``: share of the vector unit's peak that grouped convolutions and products of one row reach there, if
     faster than on the array (0: none runs there), ``vector_launch`` what handing one over takes; ``epilogue``: share of
-    that peak that fused element-wise work reaches. ``tile_kv``: attention computes scores in pieces of so many columns;
+    that peak that fused element-wise work reaches. ``layout``: elements a second that the vector unit writes to bring
+    images into the array's layout, as a share of its peak (0: the array reads them as they lie). ``tile_kv``: attention
+    computes scores in pieces of so many columns;
     ``decode_...`` are the constants of attention of a single query."""
     defaults: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType(
         {
             Form.GEMM: _COMMON
             | {"compute": 0.8, "weights_stay": 0.0, "weights_cached": 0.0, "whole_tiles": 0.0, "vector": 0.25}
-            | {"chunk": 1.0, "blocked": 1.0, "vector_launch": 0.0, "epilogue": 1.0},
+            | {"chunk": 1.0, "blocked": 1.0, "vector_launch": 0.0, "epilogue": 1.0, "layout": 0.0},
             Form.ATTENTION: _ATTENTION
             | {f"decode_{name}": v for name, v in _ATTENTION.items()}
             | {"decode_launch": -1.0},

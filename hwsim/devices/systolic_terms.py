@@ -19,7 +19,7 @@ from hwsim.cost.scratchpad import (
     usable_bytes,
 )
 from hwsim.cost.systolic import Dataflow, Geometry, array_activity, dealt_time_s, last_tile_cycles, packed_groups
-from hwsim.cost.vector_unit import operations_time_s, passes_over_memory, register_fill
+from hwsim.cost.vector_unit import layout_elements, operations_time_s, passes_over_memory, register_fill
 from hwsim.devices.base import Array, Params
 from hwsim.graph.lowering import Table
 from hwsim.graph.tensor import BITS
@@ -97,6 +97,7 @@ def gemm_terms(table: Table, params: SystolicNpuParams) -> Terms:
     aside = thin & (np.maximum(apart, loose / rate) < np.maximum(compute, (b + padding) / rate))
     compute, b = np.where(aside, apart, compute), np.where(aside, loose, b + padding)
     compute = np.maximum(compute, table.epilogue_flop / (vector_rate * constant(table, "epilogue")))
+    compute = np.maximum(compute, _layout_s(table, params, vector_rate))
     usable, batch = usable_bytes(params.scratchpad_bytes, params.double_buffered), table.batch
     usable = np.where(params.scratchpad_bytes > 0, usable * constant(table, "chunk"), np.inf)
     each = gemm_traffic_bytes(a / batch, b / batch, 0.0, table.m, table.n, usable, blocked=constant(table, "blocked"))
@@ -120,6 +121,16 @@ def gemm_terms(table: Table, params: SystolicNpuParams) -> Terms:
         dram_bytes=moved,
         cache_bytes=inputs + c,
     )
+
+
+def _layout_s(table: Table, params: SystolicNpuParams, vector_rate: Array) -> Array:
+    """Seconds in which the vector unit brings an image into the array's layout; see :func:`layout_elements`."""
+    share = params.kernels.column(table, "layout")
+    image = (table.channels > 0) & (table.channels <= params.image_channels) & (table.groups <= 1)
+    pixels = table.a_elements / np.maximum(table.channels, 1.0)
+    elements = layout_elements(pixels, params.channel_tile, table.batch * table.m, table.k)
+    seconds: Array = np.where(image & (share > 0.0), elements / np.maximum(vector_rate * share, _LEAST_RATE), 0.0)
+    return seconds
 
 
 def _tail_s(table: Table, params: SystolicNpuParams) -> Array:

@@ -149,7 +149,8 @@ class Given:
         fmt = tensor.type.format
         if fmt in _NARROW and array.dtype in (np.int8, np.uint8):
             return array
-        held = array.astype(self.dtype(tensor), copy=False)
+        unscaled = fmt == "int16" and np.issubdtype(array.dtype, np.floating)
+        held = array.astype(np.float32 if unscaled else self.dtype(tensor), copy=False)
         return round_to_float(held, fmt) if fmt == "bf16" else held
 
     def value(self, tensor: Tensor) -> Array:

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from hwsim.errors import InputError
 from hwsim.workloads import WORKLOADS
 
-__all__ = ["UNSAID", "named_workload"]
+__all__ = ["EXPORTED", "UNSAID", "named_workload"]
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "bert_base": ("bert_base_uncased_hf", "bert_base_cased", "electra_bert_base_discrim_google"),
@@ -183,6 +183,16 @@ UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
 FCN for 512 x 512 pixels (its page prints 224, at which no chip of the set could be as slow);
 guidance is a batch of 2 for one image; Whisper's decoder writes into a cache of 199 tokens. The model scripts of
 hailo_model_zoo (``cfg/alls/generic``) quantize the products of text encoders to ``a16_w16``."""
+
+EXPORTED: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType(
+    {
+        ("quic/ai-hub-models", "efficientnet_b4"): {"height": 224, "width": 224},
+        ("quic/ai-hub-models", "efficientnet_v2_s"): {"height": 224, "width": 224},
+    }
+)
+"""What a repository exports instead of what its pages print, by (repository, name): quic/ai-hub-models prints the sizes
+of torchvision's checkpoints (380 and 384), but exports every ImagenetClassifier that names no input of its own for 224
+(models/_shared/imagenet_classifier/model.py, models/efficientnet_b4/model.py)."""
 
 _KNOWN: Mapping[str, str] = MappingProxyType({name: workload for workload, names in _NAMES.items() for name in names})
 _RULES = (

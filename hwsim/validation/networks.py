@@ -12,7 +12,7 @@ from hwsim.graph.graph import Graph
 from hwsim.validation.frameworks import FUSED, framework_run
 from hwsim.validation.language import TRAINING, language_run
 from hwsim.validation.measured import Row
-from hwsim.validation.names import UNSAID, named_workload
+from hwsim.validation.names import EXPORTED, UNSAID, named_workload
 from hwsim.workloads import WORKLOADS
 
 __all__ = ["STREAMS", "Plan", "Planned", "network_plan", "planned", "scheme_of", "streamed"]
@@ -62,8 +62,8 @@ _FORMATS: Mapping[str, str] = MappingProxyType(
         "w8a8": "w8a8",
         "int8/mixed": "w8a8",
         "w8a16": "w8a16",
-        "w8a16_mixed_int16": "w8a16",
-        "w8a16_mixed_fp16": "w8a16",
+        "w8a16_mixed_int16": "w8a16_int",
+        "w8a16_mixed_fp16": "w8a16_int",
         "w4": "w4a16",
         "w4a16": "w4a16",
         "q4_k_m": "w4a16",
@@ -73,7 +73,8 @@ _FORMATS: Mapping[str, str] = MappingProxyType(
         "fp4": "nvfp4",
     }
 )
-"""Schemes by the precision of measured data; phones run "float" networks in fp16, and so palettized weights count."""
+"""Schemes by the precision of measured data; phones run "float" networks in fp16, and so palettized weights
+count; their NPUs run w8a16 in integers."""
 STREAMS = 64
 """Requests that fill any chip, run as one batch: what many streams of a throughput benchmark come to."""
 _MANY = "multi-stream"
@@ -109,6 +110,7 @@ def planned(row: Row, timing: str = "") -> Planned:
     if row.text("seq_q"):
         given["seq"] = row.number("seq_q")
     given |= UNSAID.get(folded, {})
+    given |= EXPORTED.get((row.text("source_repo"), folded), {})
     return Planned((_plan(name, given, row),), compiled=run_in.compiled if run_in else 0.0)
 
 
@@ -138,7 +140,8 @@ def scheme_of(row: Row) -> str:
     written = row.text("dtype").casefold()
     if written not in _FORMATS:
         raise InputError(f"precision '{written}' is not known")
-    return _FORMATS[written]
+    chosen = _FORMATS[written]
+    return "w8a16_int" if chosen == "w8a16" and row.text("unit").startswith("NPU") else chosen
 
 
 def _batch(row: Row) -> dict[str, object]:

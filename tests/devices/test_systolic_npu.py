@@ -145,6 +145,15 @@ def test_shallow_channels_are_padded_to_the_channel_tile() -> None:
     assert tiled - flat == pytest.approx(9.0)
 
 
+def test_an_image_is_laid_out_by_the_vector_unit_before_its_first_convolution() -> None:
+    """25 pixels padded to 4 channels, 9 windows of 27: 343 elements, one a second. Wider inputs are not."""
+    layout = _chip(_section(channel_tile=4, image_channels=3), kernels={"gemm": PERFECT | {"layout": 0.125}})
+    image = _gemm(9, 4, 27, channels=3, kh=3, kw=3, a_elements=75)
+    wide = _gemm(9, 4, 36, channels=4, kh=3, kw=3, a_elements=100)
+    assert _time_s(image, layout) == pytest.approx(343.0)
+    assert _time_s(wide, layout) == pytest.approx(_time_s(wide, _chip(_section(channel_tile=4))))
+
+
 def test_structured_sparsity_halves_the_window() -> None:
     dense, sparse = _gemm(4, 4, 64), _gemm(4, 4, 64, b_density=0.5)
     chip = _chip(_section(dataflow="os", sparse_speedup=2.0))

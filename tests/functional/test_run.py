@@ -78,6 +78,7 @@ def test_stored_variances_are_drawn_positive() -> None:
         ("bf16", np.float32, np.float32),
         ("fp64", np.float32, np.float64),
         ("w8a8", np.float32, np.float32),
+        ("w8a16_int", np.float32, np.float32),
     ],
 )
 def test_values_have_the_format_of_their_tensor_where_numpy_has_it(dtype: str, given: type, computed: type) -> None:

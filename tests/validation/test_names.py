@@ -80,6 +80,19 @@ def test_a_model_without_a_workload_of_its_own_has_the_shape_that_is_published(t
     assert (parameters["layers"], parameters["context"]) == (24, 160)
 
 
+def test_an_export_of_another_size_than_its_page_prints_is_taken_at_its_own(tmp_path: Path) -> None:
+    header = "chip,model,precision,latency_ms,input,source_repo"
+    hub = row_of(tmp_path, header, "phone,efficientnet_b4,float,2.4,380x380,quic/ai-hub-models")
+    other = row_of(tmp_path, header, "card,efficientnet_b4,fp16,3.9,380x380x3,huggingface/pytorch-image-models")
+    assert [dict(network_plan(row).parameters)["height"] for row in (hub, other)] == [224, 380]
+
+
+def test_an_npu_keeps_activations_of_sixteen_bits_in_integers(tmp_path: Path) -> None:
+    header = "chip,compute_unit,model,precision,latency_ms"
+    rows = [row_of(tmp_path, header, f"phone,{unit},resnet50,w8a16,1") for unit in ("NPU", "GPU")]
+    assert [dict(network_plan(row).parameters)["dtype"] for row in rows] == ["w8a16_int", "w8a16"]
+
+
 def test_one_side_of_an_image_stands_for_both(tmp_path: Path) -> None:
     row = row_of(tmp_path, "chip,model,precision,latency_ms,input", "phone,regnet_y_800mf,float,1,1x3x224")
     parameters = dict(network_plan(row).parameters)

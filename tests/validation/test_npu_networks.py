@@ -24,8 +24,9 @@ def _time_s(device: str, workload: str, software: str | None = None, **params: o
 @pytest.mark.parametrize(
     ("device", "bound"),
     [
-        *(("hexagon_v75", 0.20), ("hexagon_v79", 0.20), ("hexagon_v73", 0.20), ("hexagon_x_elite", 0.25)),
-        *(("qcs9075_npu", 0.32), ("sa8295p_npu", 0.32), ("qcs6490_npu", 0.20), ("qcm6690_npu", 0.25)),
+        *(("hexagon_v75", 0.18), ("hexagon_v79", 0.18), ("hexagon_v73", 0.18), ("hexagon_x_elite", 0.15)),
+        *(("hexagon_v69", 0.18), ("qcs9075_npu", 0.15), ("sa8295p_npu", 0.18), ("qcs6490_npu", 0.18)),
+        ("qcm6690_npu", 0.20),
         *(("rk3588_npu_core", 0.10), ("rk3566_npu", 0.15), ("rk3562_npu", 0.15), ("rv1126_npu", 0.30)),
         *(("rv1109_npu", 0.30), ("rk1808_npu", 0.30)),
     ],

@@ -3,10 +3,11 @@
     python -m benchmarks.transfer [--data ../shared/ground_truth/gpu] [--only TEXT]
 
 A chip keeps what its data sheet says and takes the constants of its nearest relative that was measured in the same
-way, the speed of L2 in bytes a clock and SM. All rows count, since none was fitted. Errors in per cent: with
-the chip's own constants (``own``), a relative's (``carried``), those but the chip's own ceiling of its matrix units,
-which a power limit sets (``+ ceiling``), and its own host and launch time, which belong to the machine (``+ launch``);
-and that of the geometric mean over all other chips (``mean``). No residuals.
+way: the speed of L2 in bytes a clock and SM, and where no host is timed, the launch in clocks. All rows count, since
+none was fitted; residuals are left out. Errors in per cent: with the chip's own constants (``own``), a relative's
+(``carried``), those but the chip's own ceiling of its matrix units, which a power limit sets (``+ ceiling``), and its
+own host and launch time, which belong to the machine (``+ launch``); and that of the geometric mean over all other
+chips (``mean``).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from hwsim.graph.lowering import tables_of
 from hwsim.graph.work import Collective, Work
 from hwsim.loading.device import load_device
 from hwsim.loading.system import load_system
+from hwsim.specs.device import DeviceSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import InterconnectSpec
 from hwsim.validation.calibration import Family
@@ -60,6 +62,7 @@ SYSTEMS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """Systems measured with ``nccl_bench`` over NVLink, and their relatives."""
+_ON_CHIP = ("cuda_graph", "profiler")
 _CEILINGS, _STARTS = ("compute",), ("launch", "dispatch", "floor")
 
 
@@ -99,18 +102,28 @@ def _error(predicted: Floats, measured: Floats) -> float:
 
 
 def _lent(stack: SoftwareSpec, relative: str, chip: str) -> SoftwareSpec:
-    """A relative's constants on a chip: L2 gives a multiprocessor as many bytes a clock, whatever the DRAM does."""
+    """A relative's constants on a chip: L2 gives a multiprocessor as many bytes a clock, whatever the DRAM does.
 
-    def clocked(name: str) -> float:
-        spec = load_device(name)
-        return float(spec.core.sms * spec.core.clock_hz / spec.main_memory.bandwidth_bytes_per_s)
-
-    ratio = clocked(chip) / clocked(relative)
+    A launch that no host takes part in lasts as many clocks.
+    """
+    mine, theirs = load_device(chip), load_device(relative)
+    clocks, faster = (_clock_hz(theirs) / _clock_hz(mine), mine.core.sms / theirs.core.sms)
+    slower_dram = theirs.main_memory.bandwidth_bytes_per_s / mine.main_memory.bandwidth_bytes_per_s
+    lower = {"cache_speedup": faster / clocks * slower_dram}
+    lower |= {"launch": clocks} if stack.name in _ON_CHIP else {}
     kernels = {
-        family: {name: max(1.0, value * ratio) if name == "cache_speedup" else value for name, value in given.items()}
+        family: {
+            name: max(1.0 if name == "cache_speedup" else 0.0, value * lower.get(name, 1.0))
+            for name, value in given.items()
+        }
         for family, given in stack.kernels.items()
     }
     return replace(stack, kernels=MappingProxyType(kernels), residuals=())
+
+
+def _clock_hz(spec: DeviceSpec) -> float:
+    """The clock of short kernels, which is that of the vector peak where sheets quote two."""
+    return float(spec.core.vector_clock_hz or spec.core.clock_hz)
 
 
 def _mended(stack: SoftwareSpec, own: SoftwareSpec, work: Work, names: tuple[str, ...]) -> SoftwareSpec:

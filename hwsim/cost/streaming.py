@@ -3,7 +3,8 @@
     t = launch + (floor^p + max(compute, memory)^p)^(1/p)
 
 Kernels that give a row to a block (a gated activation, a rotation of positions) work through it in turn, so few long
-rows take their own time: vLLM's ``act_and_mul_kernel`` has a block a token.
+rows take their own time: vLLM's ``act_and_mul_kernel`` has a block of up to 1,024 threads a token. The time of the
+turns and of the bytes join as sqrt(turns^2 + memory^2).
 Sources: the roofline (Williams 2009) with the cache and saturation terms of :mod:`hwsim.cost.cache` and
 :mod:`hwsim.cost.occupancy`; the floor of a small kernel joined by a p-norm fits measured PyTorch kernels on six
 GPUs (``benchmarks/fit_gpu.py``). Columns broadcast: (1, rows) and (chips, 1) give (chips, rows).
@@ -31,6 +32,7 @@ __all__ = [
 Floats = NDArray[np.float64]
 Number = float | Floats
 
+THREADS_PER_ROW = 1024  # of a kernel that gives a row to a block
 ELEMENTS_PER_BLOCK = 1024  # 256 threads of four elements each, as PyTorch's vectorized element-wise kernel has
 
 
@@ -41,6 +43,7 @@ class StreamLimits:
     sms: Number
     bandwidth_bytes_per_s: Number
     cache_bytes: Number
+    threads_per_sm: Number = 1024.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +106,9 @@ def stream_time(
     """
     memory = stream_memory_s(moved_bytes, moved_bytes, elements / ELEMENTS_PER_BLOCK, limits, constants)
     rows = np.where(np.greater(cols, 0.0), elements / np.maximum(1.0, cols), 0.0)
-    turns = rows_in_turn_s(rows, cols, limits.sms, constants.row_s, constants.col_s)
-    compute, memory = np.broadcast_arrays(np.maximum(turns, compute_s / constants.compute), memory)
+    at_once = limits.sms * np.maximum(1.0, np.floor_divide(limits.threads_per_sm, THREADS_PER_ROW))
+    turns = rows_in_turn_s(rows, cols, at_once, constants.row_s, constants.col_s)
+    compute, memory = np.broadcast_arrays(compute_s / constants.compute, np.hypot(turns, memory))
     kernel = overlap_time_s(constants.floor_s, np.maximum(compute, memory), constants.overlap)
     fixed = np.broadcast_to(np.asarray(constants.launch_s, dtype=np.float64), kernel.shape)
     return KernelTime(fixed_s=fixed, compute_s=compute, memory_s=memory, kernel_s=kernel)

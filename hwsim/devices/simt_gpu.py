@@ -270,7 +270,10 @@ def _vector_rate(table: Table, params: SimtParams) -> Array:
 
 def _stream_limits(params: SimtParams) -> streaming.StreamLimits:
     return streaming.StreamLimits(
-        sms=params.sms, bandwidth_bytes_per_s=params.dram_bytes_per_s, cache_bytes=params.cache_bytes
+        sms=params.sms,
+        bandwidth_bytes_per_s=params.dram_bytes_per_s,
+        cache_bytes=params.cache_bytes,
+        threads_per_sm=params.threads_per_sm,
     )
 
 

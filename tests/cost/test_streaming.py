@@ -50,3 +50,13 @@ def test_a_few_long_rows_are_worked_through_in_turn():
     by_row = StreamConstants(col_s=1e-3)
     assert float(stream_time(1.0, 12_000.0, 0.0, chip, by_row, 1000.0).time_s) == 2.0
     assert float(stream_time(1.0, 12_000.0, 0.0, chip, by_row).time_s) < 1e-6
+
+
+def test_a_multiprocessor_of_2048_threads_works_on_two_rows_at_once():
+    """Twelve rows of a second each: ten multiprocessors of two blocks take one turn, those of one block two."""
+    by_row = StreamConstants(row_s=1.0)
+    turns = []
+    for threads in (1024.0, 2048.0):
+        chip = StreamLimits(sms=10, bandwidth_bytes_per_s=1e30, cache_bytes=0, threads_per_sm=threads)
+        turns.append(float(stream_time(1.0, 12_000.0, 0.0, chip, by_row, 1000.0).time_s))
+    assert turns == [2.0, 1.0]

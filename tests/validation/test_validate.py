@@ -275,6 +275,15 @@ def test_a_recurrent_layer_is_priced_as_its_products_and_gates_step_by_step(tmp_
     assert lstm[2] - lstm[1] > more - eleven
 
 
+def test_a_profiler_that_counts_microseconds_is_predicted_in_whole_ones(tmp_path: Path) -> None:
+    head = "device,op,dtype,rows,cols,timing,latency_us\n"
+    rows = "".join(f"H100-SXM5-80GB,gelu,fp16,{rows},1,profiler_kernel,1\n" for rows in (1, 1 << 22))
+    (tmp_path / "kernels.csv").write_text(head + rows, encoding="utf-8")
+    short, long = (each.values["time"] * 1e6 for each in predict([read_measured(tmp_path / "kernels.csv")]))
+    assert short == 1.0
+    assert 5.0 < long == pytest.approx(round(long), abs=1e-9)
+
+
 @pytest.mark.validation
 def test_recurrent_layers_of_three_gpus_come_out_without_a_constant_of_their_own(shared_dir: Path) -> None:
     found = predict([read_measured(shared_dir / "ground_truth" / "gpu" / "conv_rnn_dev.csv")])

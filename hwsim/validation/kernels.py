@@ -124,17 +124,20 @@ def kernel_work(row: Row) -> Work:
 def recurrent_works(row: Row) -> Counter[Work]:
     """The kernels of one recurrent layer and how often each runs: ``seq_q`` steps of ``batch`` states of ``cols``.
 
-    The features of the input are as many as those of the state, as in DeepBench. Raises InputError where a size is
-    missing.
+    As DeepBench runs them: the input is as wide as the state and added without a product of its own
+    (``CUDNN_SKIP_INPUT``, ``miopenRNNskip`` in its rnn_bench), and the layers of its 8-bit suites are in single
+    precision, since neither library has them in int8. Raises InputError where a size is missing.
     """
-    mode, fmt = RECURRENT[kernel_name(row)], _format(row)
+    mode, written = RECURRENT[kernel_name(row)], _format(row)
+    fmt = "fp32" if written == "int8" else written
     steps, batch, hidden = (row.number(name) for name in ("seq_q", "batch", "cols"))
     rows = _GATES[mode] * hidden
     weights = [_tensor(fmt, rows, hidden, weight=True)] * 2
     states = [_tensor(fmt, batch, hidden)] * (2 if mode == "lstm" else 1)
     inputs = (_tensor(fmt, steps, batch, hidden), *weights, _tensor(fmt, 2 * rows, weight=True), *states)
     operator = Recurrent(mode=mode)
-    return Counter(operator.lower(inputs, operator.infer(inputs)))
+    _, *steps_alone = operator.lower(inputs, operator.infer(inputs))
+    return Counter(steps_alone)
 
 
 def _format(row: Row) -> str:

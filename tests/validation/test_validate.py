@@ -269,6 +269,7 @@ def test_a_recurrent_layer_is_priced_as_its_products_and_gates_step_by_step(tmp_
     (tmp_path / "layers.csv").write_text(head + rows, encoding="utf-8")
     one, eleven, more, *lstm = (each.values["time"] for each in predict([read_measured(tmp_path / "layers.csv")]))
     assert 0 < one < eleven < more
+    assert one < 1.2 * (more - eleven) / 10  # nothing but the step: the input is added without a product
     step = (more - eleven) / 10
     read_s = 512 * 512 * 4 / 320e9  # the weights of a step at 320 GB/s
     assert step > read_s
@@ -285,10 +286,10 @@ def test_a_profiler_that_counts_microseconds_is_predicted_in_whole_ones(tmp_path
 
 
 @pytest.mark.validation
-def test_recurrent_layers_of_three_gpus_come_out_without_a_constant_of_their_own(shared_dir: Path) -> None:
+def test_recurrent_layers_of_three_gpus_come_out_with_no_constant_but_the_time_of_their_host(shared_dir: Path) -> None:
     found = predict([read_measured(shared_dir / "ground_truth" / "gpu" / "conv_rnn_dev.csv")])
     layers = [each for each in found if each.op.startswith("rnn_")]
     assert len(layers) == 220
     assert all(each.values for each in layers)
     errors = [abs(each.values["time"] * 1e6 / float(each.row.columns["latency_us"]) - 1) for each in layers]
-    assert sum(errors) / len(errors) < 0.40
+    assert sum(errors) / len(errors) < 0.35

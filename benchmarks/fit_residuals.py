@@ -63,10 +63,16 @@ def _stack_body(text: str, stack: str) -> tuple[int, int]:
     return start.end(), start.end() + after.start() if after else len(text)
 
 
+def without_residual(body: str, of: Iterable[str]) -> str:
+    """A stack's text without the residuals for some families: they belong to constants that have moved."""
+    block = re.compile(r"^      - of: \[([^]]*)\]\n(?:        .*\n)*", re.MULTILINE)
+    names = set(of)
+    return block.sub(lambda old: "" if set(old[1].split(", ")) & names else old[0], body)
+
+
 def with_residual(body: str, residual: ResidualSpec) -> str:
     """A stack's text with the residual, in place of an older one for the same families."""
-    block = re.compile(r"^      - of: \[([^]]*)\]\n(?:        .*\n)*", re.MULTILINE)
-    body = block.sub(lambda old: "" if set(old[1].split(", ")) & set(residual.of) else old[0], body)
+    body = without_residual(body, residual.of)
     lines = "".join(f"      {line}\n" for line in residual_lines(residual))
     if "    residual:\n" in body:
         return body.replace("    residual:\n", f"    residual:\n{lines}", 1)
@@ -101,7 +107,7 @@ def write(device: str, found: FamilyFit) -> None:
     text = path.read_text(encoding="utf-8")
     start, stop = _stack_body(text, found.family.stack.name)
     body = with_constants(text[start:stop], found, device) if found.constants else text[start:stop]
-    body = with_residual(body, found.residual) if found.residual else body
+    body = with_residual(body, found.residual) if found.residual else without_residual(body, [found.family.name])
     path.write_text(text[:start] + body + text[stop:], encoding="utf-8")
 
 

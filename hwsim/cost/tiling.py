@@ -45,7 +45,8 @@ TILES: tuple[tuple[int, int], ...] = (
 )  # fmt: skip
 SPLITS: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
 
-K_TILE = 32  # elements of k a block loads at a time (CUTLASS' default for 16-bit operands)
+K_TILE = 32  # elements of k a block loads at a time (CUTLASS' default for matrix units and 16-bit operands)
+VECTOR_K_BYTES = 32  # the same on vector units: a sector, so 8 of fp32 as in CUTLASS' SIMT kernels and cuBLAS' sgemm
 STAGE_BYTES_PER_ROW = 3 * 64  # three pipeline stages of 32 elements of 16 bits for each row of either tile
 SPARE_REGISTERS = 64  # per thread, beside its accumulators: addresses and fragments
 GEMV_ROWS_PER_BLOCK = 8  # outputs one block of a matrix-vector kernel produces: one a warp
@@ -57,6 +58,7 @@ SMALL = 1 << 15  # candidates x elements up to which all candidates are priced i
 class GemmProblem:
     """Columns of products, each (1, rows) or broadcastable: sizes, and bytes behind each operand.
 
+    ``k_tile`` is how many elements of k a block loads at a time: the last of them is padded.
     Before B is used again, ``b_copies`` of it or ``cycled_bytes`` of other weights pass, whichever is more.
     """
 
@@ -70,6 +72,7 @@ class GemmProblem:
     extra_bytes: Number = 0.0
     b_copies: Number = 1.0
     cycled_bytes: Number = 0.0
+    k_tile: Number = float(K_TILE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,7 +287,7 @@ def _candidate(
     grid = np.ceil(problem.m / tile_m) * np.ceil(problem.n / tile_n) * problem.batch
     blocks_each = grid * (split / limits.sms)
     starved = np.maximum(1.0, constants.starve * ((tile_m + tile_n) / (tile_m * tile_n)))
-    k_padded = np.ceil(problem.k * (1.0 / (split * K_TILE))) * K_TILE
+    k_padded = np.ceil(problem.k / (split * problem.k_tile)) * problem.k_tile
     rounds = np.ceil(blocks_each / residency)
     compute = wave_count(blocks_each, 1.0, constants.rounding) * (
         k_padded * (tile_m * tile_n * starved * common.s_per_mac_on_sm)

@@ -301,6 +301,7 @@ def _attention_limits(table: Table, params: SimtParams) -> attention.AttentionLi
 
 def _gemm_problem(table: Table, params: SimtParams) -> tiling.GemmProblem:
     copies = params.kernels.column(table, "weight_copies")
+    vector = params.vector_rate(table) >= params.rate(table)
     return tiling.GemmProblem(
         m=table.m,
         n=table.n,
@@ -312,6 +313,7 @@ def _gemm_problem(table: Table, params: SimtParams) -> tiling.GemmProblem:
         extra_bytes=table.epilogue_bytes,
         b_copies=np.where(table.b_is_weight > 0, copies, 1.0),
         cycled_bytes=table.cycled_bytes,
+        k_tile=np.where(vector, tiling.VECTOR_K_BYTES / _width(table, "compute_format"), float(tiling.K_TILE)),
     )
 
 

@@ -36,7 +36,7 @@ from hwsim.operators.tanh import Tanh
 from hwsim.validation.layer_parts import PART, layer_part
 from hwsim.validation.measured import Row
 
-__all__ = ["RECURRENT", "kernel_name", "kernel_work", "recurrent_works"]
+__all__ = ["RECURRENT", "as_clocked", "kernel_name", "kernel_work", "recurrent_works"]
 
 _NARROW: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -93,6 +93,8 @@ _PATTERNS: Mapping[str, str] = MappingProxyType(
 RECURRENT: Mapping[str, str] = MappingProxyType({"rnn_lstm": "lstm", "rnn_gru": "gru", "rnn_vanilla": "rnn"})
 """Rows of whole recurrent layers, and the mode of hwsim's operator."""
 _GATES: Mapping[str, int] = MappingProxyType({"lstm": 4, "gru": 3, "rnn": 1})
+_TICKS_S: Mapping[str, float] = MappingProxyType({"profiler_kernel": 1e-6})
+"""Timings whose clock ticks: start and end of a kernel are whole ticks, so the median of many runs is the nearest."""
 _HEAD_DIM = 128
 _TPU_FORMAT = "fp32"
 """Element-wise kernels of a file without a format are in single precision."""
@@ -138,6 +140,16 @@ def recurrent_works(row: Row) -> Counter[Work]:
     operator = Recurrent(mode=mode)
     _, *steps_alone = operator.lower(inputs, operator.infer(inputs))
     return Counter(steps_alone)
+
+
+def as_clocked(time_s: float, timing: str) -> float:
+    """What the clock of a timing shows of a kernel's time: whole ticks, at least one.
+
+    >>> as_clocked(1.4e-6, "profiler_kernel"), as_clocked(1.4e-6, "cuda_graph")
+    (1e-06, 1.4e-06)
+    """
+    tick_s = _TICKS_S.get(timing)
+    return time_s if tick_s is None else max(1.0, round(time_s / tick_s)) * tick_s
 
 
 def _format(row: Row) -> str:

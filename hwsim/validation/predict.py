@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from types import MappingProxyType
 
 from hwsim import flow
 from hwsim.cost.pipeline import pipelined_s
@@ -26,7 +25,7 @@ from hwsim.specs.parallel import ParallelSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import InterconnectSpec, SystemSpec, single
 from hwsim.validation.frameworks import closest_timings
-from hwsim.validation.kernels import RECURRENT, kernel_name, kernel_work, recurrent_works
+from hwsim.validation.kernels import RECURRENT, as_clocked, kernel_name, kernel_work, recurrent_works
 from hwsim.validation.language import TRAINING, chips_of
 from hwsim.validation.measured import MeasuredFile, Row
 from hwsim.validation.networks import STREAMS, Plan, Planned, network_plan, planned, streamed
@@ -49,8 +48,6 @@ _ARRAY = "systolic array"
 _BENCHMARKS: Mapping[str, str] = {"openvinotoolkit/openvino": "openvino"}
 """Ways of timing by the project that published the rows, where they do not say."""
 _SOCKETS = re.compile(r"\b(\d)x ")
-_TICKS_S: Mapping[str, float] = MappingProxyType({"profiler_kernel": 1e-6})
-"""Timings whose clock ticks: start and end of a kernel are whole ticks, so the median of many runs is their nearest."""
 _POINT = re.compile(r"\b([\w-]+ point)$")
 """An operating point at the end of a model's name: ``distilbert seq128 perf point``."""
 
@@ -350,19 +347,13 @@ def _price_kernels(spec: DeviceSpec, name: str, rows: Sequence[tuple[Prediction,
         for at, factor in zip(table.index, () if factors is None else factors[0].tolist(), strict=False):
             able[at][0].residual = factor
     for (each, _), seconds in zip(able, time.tolist(), strict=True):
-        each.values = {"time": _as_clocked(seconds, each.timing)}
+        each.values = {"time": as_clocked(seconds, each.timing)}
     long = [(e, work) for e, work in able if e.timing == SUSTAINED or e.values["time"] > spec.power.window_s]
     if not long:
         return
     for (each, _), seconds, joules in zip(long, *sustained(spec, stack, [work for _, work in long]), strict=True):
         power = float(average_power_w(joules, seconds, spec.power.idle_w))
         each.values = {"time": float(seconds), "power": power, "energy": power * float(seconds)}
-
-
-def _as_clocked(seconds: float, timing: str) -> float:
-    """What the clock of a timing shows of a time: whole ticks, at least one."""
-    tick = _TICKS_S.get(timing)
-    return seconds if tick is None else max(1.0, round(seconds / tick)) * tick
 
 
 def _price_collective(spec: DeviceSpec, each: Prediction, work: Collective) -> None:

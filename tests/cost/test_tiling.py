@@ -56,6 +56,13 @@ def test_rows_are_padded_to_the_tile():
     assert one == sixteen
 
 
+def test_the_last_slab_of_k_is_padded():
+    """Of k = 33 there are two slabs of 32 elements, or five of 8: 64 against 40 elements of the same tiles."""
+    wide = gemm(2560, 128, 33)
+    times = [tiled_gemm_time(replace(wide, k_tile=k), TOY, GemmConstants()).time_s[0, 0] for k in (32.0, 8.0)]
+    assert times[0] / times[1] == pytest.approx(64 / 40)
+
+
 def test_split_k_puts_idle_multiprocessors_to_work():
     """One 16x64 tile with k = 8 x 32: eight blocks of one k-tile each."""
     found = tiled_gemm_time(gemm(16, 64, 256), TOY, GemmConstants())

@@ -117,6 +117,15 @@ def test_a_vector_clock_of_its_own_sets_the_vector_peak():
     assert SimtGpu().peaks(chip)["fp16"] == 1e13
 
 
+def test_vector_units_pad_k_to_a_sector_and_matrix_units_to_32_elements():
+    """With k = 33, fp32 (vector units) takes five slabs of 8 as with 40, fp16 (matrix units) two of 32 as with 64."""
+    chip = toy().evolve({"memory.hbm.bandwidth": "1000 TB/s"})
+    narrow, wide = ([time_of(product(2560, 1280, k, fmt), chip) for k in (33, 40, 64)] for fmt in ("fp32", "fp16"))
+    assert narrow[0] == pytest.approx(narrow[1], rel=1e-3)
+    assert narrow[2] > 1.5 * narrow[0]
+    assert wide[0] == pytest.approx(wide[2], rel=1e-3)
+
+
 def test_a_thin_product_is_bound_by_reading_its_weights():
     costs = costs_of(product(1, 4096, 4096))
     assert costs.time_s[0, 0] == pytest.approx(2 * (4096**2 + 2 * 4096) / 1e11)

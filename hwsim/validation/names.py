@@ -36,6 +36,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "siglip_text_b": ("siglip_b_16_text_encoder", "siglip2_b_16_text_encoder", "siglip2_b_32_256_text_encoder"),
     "siglip_text_l": ("siglip_l_16_256_text_encoder", "siglip2_l_16_256_text_encoder"),
     "swin_base_patch4_window7_224": ("swin_base",),
+    "switch_xl4": ("switchxl4",),
     "swin_small_patch4_window7_224": ("swin_small",),
     "swin_tiny_patch4_window7_224": ("swin_tiny",),
     "tinyclip_text_19m": (

@@ -93,6 +93,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "squeezenet": ("squeezenet1_1",),
     "ssd": ("ssd_mobilenet_v1", "ssd_mobilenet_v2", "retinaface_mobile", "retinaface_resnet50"),
     "stable_diffusion": ("stable_diffusion_1_5", "stable_diffusion_2_base"),
+    "switch_transformer": ("switch_xl4",),
     "tpu_v1_apps": ("tpu_mlp0", "tpu_mlp1", "tpu_lstm0", "tpu_lstm1", "tpu_cnn0", "tpu_cnn1"),
     "video_resnet": ("r3d_18", "r2plus1d_18", "mc3_18"),
     "vgg": ("vgg16", "vgg19"),

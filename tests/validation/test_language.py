@@ -84,12 +84,12 @@ def test_llama_cpp_on_chips_it_was_not_fitted_to(shared_dir: Path, phase: str, m
 @pytest.mark.slow
 @pytest.mark.validation
 def test_eager_networks_in_fp32_follow_from_kernels_alone(shared_dir: Path) -> None:
-    """GPT-2 large, GPT-3 XL and OPT-1.3B on five GPUs (NeuSight): no network was fitted."""
+    """GPT-2 large, GPT-3 XL, OPT-1.3B and Switch-XL on five GPUs (NeuSight): no network was fitted."""
     file = read_measured(shared_dir / "ground_truth" / "gpu" / "model_dev.csv")
     assert file is not None
     rows = tuple(row for row in file.rows if row.text("timing") == "cuda_event_eager")
     chosen = [row for row in predict([MeasuredFile(file.path, file.columns, rows)]) if row.values]
     chosen = [row for row in chosen if row.op == "model_forward"]
-    assert len(chosen) >= 22
+    assert len(chosen) >= 30
     found = scored([row.values["time"] for row in chosen], [row.row.figures["latency_us"] for row in chosen])
-    assert found.mape <= 4.5
+    assert found.mape <= 5.2

@@ -101,7 +101,7 @@ def _error(predicted: Floats, measured: Floats) -> float:
     return float(100.0 * np.abs(predicted / measured - 1.0).mean())
 
 
-def _lent(stack: SoftwareSpec, relative: str, chip: str) -> SoftwareSpec:
+def lent(stack: SoftwareSpec, relative: str, chip: str) -> SoftwareSpec:
     """A relative's constants on a chip: L2 gives a multiprocessor as many bytes a clock, whatever the DRAM does.
 
     A launch that no host takes part in lasts as many clocks.
@@ -160,11 +160,11 @@ def kernel_lines(folder: Path, only: str = "") -> Iterator[Line]:
                 continue
             work, measured = family.works[0], family.measured_s
             plain = {other: replace(chips[other].stack, residuals=()) for other in chips}
-            lent = _lent(chips[relative].stack, relative, chip)
-            carried = seconds(family, chip, lent)
-            ceiling = _mended(lent, plain[chip], work, _CEILINGS)
+            borrowed = lent(chips[relative].stack, relative, chip)
+            carried = seconds(family, chip, borrowed)
+            ceiling = _mended(borrowed, plain[chip], work, _CEILINGS)
             launch = _mended(ceiling, plain[chip], work, _STARTS)
-            others = (_lent(chips[other].stack, other, chip) for other in chips if other != chip)
+            others = (lent(chips[other].stack, other, chip) for other in chips if other != chip)
             logs = [np.log(seconds(family, chip, stack)) for stack in others]
             yield Line(
                 what=f"{measured_by}, {name}",
@@ -205,11 +205,11 @@ def collective_lines(folder: Path) -> Iterator[Line]:
 def _lent_links(relative: InterconnectSpec | None, own: InterconnectSpec) -> InterconnectSpec:
     """A relative's constants on a system's own links; what NCCL plans with follows from the links."""
     assert relative is not None
-    lent = replace(relative, bandwidth_bytes_per_s=own.bandwidth_bytes_per_s)
-    if lent.eager is None or own.eager is None:
-        return lent
+    found = replace(relative, bandwidth_bytes_per_s=own.bandwidth_bytes_per_s)
+    if found.eager is None or own.eager is None:
+        return found
     planned = ("planned_eager_bytes_per_s", "planned_bulk_bytes_per_s")
-    return replace(lent, eager=replace(lent.eager, **{name: getattr(own.eager, name) for name in planned}))
+    return replace(found, eager=replace(found.eager, **{name: getattr(own.eager, name) for name in planned}))
 
 
 def main() -> None:

@@ -93,6 +93,7 @@ def assert_equal_alone_and_together(spec: DeviceSpec, stack: SoftwareSpec, rows:
         np.testing.assert_allclose(getattr(together, item.name), single, rtol=1e-12, err_msg=item.name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_a_thousand_chips_of_a_kind_in_one_call_equal_a_thousand_calls(kind: str) -> None:
     spec = device(EXAMPLES[kind])

@@ -72,7 +72,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "llama2_7b": ("llama_v2_7b_chat",),
     "llama3_2_1b": ("llama_v3_2_1b_instruct",),
     "llama3_2_3b": ("llama_v3_2_3b_instruct",),
-    "llama3_70b": ("llama_3_1_70b", "llama_3_70b", "llama_3_1_70b_instruct", "llama_3_3_70b_instruct"),
+    "llama3_405b": ("llama_3_1_405b", "llama_3_1_405b_instruct", "llama_3_1_405b_instruct_fp8"),
+    "llama3_70b": ("llama_3_1_70b", "llama_3_70b", "llama_3_1_70b_instruct", "llama_3_3_70b_instruct", "llama_3_3_70b"),
     "llama3_8b": (
         *("llama3_8b_decode", "llama3_8b_prefill", "llama_3_1_8b_instruct", "llama_3_8b", "llama_v3_8b_instruct"),
         *("llama_v3_1_8b_instruct", "llama_v3_1_sea_lion_3_5_8b_r", "llama_v3_elyza_jp_8b", "llama_v3_taide_8b_chat"),
@@ -83,6 +84,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         "minicpm4_0_5b",
     ),
     "mistral_7b": ("mistral_7b_instruct_v0_3",),
+    "mixtral_8x7b": ("mixtral_8x7b_v0_1", "mixtral_8x7b_instruct_v0_1"),
+    "mixtral_8x22b": ("mixtral_8x22b_v0_1", "mixtral_8x22b_instruct_v0_1"),
     "mobilenet_v1": ("mobilenetv1_100",),
     "mobilenet_v1_025_96": ("mobilenetv1_0_25_vww", "mobilenetv1_0_25_visual_wake_words"),
     "midas_small": ("midas", "midas_v2"),

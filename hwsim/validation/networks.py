@@ -71,6 +71,8 @@ _FORMATS: Mapping[str, str] = MappingProxyType(
         "tf32": "tf32",
         "fp8": "fp8_w8a8",
         "fp4": "nvfp4",
+        "nvfp4": "nvfp4",
+        "mxfp4": "w4a16",
     }
 )
 """Schemes by the precision of measured data; phones run "float" networks in fp16, and so palettized weights

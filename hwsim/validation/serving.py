@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
 
@@ -38,6 +38,8 @@ SERVING = ("serve_ttft", "serve_tpot", "serve_decode_itl")
 """The operators of measured data that are serving benchmarks."""
 _MODEL = re.compile(r"(?P<name>\S+)(?: task=\S+)?(?: tp=(?P<tp>\d+))?(?: ep=(?P<ep>\d+))?(?: arch=\S+)?$")
 _DECODERS = {**MODELS, **MIXTURES}
+_PASSES = ("split_views", "strided_attention")
+"""What engines do to a graph on any device: attention is fused and reads strides, whatever frameworks do there."""
 _ROUNDS = 10
 """Requests a client sends. assumption: the benchmark clients of vLLM and NVIDIA send ten times the concurrency."""
 _PAUSE_S = 0.02
@@ -152,7 +154,7 @@ def _times(case: _Case) -> ModelTimes:
         Deployment(
             shape=_DECODERS[case.workload][2],
             device=spec,
-            stack=spec.stack(case.stack),
+            stack=replace(spec.stack(case.stack), passes=_PASSES),
             ranks=case.ranks,
             spread=case.spread,
             links=load_system(case.system).interconnect if case.system else None,

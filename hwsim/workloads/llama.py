@@ -78,6 +78,12 @@ MODELS: Mapping[str, Model] = MappingProxyType(
             replace(_LLAMA3_8B, layers=80, width=8192, heads=64, hidden=28_672),
             Published(parameters=70_553_706_496, source=_CARD),
         ),
+        "llama3_405b": (
+            "Llama 3.1 405B",
+            "Grattafiori et al. 2024, The Llama 3 Herd of Models, Table 3; released config.json",
+            replace(_LLAMA3_8B, layers=126, width=16_384, heads=128, hidden=53_248),
+            Published(parameters=405_853_388_800, source=_CARD),
+        ),
         "llama3_2_1b": (
             "Llama 3.2 1B",
             "Meta 2024, Llama 3.2 model card; released config.json",

@@ -144,6 +144,10 @@ class DeviceSpec:
             raise unknown_name(f"software stack of {self.name}", name, self.software)
         return self.software[name]
 
+    def stack_listing(self, timing: str) -> SoftwareSpec | None:
+        """The stack that lists a way of timing, or a measured name of the chip with that software; or None."""
+        return next((stack for stack in self.software.values() if timing in stack.timing), None)
+
     def stack_for(self, weight_bytes: int) -> SoftwareSpec:
         """The stack that runs a graph with that many bytes of weights when none is asked for by name."""
         stack = self.default_software

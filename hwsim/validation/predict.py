@@ -35,7 +35,13 @@ from hwsim.validation.sustained import SUSTAINED, sustained
 __all__ = ["Prediction", "device_of", "nearest_stack", "predict", "predict_on", "stack_for"]
 
 _NPU = ("systolic_npu", "dataflow_npu")
-_UNITS: Mapping[str, tuple[str, ...]] = {"GPU": ("simt_gpu",), "NPU": _NPU, "ANE": _NPU, "CPU": ("cpu",)}
+_UNITS: Mapping[str, tuple[str, ...]] = {
+    "GPU": ("simt_gpu",),
+    "NPU": _NPU,
+    "ANE": _NPU,
+    "CPU": ("cpu",),
+    "CPU/MCU": ("cpu",),
+}
 """Kinds of device by the first word of ``compute_unit``; Core ML may hand a little to a CPU beside them."""
 _NETWORKS = ("network", "model_forward", TRAINING, "llm_prefill", "llm_generate_per_token")
 _REPLAYED = ("cuda_graph", "event_mean_100", "xpu_event", "cuda_graph_sustained_power", "profiler_kernel")
@@ -226,7 +232,7 @@ def _assign(each: Prediction, kernels: dict[tuple[str, str], list[tuple[Predicti
         kernels.setdefault((spec.name, stack.name), []).append((each, work))
         return
     _check_whole(row)
-    named = stack_for(spec, each.timing, closest_timings(row)) if each.timing else None
+    named = stack_for(spec, each.timing, closest_timings(row)) if each.timing else spec.stack_listing(each.device)
     each.spec, each.basis = spec.name, (named or spec.default_software).basis
     each.values = _network_values(row, planned(row, each.timing), spec, named)
 

@@ -47,6 +47,7 @@ def backward(
     loss: str = "auto",
     recompute: bool = False,
     master: bool = True,
+    accumulate: bool = False,
     phase: str = "",
 ) -> Graph:
     """The graph of one training step; its outputs are ``loss``, then what every weight becomes.
@@ -58,6 +59,7 @@ def backward(
             latter where the output has four axes or more, or the shape of an input, as denoisers have.
         recompute: whether activations are computed again on the way back instead of kept.
         master: whether weights are kept in fp32 beside 16-bit copies.
+        accumulate: whether gradients are added to those of earlier steps, which nobody cleared.
         phase: which part of a graph of several phases is trained, once (a step of a denoiser, a prompt); what earlier
             phases make is given from outside.
 
@@ -72,7 +74,7 @@ def backward(
     step.forward()
     step.loss("mse" if loss == "mse" or (loss == "auto" and _is_denoiser(graph)) else "cross_entropy")
     step.back(segments=math.isqrt(len(graph.nodes)) if recompute else 1)
-    step.update(optimizer)
+    step.update(optimizer, accumulate=accumulate)
     return step.finish()
 
 
@@ -259,7 +261,7 @@ class _Step:
         self._grads[name] = [total]
         return total
 
-    def update(self, optimizer: str) -> None:
+    def update(self, optimizer: str, *, accumulate: bool) -> None:
         """Add the optimizer's step for every weight that something came back to."""
         like = self._forward[0]
         for name in trained(self.graph):
@@ -267,6 +269,10 @@ class _Step:
             if gradient is None:
                 continue
             weight = self.new.tensors[name]
+            if accumulate:
+                earlier = Tensor(f"{name}.earlier", gradient.type, "state")
+                self.new.tensors[earlier.name] = earlier
+                gradient = self.new.add(Add(), [gradient, earlier], f"{name}.accumulated", like)
             if optimizer == "none":
                 self._ends.append(gradient.name)
                 continue

@@ -67,6 +67,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "gemma3_12b": ("gemma_3_12b", "gemma_3_12b_it"),
     "gemma3_27b": ("gemma_3_27b", "gemma_3_27b_it"),
     "googlenet": ("inception_v1",),
+    "gpt2_medium": ("gpt2_med",),
+    "gpt3_2_7b": ("gpt3_27",),
     "hunyuan_dit": ("hunyuandit_v1_2_diffusers",),
     "hunyuan_video": ("hunyuanvideo",),
     "llama2_7b": ("llama_v2_7b_chat",),

@@ -80,10 +80,8 @@ count; their NPUs run w8a16 in integers."""
 STREAMS = 64
 """Requests that fill any chip, run as one batch: what many streams of a throughput benchmark come to."""
 _MANY = "multi-stream"
-_TRANSFORMED: Mapping[str, Mapping[str, object]] = MappingProxyType(
-    {TRAINING: {"passes": "spell_gelu,backward:optimizer=none"}},
-)
-"""What measured operations make of a network: NeuSight times the way forward and the gradients, no optimizer."""
+_TRAINED = "unfuse_attention,spell_gelu,dropout{options},backward:optimizer=none:accumulate=true"
+"""What NeuSight's training steps make of a network: dropout, and gradients that nobody clears, but no optimizer."""
 _IMAGE = re.compile(r"(\d+)\s*x\s*(\d+)(?:\s*x\s*(?:[13]|48))?\b")
 """Height x width, with the channels behind: 1, 3, or those of the 16 frames of a clip side by side."""
 _TENSOR = re.compile(r"\b1(?:, | ?x ?)[13](?:, | ?x ?)(\d+)(?:, | ?x ?)(\d+)\b")
@@ -119,7 +117,10 @@ def planned(row: Row, timing: str = "") -> Planned:
 def _plan(name: str, given: Mapping[str, object], row: Row) -> Plan:
     accepted = WORKLOADS[name].parameters
     kept = {key: value for key, value in given.items() if key in accepted}
-    return Plan(name, tuple(sorted({**kept, **_TRANSFORMED.get(row.text("op"), {})}.items())))
+    if row.text("op") == TRAINING:
+        kept |= {"pretraining": True} if "pretraining" in accepted else {}
+        kept["passes"] = _TRAINED.format(options=":attention=false" if name.startswith("opt_") else "")
+    return Plan(name, tuple(sorted(kept.items())))
 
 
 def streamed(row: Row, plan: Plan) -> Plan | None:

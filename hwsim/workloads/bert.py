@@ -38,11 +38,16 @@ def _encode(b: GraphBuilder, x: Tensor, depth: int, heads: int) -> Tensor:
     return x
 
 
-def _bert(name: str, *, depth: int, width: int, heads: int, batch: int, seq: int) -> Graph:
+def _bert(name: str, *, depth: int, width: int, heads: int, batch: int, seq: int, pretraining: bool) -> Graph:
     b = GraphBuilder(name)
     x = _encode(b, _embed(b, batch, seq, width), depth, heads)
     first = b.add(Reshape((batch, width)), b.add(Slice(1, 0, 1), x))
     pooled = layers.activation(b, layers.linear(b, first, width, name="pooler"), "tanh")
+    if pretraining:
+        with b.scope("masked_words"):
+            y = layers.activation(b, layers.linear(b, x, width, name="transform"), "gelu")
+            x = layers.linear(b, layers.layer_norm(b, y), _VOCAB, name="words")
+        pooled = layers.linear(b, pooled, 2, name="next_sentence")
     return b.build([x, pooled], items=batch, item="sequence", info={"tokens": batch * seq})
 
 
@@ -53,14 +58,15 @@ def _bert(name: str, *, depth: int, width: int, heads: int, batch: int, seq: int
     maximum={"seq": _POSITIONS},
     published=Published(parameters=109_482_240, macs=11.174e9, source=_COUNTED),
 )
-def bert_base(*, batch: int = 1, seq: int = 128) -> Graph:
+def bert_base(*, batch: int = 1, seq: int = 128, pretraining: bool = False) -> Graph:
     """Text encoder of 12 layers, with pooler.
 
     Args:
         batch: Sequences at once.
         seq: Tokens of a sequence, at most 512.
+        pretraining: Whether it guesses masked words and the next sentence (section 3.1).
     """
-    return _bert("bert_base", depth=12, width=768, heads=12, batch=batch, seq=seq)
+    return _bert("bert_base", depth=12, width=768, heads=12, batch=batch, seq=seq, pretraining=pretraining)
 
 
 @workload(
@@ -70,14 +76,15 @@ def bert_base(*, batch: int = 1, seq: int = 128) -> Graph:
     maximum={"seq": _POSITIONS},
     published=Published(parameters=335_141_888, source="BertModel in transformers"),
 )
-def bert_large(*, batch: int = 1, seq: int = 128) -> Graph:
+def bert_large(*, batch: int = 1, seq: int = 128, pretraining: bool = False) -> Graph:
     """Text encoder of 24 layers, with pooler.
 
     Args:
         batch: Sequences at once.
         seq: Tokens of a sequence, at most 512.
+        pretraining: Whether it guesses masked words and the next sentence (section 3.1).
     """
-    return _bert("bert_large", depth=24, width=1024, heads=16, batch=batch, seq=seq)
+    return _bert("bert_large", depth=24, width=1024, heads=16, batch=batch, seq=seq, pretraining=pretraining)
 
 
 @workload(

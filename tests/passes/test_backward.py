@@ -456,3 +456,12 @@ def test_training_that_knows_of_quantization_rounds_on_the_way_forward_only() ->
     rounded = run_reference(aware, inputs)
     for one, two in zip(plain.values(), rounded.values(), strict=True):
         assert 0.9 < float((one * two).sum()) / float(np.linalg.norm(one) * np.linalg.norm(two)) < 1 or one.size == 1
+
+
+def test_gradients_may_be_added_to_those_of_earlier_steps() -> None:
+    """Three weights: three sums more, whose other operands are states."""
+    plain = backward(_built(_linear), optimizer="none")
+    added = backward(_built(_linear), optimizer="none", accumulate=True)
+    assert [name for name in added.outputs if name.endswith(".accumulated")]
+    states = {t.name: t.shape for t in added.tensors.values() if t.role == "state"}
+    assert len(added.nodes) - len(plain.nodes) == len(states) == 3

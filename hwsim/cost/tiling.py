@@ -14,13 +14,13 @@ Problem columns broadcast against chip columns: (1, rows) and (chips, 1) give (c
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.cost.cache import mean_s_per_byte, resident_share
-from hwsim.cost.occupancy import bandwidth_share, blocks_per_sm, wave_count
+from hwsim.cost.occupancy import bandwidth_share, blocks_per_sm
 from hwsim.cost.roofline import overlap_time_s
 
 __all__ = [
@@ -51,6 +51,7 @@ STAGE_BYTES_PER_ROW = 3 * 64  # three pipeline stages of 32 elements of 16 bits 
 SPARE_REGISTERS = 64  # per thread, beside its accumulators: addresses and fragments
 GEMV_ROWS_PER_BLOCK = 8  # outputs one block of a matrix-vector kernel produces: one a warp
 CHUNK = 1 << 14  # elements priced at once, so that the dozen temporaries stay in the cache
+AT_ONCE = 1 << 13  # so many of them together: larger temporaries than 64 KiB go back to the system after each call
 SMALL = 1 << 15  # candidates x elements up to which all candidates are priced in one broadcast
 
 
@@ -217,6 +218,9 @@ def tiled_gemm_time(problem: GemmProblem, limits: SimtLimits, constants: GemmCon
     if len(shape) < 2:
         shape = (1,) * (2 - len(shape)) + shape
     chips, rows = shape
+    if chips * rows <= CHUNK:
+        whole = _fastest(problem, limits, constants)
+        return GemmTime(**{f.name: np.broadcast_to(getattr(whole, f.name), shape) for f in fields(GemmTime)})
     result = _empty(shape)
     row_step = min(rows, CHUNK)
     chip_step = max(1, CHUNK // max(1, row_step))
@@ -289,13 +293,12 @@ def _candidate(
     starved = np.maximum(1.0, constants.starve * ((tile_m + tile_n) / (tile_m * tile_n)))
     k_padded = np.ceil(problem.k / (split * problem.k_tile)) * problem.k_tile
     rounds = np.ceil(blocks_each / residency)
-    compute = wave_count(blocks_each, 1.0, constants.rounding) * (
-        k_padded * (tile_m * tile_n * starved * common.s_per_mac_on_sm)
-    )
-    compute = np.maximum(compute, k_padded * rounds * constants.k_step_s) + rounds * constants.wave_s
+    waves = np.maximum(1.0, blocks_each + constants.rounding * (np.ceil(blocks_each) - blocks_each))
+    compute = waves * (k_padded * (tile_m * tile_n * starved * common.s_per_mac_on_sm))
+    compute = np.maximum(compute, rounds * (k_padded * constants.k_step_s)) + rounds * constants.wave_s
     compute += common.exposed_s
-    memory = (common.bytes + (split - 1.0) * common.partial_bytes) * common.s_per_byte
-    memory = memory / bandwidth_share(blocks_each, 1.0, constants.saturation)
+    slower = np.maximum(constants.saturation / blocks_each, np.maximum(constants.saturation, 1.0))
+    memory = slower * ((common.bytes + (split - 1.0) * common.partial_bytes) * common.s_per_byte)
     rank = np.sqrt(compute * compute + memory * memory) + np.where(np.greater(split, 1), constants.split_s, 0.0)
     return compute, memory, rank
 
@@ -326,15 +329,34 @@ def _fastest(problem: GemmProblem, limits: SimtLimits, constants: GemmConstants)
 def _search_at_once(
     problem: GemmProblem, limits: SimtLimits, constants: GemmConstants, common: _Common, residency: Floats
 ) -> tuple[Floats, Floats, NDArray[np.int64]]:
-    """All candidates along a leading axis: few NumPy calls, for small tables."""
-    by_tile = (_TILE_M[:, None], _TILE_N[:, None], residency[:, None])
+    """Candidates along a leading axis, several tiles at a time: few NumPy calls, for small tables."""
+    step = max(1, AT_ONCE // (common.s_per_byte.size * len(SPLITS)))
+    tiles = [slice(start, start + step) for start in range(0, len(TILES), step)]
+    best, *others = (_fastest_of(part, problem, limits, constants, common, residency) for part in tiles)
+    for other in others:
+        better = other[2] < best[2]
+        best = tuple(np.where(better, new, old) for new, old in zip(other, best, strict=True))
+    return best[0], best[1], best[3]
+
+
+def _fastest_of(
+    tiles: slice,
+    problem: GemmProblem,
+    limits: SimtLimits,
+    constants: GemmConstants,
+    common: _Common,
+    residency: Floats,
+) -> tuple[NDArray[Any], ...]:
+    """Compute, memory and rank of the fastest of some tiles with any split, and its place in _PAIRS."""
+    by_tile = (_TILE_M[tiles, None], _TILE_N[tiles, None], residency[tiles, None])
     compute, memory, rank = _candidate(problem, limits, constants, common, by_tile, _SPLITS)
     fits = by_tile[2] > 0.0
-    compute, memory, rank = np.broadcast_arrays(np.where(fits, compute, np.inf), memory, np.where(fits, rank, np.inf))
-    compute, memory, rank = (part.reshape(-1, *part.shape[2:]) for part in (compute, memory, rank))
-    chosen = np.argmin(rank, axis=0)
-    pick = chosen[None]
-    return np.take_along_axis(compute, pick, 0)[0], np.take_along_axis(memory, pick, 0)[0], chosen
+    if not np.all(fits):
+        compute, rank = np.where(fits, compute, np.inf), np.where(fits, rank, np.inf)
+    columns = [part.reshape(-1, *part.shape[2:]) for part in np.broadcast_arrays(compute, memory, rank)]
+    chosen = np.argmin(columns[2], axis=0)[None]
+    compute, memory, rank = (np.take_along_axis(part, chosen, 0)[0] for part in columns)
+    return compute, memory, rank, chosen[0] + tiles.start * len(SPLITS)
 
 
 def _search_in_turn(

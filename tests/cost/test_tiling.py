@@ -122,10 +122,11 @@ def test_all_candidates_at_once_and_one_after_the_other_agree(monkeypatch):
     rng = np.random.default_rng(0)
     problem = gemm(*(rng.integers(1, 5000, (1, 40)) for _ in range(3)))
     together = tiled_gemm_time(problem, H100, FITTED)
-    monkeypatch.setattr(tiling, "SMALL", 0)
-    in_turn = tiled_gemm_time(problem, H100, FITTED)
-    for item in fields(together):
-        np.testing.assert_array_equal(getattr(together, item.name), getattr(in_turn, item.name))
+    for threshold in ("AT_ONCE", "SMALL"):  # a tile at a time, then a candidate at a time
+        monkeypatch.setattr(tiling, threshold, 0)
+        in_turn = tiled_gemm_time(problem, H100, FITTED)
+        for item in fields(together):
+            np.testing.assert_array_equal(getattr(together, item.name), getattr(in_turn, item.name))
 
 
 def test_a_thousand_chips_in_one_call_equal_a_thousand_calls():

@@ -28,7 +28,7 @@ from hwsim.specs.system import SystemSpec
 from hwsim.validation.measured import Row
 from hwsim.validation.names import named_workload
 from hwsim.validation.networks import scheme_of
-from hwsim.validation.step_times import Deployment, ModelTimes, sustained_step
+from hwsim.validation.step_times import Deployment, ModelTimes, Steady, steady_step
 from hwsim.workloads.llama import MODELS
 from hwsim.workloads.moe import MIXTURES
 
@@ -36,8 +36,11 @@ __all__ = ["SERVING", "engine_of", "served", "serving_group", "serving_stack"]
 
 SERVING = ("serve_ttft", "serve_tpot", "serve_decode_itl")
 """The operators of measured data that are serving benchmarks."""
-_MODEL = re.compile(r"(?P<name>\S+)(?: task=\S+)?(?: tp=(?P<tp>\d+))?(?: ep=(?P<ep>\d+))?(?: arch=\S+)?$")
+_MODEL = re.compile(r"(?P<name>\S+)(?: task=(?P<task>\S+))?(?: tp=(?P<tp>\d+))?(?: ep=(?P<ep>\d+))?(?: arch=\S+)?$")
 _DECODERS = {**MODELS, **MIXTURES}
+PROMPTS: Mapping[str, int] = MappingProxyType({"lm-arena-chat": 270, "gpqa": 250, "sourcegraph-fim": 2700})
+"""Mean tokens of a prompt by task. assumption: rows do not say; 270 and 2,700 explain by how much mean steps (batch x
+energy / power) of dense models on H100 are longer than median ones."""
 _PASSES = ("split_views", "strided_attention")
 """What engines do to a graph on any device: attention is fused and reads strides, whatever frameworks do there."""
 _ROUNDS = 10
@@ -130,19 +133,27 @@ def served(row: Row, op: str, spec: DeviceSpec, stack: SoftwareSpec, system: Sys
     tensor = ranks // spread
     times = _times(_Case(name, spec.name, stack.name, engine, shared, tensor, spread, scheme_of(row)))
     if op == "serve_decode_itl":
-        return _written(times.deployment, float(row.text("batch")), float(row.text("seq_kv")))
+        task = (found["task"] or "") if found else ""
+        return _written(times.deployment, float(row.text("batch")), float(row.text("seq_kv")), task)
     clients, prompt = row.number("batch"), row.number("seq_q")
     first_s, each_s = _replayed(times, ENGINES[engine], clients, prompt, row.number("seq_kv") - prompt)
     return {"time": first_s if op == "serve_ttft" else each_s}
 
 
-def _written(deployment: Deployment, batch: float, tokens: float) -> dict[str, float]:
-    """Seconds of a step, power of all devices, energy of a token.
+def _written(deployment: Deployment, batch: float, tokens: float, task: str) -> dict[str, float]:
+    """Seconds of a step that only writes, power of all devices, energy of a token.
 
-    assumption: half of the tokens a request ends with are cached on average. Prompts read meanwhile are not counted.
+    Rows give medians, and engines read prompts together: most steps only write. assumption: half of the tokens a
+    request ends with are cached on average, and as many prompts come as requests end.
     """
-    time_s, power_w = sustained_step(deployment, max(1, round(batch)), max(1, round(tokens / 2)))
-    return {"time": time_s, "power": power_w, "energy": power_w * time_s / batch}
+    load = Steady(
+        batch=max(1, round(batch)),
+        context=max(1, round(tokens / 2)),
+        prompts=batch / tokens if task in PROMPTS else 0.0,
+        prompt=PROMPTS.get(task, 1),
+    )
+    step = steady_step(deployment, load)
+    return {"time": step.write_s, "power": step.power_w, "energy": step.power_w * step.mean_s / batch}
 
 
 @cache

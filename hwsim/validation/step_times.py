@@ -31,7 +31,7 @@ from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import InterconnectSpec
 from hwsim.workloads.decoder import Decoder, Run, decoder_graph
 
-__all__ = ["Deployment", "ModelTimes", "seconds_of", "sustained_step"]
+__all__ = ["Deployment", "ModelTimes", "Steady", "SteadyStep", "seconds_of", "steady_step"]
 
 Floats = NDArray[np.float64]
 
@@ -73,8 +73,21 @@ class Deployment:
 
     def parts(self, phase: str, batch: int, tokens: int) -> tuple[Counter[Work], int]:
         """Work of one rank in a step and how often, and the bytes of its weights; ``tokens``: read, or cached."""
+        key = phase, batch, tokens
+        if key not in self._known:
+            self._known[key] = self._parts(*key)
+        return self._known[key]
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, int, int], tuple[Counter[Work], int]]:
+        return {}
+
+    def _parts(self, phase: str, batch: int, tokens: int) -> tuple[Counter[Work], int]:
         share = self.share
-        batch = max(1, round(batch / self.spread)) if phase == "decode" else batch
+        if phase == "decode":
+            batch = max(1, round(batch / self.spread))
+        else:
+            tokens = max(1, round(tokens / self.spread))
         found = []
         for layers in (1, 2):
             run = Run(
@@ -228,31 +241,59 @@ def seconds_of(deployment: Deployment, points: Sequence[Mapping[Work, int]]) -> 
     return [float(s) for s in _priced(deployment, points).device_s]
 
 
-def sustained_step(deployment: Deployment, batch: int, context: int) -> tuple[float, float]:
-    """Seconds of a step that only writes, repeated for long, and average power of all ranks in W.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steady:
+    """A load that stays the same: requests that write, tokens in the cache of each, prompts that come in a step.
 
-    Clocks stay up between steps and while tokens are drawn, so the active floor is paid throughout.
+    ``prompts`` is a mean; how many come in one step is Poisson distributed. ``prompt``: tokens of one.
+    """
 
-    Args:
-        deployment: what runs where.
-        batch: requests that write.
-        context: tokens in the cache of each.
+    batch: int
+    context: int
+    prompts: float = 0.0
+    prompt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SteadyStep:
+    """Seconds of a step that only writes and of all on average, and average power of all devices in W."""
+
+    write_s: float
+    mean_s: float
+    power_w: float
+
+
+def steady_step(deployment: Deployment, load: Steady) -> SteadyStep:
+    """Steps under a load that stays, long enough for the power limit.
+
+    A prompt adds what the second of two does, and makes the host issue all kernels of its step. Where experts are
+    spread, a prompt is read by one rank and all wait. Clocks stay up between steps and while tokens are drawn, so the
+    active floor is paid throughout.
     """
     power = deployment.device.power
-    rows = deployment.parts("decode", batch, context)[0]
-    between_s = deployment.stack.request_s + batch * deployment.stack.sequence_s
-    found: list[tuple[float, float]] = []
+    points = [deployment.parts("decode", load.batch, load.context)[0]]
+    points += [deployment.parts("prefill", 1, n * load.prompt * deployment.spread)[0] for n in (1, 2)]
+    between_s = deployment.stack.request_s + load.batch * deployment.stack.sequence_s
+    none = math.exp(-load.prompts)
+    some = max(1.0, load.prompts / (1.0 - none) / deployment.spread) if load.prompts else 0.0
+    found: list[tuple[float, float, float]] = []
     for clock in CLOCKS:
         at = OperatingPoint(clock, float(voltage(clock, power.voltage_floor)))
-        costs = _priced(deployment, [rows], at)
-        floor_j = between_s * power.active_w * at.clock * at.voltage**2
-        found.append((float(costs.energy_j[0]) + floor_j, float(costs.device_s[0]) + between_s))
-        if average_power_w(*found[-1], power.idle_w) <= power.tdp_w:
+        costs = _priced(deployment, points, at)
+        write_s, issue_s = float(costs.device_s[0]), float(costs.host_s[1])
+        read_s, read_j = (float(column[2] - column[1]) for column in (costs.device_s, costs.energy_j))
+        mean_s = none * write_s + (1.0 - none) * max(write_s + some * read_s, issue_s)
+        idle_s = between_s + max(0.0, mean_s - write_s - load.prompts / deployment.spread * read_s)
+        floor_j = idle_s * power.active_w * at.clock * at.voltage**2
+        energy_j = float(costs.energy_j[0]) + load.prompts / deployment.spread * read_j + floor_j
+        found.append((energy_j, mean_s + between_s, write_s + between_s))
+        if average_power_w(*found[-1][:2], power.idle_w) <= power.tdp_w:
             break
-    energy, time = (np.array(column) for column in zip(*found, strict=True))
-    fast, slow, share = capped_blend(energy, time, power.idle_w, power.tdp_w)
-    energy_j, time_s = (float(v[fast] + share * (v[slow] - v[fast])) for v in (energy, time))
-    return time_s, deployment.devices * float(average_power_w(energy_j, time_s, power.idle_w))
+    energy, mean, write = (np.array(column) for column in zip(*found, strict=True))
+    fast, slow, share = capped_blend(energy, mean, power.idle_w, power.tdp_w)
+    energy_j, mean_s, write_s = (float(v[fast] + share * (v[slow] - v[fast])) for v in (energy, mean, write))
+    watts = deployment.devices * float(average_power_w(energy_j, mean_s, power.idle_w))
+    return SteadyStep(write_s, mean_s, watts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def test_a_steady_step_has_a_time_a_power_and_an_energy_a_token() -> None:
     model = "Qwen/Qwen3-8B task=gpqa tp=1 ep=1 arch=Dense_Transformer"
     row = {"op": "serve_decode_itl", "model": model, "timing": "serving_bench_zeus", "stack": "vllm", "seq_q": ""}
     found = _predicted(**row, batch="31.99", seq_kv="8170", ngpus="1", dtype="bfloat16").values
-    assert found["energy"] == pytest.approx(found["power"] * found["time"] / 31.99)
+    assert found["energy"] == pytest.approx(found["power"] * found["time"] / 31.99, rel=0.01)  # few prompts come
     assert 0.010 < found["time"] < 0.020
     assert 300 < found["power"] <= 700
 

@@ -9,7 +9,7 @@ import pytest
 from hwsim import flow
 from hwsim.loading.device import load_device
 from hwsim.loading.system import load_system
-from hwsim.validation.step_times import Deployment, ModelTimes, sustained_step
+from hwsim.validation.step_times import Deployment, ModelTimes, Steady, steady_step
 from hwsim.workloads.decoder import Decoder, Run, decoder_graph
 
 SMALL = Decoder(layers=5, width=1024, heads=8, kv_heads=8, hidden=4096, vocab=32_000, joined=True)
@@ -81,6 +81,17 @@ def test_more_tokens_never_take_less() -> None:
 
 def test_long_runs_stay_within_the_power_limit_and_above_idle() -> None:
     deployment = Deployment(shape=SMALL, device=CHIP, stack=STACK, dtype="bf16")
-    time_s, power_w = sustained_step(deployment, 256, 1024)
-    assert CHIP.power.idle_w + CHIP.power.active_w < power_w <= CHIP.power.tdp_w * 1.0001
-    assert time_s >= _times().step_ps((), 256, 256 * 1024) * 0.98e-12
+    step = steady_step(deployment, Steady(batch=256, context=1024))
+    assert CHIP.power.idle_w + CHIP.power.active_w < step.power_w <= CHIP.power.tdp_w * 1.0001
+    assert step.mean_s == pytest.approx(step.write_s)
+    assert step.write_s >= _times().step_ps((), 256, 256 * 1024) * 0.98e-12
+
+
+def test_prompts_lengthen_the_mean_step_and_cost_energy() -> None:
+    deployment = Deployment(shape=SMALL, device=CHIP, stack=STACK, dtype="bf16")
+    none, rare, often = (
+        steady_step(deployment, Steady(batch=64, context=1024, prompts=prompts, prompt=512)) for prompts in (0, 0.3, 3)
+    )
+    assert none.write_s == pytest.approx(rare.write_s, rel=0.02)
+    assert none.mean_s < rare.mean_s < often.mean_s
+    assert none.power_w < rare.power_w < often.power_w

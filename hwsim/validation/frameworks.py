@@ -2,8 +2,8 @@
 
 A row's model reads ``NETWORK/FRAMEWORK``, with ``:SIZE`` or `` +XLA`` behind it; the stacks that stand for it list the
 timing ``framework_bench FRAMEWORK`` (or that with a precision behind it, which then comes first). Image networks are
-timed after warm-up. BERT is not: run_squad.py prints the mean over all batches of its run, which XLA compiled on the
-way, once for each shape of a batch.
+timed after warm-up. BERT on TensorFlow 1 is not: run_squad.py prints the mean over all batches of its run, which XLA
+compiled on the way, once for each shape of a batch.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def framework_run(row: Row) -> FrameworkRun | None:
     if row.text("timing") != FRAMEWORKS or found is None:
         return None
     network, framework, size, option = found.group("network", "framework", "size", "option")
-    bert = network == "bert"
+    bert = network == "bert" and framework == "tf1"
     key = f"{FRAMEWORKS} {framework}" + (f" {option}" if option else " +XLA" if bert else "")
     model = f"{network}_{size}" if size else network
     return FrameworkRun(model, (f"{key} {row.text('dtype')}".rstrip(), key), _compiled(row) if bert else 0.0)

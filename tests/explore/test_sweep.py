@@ -171,3 +171,14 @@ def test_a_metric_that_sweeps_lack_is_refused_by_name(write: Write) -> None:
 def test_two_runs_give_the_same_columns(write: Write) -> None:
     path = write(SMALL)
     assert sweep(load_sweep(path)).columns == sweep(load_sweep(path)).columns
+
+
+def test_no_design_is_faster_than_the_host_reads_images(write: Write) -> None:
+    """64 images of 309 us are 19.8 ms, which the slower of two clocks exceeds by itself."""
+    path = write(
+        "base: {device: a100_sxm_40gb}\nsoftware: tf1\nvary: {simt_gpu.clock: [300 MHz, 5 GHz]}\n"
+        "workloads: [{name: resnet50, batch: 64, dtype: fp16}]\nobjectives: {latency_s: min}\n"
+    )
+    slow, fast = sweep(load_sweep(path)).columns["latency_s"]
+    assert slow > 0.02
+    assert fast == pytest.approx(64 * 309e-6)

@@ -28,6 +28,7 @@ def _row(tmp_path: Path, model: str, dtype: str, batch: int = 1, seq: str = "") 
         ("resnet50v1.5/tf1 +XLA", "resnet50v1.5", ("framework_bench tf1 +XLA fp16", "framework_bench tf1 +XLA")),
         ("resnet50v1.5/paddle", "resnet50v1.5", ("framework_bench paddle fp16", "framework_bench paddle")),
         ("bert/tf1:base", "bert_base", ("framework_bench tf1 +XLA fp16", "framework_bench tf1 +XLA")),
+        ("bert/pytorch:base", "bert_base", ("framework_bench pytorch fp16", "framework_bench pytorch")),
     ],
 )
 def test_a_model_names_its_network_and_its_framework(

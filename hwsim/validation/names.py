@@ -80,6 +80,9 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("llama3_8b_decode", "llama3_8b_prefill", "llama_3_1_8b_instruct", "llama_3_8b", "llama_v3_8b_instruct"),
         *("llama_v3_1_8b_instruct", "llama_v3_1_sea_lion_3_5_8b_r", "llama_v3_elyza_jp_8b", "llama_v3_taide_8b_chat"),
     ),
+    "llama4_maverick": (
+        *("llama_4_maverick_17b_128e", "llama_4_maverick_17b_128e_instruct", "llama_4_maverick_17b_128e_instruct_fp8"),
+    ),
     "llama4_scout": ("llama_4_scout_17b_16e", "llama_4_scout_17b_16e_instruct"),
     "llm": (
         *("baichuan2_7b", "ibm_granite_v3_1_8b_instruct", "qwen2_0_5b", "internlm2_1_8b", "chatglm3_6b"),

@@ -130,6 +130,8 @@ def served(row: Row, op: str, spec: DeviceSpec, stack: SoftwareSpec, system: Sys
         raise InputError(f"no system of {ranks} x {spec.name} with an interconnect")
     shared = system.name if system is not None and ranks > 1 else ""
     spread = int(found["ep"] or 1) if found else 1
+    if ranks % spread:
+        raise InputError(f"experts among {spread} ranks on {ranks} devices")
     tensor = ranks // spread
     times = _times(_Case(name, spec.name, stack.name, engine, shared, tensor, spread, scheme_of(row)))
     if op == "serve_decode_itl":

@@ -89,7 +89,8 @@ class Deployment:
         else:
             tokens = max(1, round(tokens / self.spread))
         found = []
-        for layers in (1, 2):
+        period = 2 if share.between else 1
+        for layers in (period, 2 * period):
             run = Run(
                 phase="decode" if phase == "decode" else "prefill",
                 batch=batch,
@@ -108,10 +109,11 @@ class Deployment:
                 rows[self._kept(_apart(work))] += times
             found.append((rows, ready.weight_bytes))
         (one, first), (two, second) = found
-        weights = first + (self.shape.layers - 1) * (second - first)
+        more = self.shape.layers // period - 1
+        weights = first + more * (second - first)
         total: Counter[Work] = Counter()
         for work in two:
-            total[_among(work, weights)] += one[work] + (self.shape.layers - 1) * (two[work] - one[work])
+            total[_among(work, weights)] += one[work] + more * (two[work] - one[work])
         return total, weights
 
     def _kept(self, work: Work) -> Work:

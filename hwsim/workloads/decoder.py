@@ -54,7 +54,8 @@ class Decoder:
     each layer, of which this shape is one (see :meth:`divided`).
 
     With ``experts``, each token's MLP is that of ``chosen`` experts of ``hidden`` features, by a router's scores, and
-    of one of ``shared`` features that all tokens have; ``spread``: how many devices hold ``experts`` each.
+    of one of ``shared`` features that all tokens have; ``spread``: how many devices hold ``experts`` each. Where
+    ``between`` is given, every other layer, the first to begin with, has a plain MLP of so many features instead.
     """
 
     layers: int
@@ -82,6 +83,7 @@ class Decoder:
     chosen: int = 0
     shared: int = 0
     spread: int = 1
+    between: int = 0
 
     def __post_init__(self) -> None:
         if not self.head_dim and self.width % self.heads:
@@ -94,10 +96,13 @@ class Decoder:
         """Features of one head."""
         return self.head_dim or self.width // self.heads
 
-    @property
-    def mlp(self) -> int:
-        """Hidden features of the MLP that all tokens have (0: experts alone)."""
-        return self.shared if self.experts else self.hidden
+    def mixed(self, place: int) -> bool:
+        """Whether the layer at that place has experts."""
+        return self.experts > 0 and (not self.between or place % 2 == 1)
+
+    def mlp(self, place: int) -> int:
+        """Hidden features of the MLP that all tokens have in the layer at that place (0: experts alone)."""
+        return self.shared if self.mixed(place) else self.between or self.hidden
 
     def divided(self, ranks: int) -> Decoder:
         """One rank's share under tensor parallelism: heads, hidden features and vocabulary divided, sums exchanged.
@@ -117,6 +122,7 @@ class Decoder:
             kv_heads=max(1, self.kv_heads // ranks),
             hidden=self.hidden // ranks,
             shared=self.shared // ranks,
+            between=self.between // ranks,
             vocab=-(-self.vocab // ranks),
             head_dim=self.dim,
             ranks=self.ranks * ranks,
@@ -174,11 +180,11 @@ class _Model:
         self.norm: Operator = RmsNorm() if shape.norm == "rms" else LayerNorm()
         self.embedding = b.weight("embedding.weight", (shape.vocab, shape.width))
         self.positions = b.weight("positions.weight", (shape.positions, shape.width)) if shape.positions else None
-        self.blocks = [self._declare_block(f"layers.{i}") for i in range(shape.layers)]
+        self.blocks = [self._declare_block(f"layers.{i}", i) for i in range(shape.layers)]
         self.final_norm = self._norm("norm")
         self.head = self.embedding if shape.tied else b.weight("head.weight", (shape.vocab, shape.width))
 
-    def _declare_block(self, name: str) -> Mapping[str, _Operands]:
+    def _declare_block(self, name: str, place: int) -> Mapping[str, _Operands]:
         s = self.shape
         q, kv = s.heads * s.dim, s.kv_heads * s.dim
         qkv_bias = s.bias if s.qkv_bias is None else s.qkv_bias
@@ -192,11 +198,11 @@ class _Model:
             found["norm2"] = self._norm("norm2")
             if s.post_norm:
                 found |= {key: self._norm(key) for key in ("post_norm1", "post_norm2")}
-            if s.experts:
+            if s.mixed(place):
                 sizes = {"width": s.width, "hidden": s.hidden, "experts": s.experts, "spread": s.spread}
                 found |= mixture_weights(self.b, **sizes)
-            if s.mlp:
-                found |= self._declare_mlp(s.mlp)
+            if s.mlp(place):
+                found |= self._declare_mlp(s.mlp(place))
         return found
 
     def _declare_mlp(self, hidden: int) -> dict[str, _Operands]:
@@ -224,7 +230,7 @@ class _Model:
             with b.scope(f"layers.{place}"):
                 y = self._attention(weights, b.add(self.norm, x, *weights["norm1"], name="norm1"), use, place)
                 x = layers.add(b, x, self._after(weights, y, "post_norm1"), name="add1")
-                y = self._mlp(weights, b.add(self.norm, x, *weights["norm2"], name="norm2"))
+                y = self._mlp(weights, b.add(self.norm, x, *weights["norm2"], name="norm2"), place)
                 x = layers.add(b, x, self._after(weights, y, "post_norm2"), name="add2")
         x = b.add(self.norm, x, *self.final_norm, name="norm")
         if not use.all_logits and use.seq > 1:
@@ -260,12 +266,12 @@ class _Model:
         y = b.add(Attention(causal=not use.caches or use.seq > 1), q, k, v, name="attention")
         return self._summed(b.add(Linear(), layers.merge_heads(b, y), *weights["out"], name="out"), "out_sum")
 
-    def _mlp(self, weights: Mapping[str, _Operands], x: Tensor) -> Tensor:
+    def _mlp(self, weights: Mapping[str, _Operands], x: Tensor, place: int) -> Tensor:
         s, parts = self.shape, []
-        if s.experts:
+        if s.mixed(place):
             parts.append(mixture(self.b, weights, x, chosen=s.chosen, spread=s.spread))
-        if s.mlp:
-            parts.append(self._dense(weights, x, s.mlp))
+        if s.mlp(place):
+            parts.append(self._dense(weights, x, s.mlp(place)))
         y = parts[0] if len(parts) == 1 else layers.add(self.b, parts[0], parts[1], name="experts_and_shared")
         return self._summed(y, "down_sum")
 

@@ -26,6 +26,20 @@ _QWEN3_30B = Decoder(
     chosen=8,
 )
 _QWEN3 = "Qwen Team 2025, Qwen3 Technical Report, Table 2; released config.json"
+_LLAMA4 = "Meta 2025, Llama 4 model card; released config.json (the text model; attention in pieces not modelled)"
+_SCOUT = Decoder(
+    layers=48,
+    width=5120,
+    heads=40,
+    kv_heads=8,
+    hidden=8192,
+    vocab=202_048,
+    head_dim=128,
+    theta=500_000.0,
+    experts=16,
+    chosen=1,
+    shared=8192,
+)
 _CHECKPOINT = "parameters of the released checkpoint"
 _MIXTRAL = Decoder(
     layers=32, width=4096, heads=32, kv_heads=8, hidden=14_336, vocab=32_000, theta=1e6, experts=8, chosen=2
@@ -91,21 +105,15 @@ MIXTURES: Mapping[str, Model] = MappingProxyType(
         ),
         "llama4_scout": (
             "Llama 4 Scout",
-            "Meta 2025, Llama 4 model card; released config.json (the text model; attention in pieces not modelled)",
-            Decoder(
-                layers=48,
-                width=5120,
-                heads=40,
-                kv_heads=8,
-                hidden=8192,
-                vocab=202_048,
-                head_dim=128,
-                theta=500_000.0,
-                experts=16,
-                chosen=1,
-                shared=8192,
-            ),
+            _LLAMA4,
+            _SCOUT,
             Published(parameters=109_000_000_000, source="model card: 109B, vision encoder included", tolerance=0.02),
+        ),
+        "llama4_maverick": (
+            "Llama 4 Maverick",
+            _LLAMA4,
+            replace(_SCOUT, experts=128, between=16_384),
+            Published(parameters=400_000_000_000, source="model card: 400B, vision encoder included"),
         ),
     }
 )

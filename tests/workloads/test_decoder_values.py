@@ -21,6 +21,7 @@ GPT_LIKE = Decoder(
 )  # fmt: skip
 QWEN_LIKE = replace(LLAMA_LIKE, head_norm=True, joined=True, head_dim=6)
 MIXTURE_LIKE = replace(QWEN_LIKE, experts=5, chosen=2, shared=8)
+TURNS_LIKE = replace(MIXTURE_LIKE, between=12)
 Values = dict[str, NDArray[np.float64]]
 
 
@@ -44,7 +45,9 @@ def _graph(shape: Decoder, phase: str, seq: int) -> Graph:
 
 
 @pytest.mark.parametrize(
-    "shape", [LLAMA_LIKE, GPT_LIKE, QWEN_LIKE, MIXTURE_LIKE], ids=["llama", "gpt", "qwen", "mixture"]
+    "shape",
+    [LLAMA_LIKE, GPT_LIKE, QWEN_LIKE, MIXTURE_LIKE, TURNS_LIKE],
+    ids=["llama", "gpt", "qwen", "mixture", "turns"],
 )
 def test_a_decode_step_behind_a_prefill_gives_the_logits_of_the_longer_prefill(shape: Decoder) -> None:
     ids = np.random.default_rng(1).integers(0, 50, (2, 7))
@@ -97,6 +100,13 @@ def test_spread_experts_send_tokens_out_and_back() -> None:
     assert kinds.count("all_to_all") == 2 * shape.layers
     with pytest.raises(InputError, match="5 experts cannot be divided"):
         MIXTURE_LIKE.spread_over(2)
+
+
+def test_every_other_layer_may_be_plain() -> None:
+    graph = _graph(TURNS_LIKE, "prefill", 6)
+    held = {name.split(".")[1] for name, t in graph.tensors.items() if "experts" in name and t.role == "weight"}
+    assert held == {"1"}
+    assert graph.tensors["layers.0.down.weight"].shape == (16, 12)
 
 
 def test_a_two_layer_perceptron_computes_its_formula() -> None:

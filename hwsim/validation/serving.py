@@ -37,6 +37,7 @@ __all__ = ["SERVING", "engine_of", "served", "serving_group", "serving_stack"]
 SERVING = ("serve_ttft", "serve_tpot", "serve_decode_itl")
 """The operators of measured data that are serving benchmarks."""
 _MODEL = re.compile(r"(?P<name>\S+)(?: task=(?P<task>\S+))?(?: tp=(?P<tp>\d+))?(?: ep=(?P<ep>\d+))?(?: arch=\S+)?$")
+_NAME = re.compile(r"[a-z]+")
 _DECODERS = {**MODELS, **MIXTURES}
 PROMPTS: Mapping[str, int] = MappingProxyType({"lm-arena-chat": 270, "gpqa": 250, "sourcegraph-fim": 2700})
 """Mean tokens of a prompt by task. assumption: rows do not say; 270 and 2,700 explain by how much mean steps (batch x
@@ -46,6 +47,7 @@ _PASSES = ("split_views", "strided_attention")
 _ROUNDS = 10
 """Requests a client sends. assumption: the benchmark clients of vLLM and NVIDIA send ten times the concurrency."""
 _PAUSE_S = 0.02
+"""From the last token of a request to the arrival of its client's next. Fitted with the engines' constants."""
 _SHORTEST = 0.8
 """Where no engine is named. assumption: lengths drawn evenly from 80 to 100 % of those stated, as InferenceMAX does."""
 
@@ -85,7 +87,8 @@ first token of 3 to 5 prompts at 8 to 64 clients leave no room for more. Memory:
 
 def engine_of(row: Row) -> str:
     """The name of a row's engine, without its version; empty where none is named."""
-    return row.text("stack").partition(" ")[0]
+    named = _NAME.match(row.text("stack").casefold())
+    return {"tensorrt": "trtllm"}.get(named[0], named[0]) if named else ""
 
 
 def serving_group(row: Row) -> tuple[str, str, str, str]:
@@ -136,10 +139,21 @@ def served(row: Row, op: str, spec: DeviceSpec, stack: SoftwareSpec, system: Sys
     times = _times(_Case(name, spec.name, stack.name, engine, shared, tensor, spread, scheme_of(row)))
     if op == "serve_decode_itl":
         task = (found["task"] or "") if found else ""
-        return _written(times.deployment, float(row.text("batch")), float(row.text("seq_kv")), task)
+        return _written(times.deployment, _mean(row, "batch"), _mean(row, "seq_kv"), task)
     clients, prompt = row.number("batch"), row.number("seq_q")
     first_s, each_s = _replayed(times, ENGINES[engine], clients, prompt, row.number("seq_kv") - prompt)
     return {"time": first_s if op == "serve_ttft" else each_s}
+
+
+def _mean(row: Row, name: str) -> float:
+    """A mean above 0 of a column; raises InputError where there is none."""
+    try:
+        value = float(row.text(name))
+    except ValueError:
+        value = math.nan
+    if not 0.0 < value < math.inf:
+        raise InputError(f"no number above 0 in column '{name}'")
+    return value
 
 
 def _written(deployment: Deployment, batch: float, tokens: float, task: str) -> dict[str, float]:

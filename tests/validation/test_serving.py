@@ -57,8 +57,15 @@ def test_a_cache_too_small_for_all_clients_makes_them_wait() -> None:
     )
 
 
+def test_an_engine_is_known_by_its_name_without_a_version() -> None:
+    times = [_time_s(stack=stack) for stack in ("trtllm 1.0.0rc3", "TensorRT-LLM 1.2", "trtllm/1.3.0rc5")]
+    assert times[0] == times[1] == times[2] != _time_s(stack="vllm 0.12.0")
+
+
 def test_what_is_not_known_is_said() -> None:
     assert "no workload for 'nobody/Model'" in _predicted(model="nobody/Model").reason
+    assert "no number above 0 in column 'batch'" in _predicted(op="serve_decode_itl", batch="").reason
+    assert "experts among 4 ranks on 2 devices" in _predicted(model="Qwen/Qwen3-30B-A3B tp=1 ep=4").reason
     assert "how the engine 'lmdeploy'" in _predicted(stack="lmdeploy 1").reason
     assert "do not fit into a cache" in _predicted(ngpus="1", seq_q="2000000", seq_kv="2000100").reason
 

@@ -11,9 +11,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from hwsim.flow import prepare
+from hwsim.graph.graph import Graph
+from hwsim.graph.lowering import lower
+from hwsim.specs.device import DeviceSpec
+from hwsim.specs.software import SoftwareSpec
 from hwsim.validation.measured import Row
 
-__all__ = ["FRAMEWORKS", "FUSED", "FrameworkRun", "closest_timings", "framework_run"]
+__all__ = ["FRAMEWORKS", "FUSED", "FrameworkRun", "closest_timings", "compilation_s", "framework_run"]
 
 FRAMEWORKS = "framework_bench"
 """The timing of these rows."""
@@ -57,6 +62,12 @@ def closest_timings(row: Row) -> tuple[str, ...]:
     if found is not None:
         return found.timings
     return (f"{row.text('timing')} fusion",) if row.text("model").endswith(FUSED) else ()
+
+
+def compilation_s(graph: Graph, spec: DeviceSpec, stack: SoftwareSpec) -> float:
+    """Seconds it takes to compile every kernel of a graph once."""
+    ready, _ = prepare(graph, [spec], [stack])
+    return len(lower(ready).row_ids) * stack.compile_s
 
 
 def _compiled(row: Row) -> float:

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 
 from hwsim.errors import InputError
 from hwsim.validation.measured import Row
+from hwsim.validation.training import TRAINING
 
-__all__ = ["TRAINING", "LanguageRun", "chips_of", "language_run"]
+__all__ = ["LanguageRun", "chips_of", "language_run"]
 
-TRAINING = "model_train_iter"
-"""Rows of a whole training step: a prompt read, and its gradients."""
 _PROMPT = re.compile(r"(?:prefill )?(\d+)(?:-token prompt| tok)(?:(?: / |, gen )(\d+)(?: generated| tok))?")
 _MANY = re.compile(r"(.+?) \* (\d+)$")
 _LLAMA = ("llama-bench", "llama.cpp")

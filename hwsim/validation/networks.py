@@ -10,9 +10,10 @@ from types import MappingProxyType
 from hwsim.errors import InputError
 from hwsim.graph.graph import Graph
 from hwsim.validation.frameworks import FUSED, framework_run
-from hwsim.validation.language import TRAINING, language_run
+from hwsim.validation.language import language_run
 from hwsim.validation.measured import Row
 from hwsim.validation.names import EXPORTED, UNSAID, named_workload
+from hwsim.validation.training import TRAINING, Division, division_of, training_passes
 from hwsim.workloads import WORKLOADS
 
 __all__ = ["STREAMS", "Plan", "Planned", "network_plan", "planned", "scheme_of", "streamed"]
@@ -35,7 +36,8 @@ class Planned:
     """What a row measured: plans run one after another, ``together`` of them at once in a pipeline.
 
     The measured time is the ``tokens``-th part of theirs; ``layered``: several chips hold layers in turn;
-    ``compiled``: how often a graph was compiled, on the average, in each of the runs that were timed.
+    ``compiled``: how often a graph was compiled, on the average, in each of the runs that were timed; ``division``: how
+    chips share a training step.
     """
 
     plans: tuple[Plan, ...]
@@ -43,6 +45,7 @@ class Planned:
     tokens: int = 1
     layered: bool = False
     compiled: float = 0.0
+    division: Division | None = None
 
 
 _FORMATS: Mapping[str, str] = MappingProxyType(
@@ -68,6 +71,7 @@ _FORMATS: Mapping[str, str] = MappingProxyType(
         "w4a16": "w4a16",
         "q4_k_m": "w4a16",
         "mixed_precision": "fp16_mixed",
+        "megatron_mixed?": "fp32",
         "tf32": "tf32",
         "fp8": "fp8_w8a8",
         "fp4": "nvfp4",
@@ -80,8 +84,6 @@ count; their NPUs run w8a16 in integers."""
 STREAMS = 64
 """Requests that fill any chip, run as one batch: what many streams of a throughput benchmark come to."""
 _MANY = "multi-stream"
-_TRAINED = "unfuse_attention,spell_gelu,dropout{options},backward:optimizer=none:accumulate=true"
-"""What NeuSight's training steps make of a network: dropout, and gradients that nobody clears, but no optimizer."""
 _IMAGE = re.compile(r"(\d+)\s*x\s*(\d+)(?:\s*x\s*(?:[13]|48))?\b")
 """Height x width, with the channels behind: 1, 3, or those of the 16 frames of a clip side by side."""
 _TENSOR = re.compile(r"\b1(?:, | ?x ?)[13](?:, | ?x ?)(\d+)(?:, | ?x ?)(\d+)\b")
@@ -98,14 +100,17 @@ def network_plan(row: Row) -> Plan:
 def planned(row: Row, timing: str = "") -> Planned:
     """The workload of a row with its parameters; raises InputError where hwsim has none."""
     run_in = framework_run(row)
-    name, folded = named_workload(run_in.model if run_in else row.text("model").removesuffix(FUSED), _parameters(row))
+    model, division = division_of(row.text("model").removesuffix(FUSED))
+    name, folded = named_workload(run_in.model if run_in else model, _parameters(row))
     accepted = WORKLOADS[name].parameters
     given: dict[str, object] = {**_batch(row), "dtype": scheme_of(row)}
     if "phase" in accepted and "prompt" in accepted and "phase" not in UNSAID.get(folded, {}):
         run = language_run(row, timing)
         given |= UNSAID.get(folded, {})
-        plans = tuple(_plan(name, given | dict(piece), row) for piece in run.pieces)
-        return Planned(plans, run.together, run.tokens, run.layered)
+        if division is not None:
+            given["batch"] = row.number("batch") // division.parts
+        plans = tuple(_plan(name, given | dict(piece), row, division) for piece in run.pieces)
+        return Planned(plans, run.together, run.tokens, run.layered, division=division)
     given |= _input(row.text("input")) | {key: row.number(key) for key in _SIZES if row.text(key)}
     if row.text("seq_q"):
         given["seq"] = row.number("seq_q")
@@ -114,12 +119,12 @@ def planned(row: Row, timing: str = "") -> Planned:
     return Planned((_plan(name, given, row),), compiled=run_in.compiled if run_in else 0.0)
 
 
-def _plan(name: str, given: Mapping[str, object], row: Row) -> Plan:
+def _plan(name: str, given: Mapping[str, object], row: Row, division: Division | None = None) -> Plan:
     accepted = WORKLOADS[name].parameters
     kept = {key: value for key, value in given.items() if key in accepted}
     if row.text("op") == TRAINING:
         kept |= {"pretraining": True} if "pretraining" in accepted else {}
-        kept["passes"] = _TRAINED.format(options=":attention=false" if name.startswith("opt_") else "")
+        kept["passes"] = training_passes(name, division)
     return Plan(name, tuple(sorted(kept.items())))
 
 

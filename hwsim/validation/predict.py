@@ -11,11 +11,10 @@ from functools import cache
 from hwsim import flow
 from hwsim.cost.pipeline import pipelined_s
 from hwsim.cost.power import average_power_w
-from hwsim.cost.systolic import systolic_cycles
 from hwsim.devices.base import KINDS, NOMINAL, price
 from hwsim.devices.interconnect import price_collectives
 from hwsim.errors import HwsimError, InputError
-from hwsim.graph.lowering import lower, tables_of
+from hwsim.graph.lowering import tables_of
 from hwsim.graph.work import Collective, Form, Work
 from hwsim.loading import library
 from hwsim.loading.device import load_device
@@ -24,13 +23,15 @@ from hwsim.specs.device import DeviceSpec
 from hwsim.specs.parallel import ParallelSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import InterconnectSpec, SystemSpec, single
-from hwsim.validation.frameworks import closest_timings
+from hwsim.validation.arrays import array_cycles
+from hwsim.validation.frameworks import closest_timings, compilation_s
 from hwsim.validation.kernels import RECURRENT, as_clocked, kernel_name, kernel_work, recurrent_works
-from hwsim.validation.language import TRAINING, chips_of
+from hwsim.validation.language import chips_of
 from hwsim.validation.measured import MeasuredFile, Row
 from hwsim.validation.networks import STREAMS, Plan, Planned, network_plan, planned, streamed
 from hwsim.validation.serving import SERVING, engine_of, served, serving_stack
 from hwsim.validation.sustained import SUSTAINED, sustained
+from hwsim.validation.training import TRAINING, Division, gradients
 
 __all__ = ["Prediction", "device_of", "nearest_stack", "predict", "predict_on", "stack_for"]
 
@@ -209,7 +210,7 @@ def _assign(each: Prediction, kernels: dict[tuple[str, str], list[tuple[Predicti
     if not row.figures:
         raise InputError("nothing measured in this row")
     if each.device == _ARRAY:
-        each.spec, each.basis, each.values = _ARRAY, "exact", {"cycles": float(_cycles(row))}
+        each.spec, each.basis, each.values = _ARRAY, "exact", {"cycles": float(array_cycles(row))}
         return
     spec = device_of(row)
     if each.op in SERVING:
@@ -240,6 +241,8 @@ def _assign(each: Prediction, kernels: dict[tuple[str, str], list[tuple[Predicti
 def _network_values(row: Row, what: Planned, spec: DeviceSpec, named: SoftwareSpec | None) -> dict[str, float]:
     """Time, power and energy; where chips hold the layers of a language model in turn, time alone."""
     stack, chips = named.name if named else None, chips_of(row)[1]
+    if what.division is not None:
+        return {"time": _divided_s(row, what.plans[0], what.division, spec, stack)}
     if chips == 1 and len(what.plans) == 1:
         found = dict(_simulated(what.plans[0], spec.name, stack))
         if many := streamed(row, what.plans[0]):
@@ -247,12 +250,23 @@ def _network_values(row: Row, what: Planned, spec: DeviceSpec, named: SoftwareSp
                 "time": found["time"],
                 "throughput": STREAMS / _simulated(many, spec.name, stack)["time"] * _sockets(row),
             }
-        first_s = _compilation_s(what.plans[0], spec.name, named) if named and what.compiled else 0.0
+        first_s = compilation_s(what.plans[0].graph(), spec, named) if named and what.compiled else 0.0
         return {**found, "time": found["time"] / what.tokens + what.compiled * first_s}
     if not what.layered:
         return dict(_simulated(what.plans[0], spec.name, stack, _ranks(row)))
     pieces = [_simulated(plan, spec.name, stack)["time"] for plan in what.plans]
     return {"time": pipelined_s(pieces, chips, together=what.together) / what.tokens}
+
+
+def _divided_s(row: Row, plan: Plan, division: Division, spec: DeviceSpec, stack: str | None) -> float:
+    """Seconds of a training step that several GPUs share: gradients are added up at its end, or pieces follow."""
+    step_s = _simulated(plan, spec.name, stack)["time"]
+    if division.kind == "pp":
+        return pipelined_s([step_s] * division.pieces, division.degree)
+    found = _links(spec.name, row.text("device"), division.degree)
+    if found is None:
+        raise InputError(f"no system of {division.degree} x {spec.name} with an interconnect")
+    return step_s + _exchanged_s(gradients(plan.graph().weight_bytes, division), *found)
 
 
 def _sockets(row: Row) -> int:
@@ -294,27 +308,6 @@ def _simulated(plan: Plan, device: str, stack: str | None, parallel: ParallelSpe
     result = flow.simulate(graph, system, software=stack, parallel=parallel, limited=False)
     energy_j = result.energy_j / max(1, graph.items)
     return {"time": result.latency_s, "power": result.average_power_w, "energy": energy_j}
-
-
-def _compilation_s(plan: Plan, device: str, stack: SoftwareSpec) -> float:
-    """Seconds it takes to compile every kernel of a graph once."""
-    ready, _ = flow.prepare(plan.graph(), [load_device(device)], [stack])
-    return len(lower(ready).row_ids) * stack.compile_s
-
-
-def _cycles(row: Row) -> int:
-    """The count as SCALE-Sim prints it: the number of the last cycle, from zero."""
-    if "array_rows" in row.columns:
-        m, n, k = (row.number(f"gemm_{name}") for name in "MNK")
-        rows, cols, pattern = row.number("array_rows"), row.number("array_cols"), None
-    else:
-        m, n, k = (int(row.columns[name]) for name in "MNK")
-        rows, cols = int(row.columns["R"]), int(row.columns["C"])
-        pattern = (int(row.columns["n"]), int(row.columns["m"])) if row.columns["n"] else None
-        if row.text("mode") == "rowwise":
-            block = int(row.columns["block"])
-            k, pattern = -(-k // (2 * block)) * block, None
-    return systolic_cycles(m=m, n=n, k=k, rows=rows, cols=cols, dataflow=row.text("dataflow"), sparsity=pattern) - 1
 
 
 def _together_s(spec: DeviceSpec, stack: SoftwareSpec, works: Mapping[Work, int]) -> float:
@@ -374,8 +367,12 @@ def _price_collective(spec: DeviceSpec, each: Prediction, work: Collective) -> N
             each.reason = f"{system.name} has no network between machines"
             return
         links = replace(links, node=per_node)
+    each.values = {"time": _exchanged_s(work, system, links)}
+
+
+def _exchanged_s(work: Collective, system: SystemSpec, links: InterconnectSpec) -> float:
     table = tables_of([work])[Form.COLLECTIVE]
-    each.values = {"time": float(price_collectives(table, links, len(system.devices)).time_s[0, 0])}
+    return float(price_collectives(table, links, len(system.devices)).time_s[0, 0])
 
 
 def _ranks_per_node(row: Row) -> int:

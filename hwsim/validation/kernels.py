@@ -93,6 +93,8 @@ _PATTERNS: Mapping[str, str] = MappingProxyType(
 RECURRENT: Mapping[str, str] = MappingProxyType({"rnn_lstm": "lstm", "rnn_gru": "gru", "rnn_vanilla": "rnn"})
 """Rows of whole recurrent layers, and the mode of hwsim's operator."""
 _GATES: Mapping[str, int] = MappingProxyType({"lstm": 4, "gru": 3, "rnn": 1})
+_ACROSS = ("NN", "NT")
+"""Flags of a product whose first operand is stored across k, so that a column of it lies together (column-major)."""
 _TICKS_S: Mapping[str, float] = MappingProxyType({"profiler_kernel": 1e-6})
 """Timings whose clock ticks: start and end of a kernel are whole ticks, so the median of many runs is the nearest."""
 _HEAD_DIM = 128
@@ -170,12 +172,17 @@ def _lowered(operator: Operator, *inputs: TensorType) -> Work:
 
 
 def _matmul(row: Row) -> Work:
-    """A layer without bias: m x k activations by n x k weights."""
+    """A layer without bias: m x k activations by n x k weights.
+
+    The flags of a BLAS call stand in ``model``. With TN both operands are stored along k, as a Linear has them; with NN
+    and NT the first one is stored across it, as the second of a Matmul: other kernels, with constants of their own.
+    """
     m, n, k = (row.number(name) for name in "mnk")
     scheme = _NARROW.get(row.text("dtype"))
     if scheme is None:
         fmt = _format(row)
-        return _lowered(Linear(), _tensor(fmt, m, k), _tensor(fmt, n, k, weight=True))
+        work = _lowered(Linear(), _tensor(fmt, m, k), _tensor(fmt, n, k, weight=True))
+        return replace(work, kernel=Matmul.kind) if row.text("model") in _ACROSS else work
     weight, activation = scheme
     work = _lowered(Linear(), _tensor(activation, m, k), _tensor(weight, n, k, weight=True))
     assert isinstance(work, Gemm)

@@ -11,6 +11,7 @@ import pytest
 import hwsim
 from hwsim.errors import InputError
 from hwsim.loading.device import load_device
+from hwsim.validation.kernels import kernel_work
 from hwsim.validation.measured import read_measured
 from hwsim.validation.predict import nearest_stack, predict
 from hwsim.validation.report import groups_table, skipped_table, summary, worst_table, write_folder
@@ -274,6 +275,13 @@ def test_a_recurrent_layer_is_priced_as_its_products_and_gates_step_by_step(tmp_
     read_s = 512 * 512 * 4 / 320e9  # the weights of a step at 320 GB/s
     assert step > read_s
     assert lstm[2] - lstm[1] > more - eleven
+
+
+def test_the_flags_of_a_blas_call_say_whether_it_is_a_linear_layer_or_a_plain_product(tmp_path: Path) -> None:
+    rows = "".join(f"T4,matmul,fp32,64,64,64,{flags},deepbench_wall_avg,1\n" for flags in ("TN", "NN", "NT", ""))
+    (tmp_path / "calls.csv").write_text("device,op,dtype,m,n,k,model,timing,latency_us\n" + rows, encoding="utf-8")
+    kernels = [kernel_work(row).kernel for row in read_measured(tmp_path / "calls.csv").rows]
+    assert kernels == ["linear", "matmul", "matmul", "linear"]
 
 
 def test_a_profiler_that_counts_microseconds_is_predicted_in_whole_ones(tmp_path: Path) -> None:

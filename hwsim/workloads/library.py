@@ -26,6 +26,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("mnasnet0_5", "mobilenet_v2_1_4", "repvgg_a0", "repvgg_a1", "repvgg_a2", "repvgg_b0"),
     ),
     "efficientnet": ("efficientnet_b0", "efficientnet_b1", "efficientnet_b4"),
+    "ffnet": ("ffnet_40s", "ffnet_54s", "ffnet_78s", "ffnet_78s_lowres", "ffnet_122ns_lowres"),
     "flux": ("flux_dev",),
     "googlenet": ("googlenet",),
     "gpt2": (
@@ -78,6 +79,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "mobilenet_v1": ("mobilenet_v1",),
     "mobilenet_v2": ("mobilenet_v2",),
     "mobilenet_v3": ("mobilenet_v3_small", "mobilenet_v3_large"),
+    "phone_nets": ("gear_guard_net", "foot_track_net", "face_attrib_net", "posenet_mobilenet", "craft"),
     "pixart": ("pixart_sigma",),
     "regnet": ("regnet_y_400mf", "regnet_y_800mf"),
     "resnet": ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "wide_resnet50_2"),
@@ -91,7 +93,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "sd3": ("sd3_5_medium", "sd3_5_large"),
     "segmentation": (
         *("fcn_resnet50", "fcn8_resnet18", "deeplabv3_resnet50", "deeplabv3_mobilenet_v2"),
-        *("deeplabv3_mobilenet_v2_stride32", "deeplabv3_plus_mobilenet", "ffnet_40s", "ffnet_54s", "ffnet_78s"),
+        *("deeplabv3_mobilenet_v2_stride32", "deeplabv3_plus_mobilenet", "pspnet"),
         *("unet_segmentation", "unet_mobilenet_v2", "unet_mobilenet_v2_k3", "bisenet"),
     ),
     "squeezenet": ("squeezenet1_1",),

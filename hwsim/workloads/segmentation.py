@@ -1,8 +1,8 @@
-"""Semantic segmentation on ResNets and MobileNets: FCN, DeepLab, FFNet, U-Net, BiSeNet.
+"""Semantic segmentation on ResNets and MobileNets: FCN, DeepLab, PSPNet, U-Net, BiSeNet.
 
 Sources: Long, Shelhamer and Darrell 2015, FCN; Chen et al. 2017, DeepLabv3, section 3, and 2018, DeepLabv3+,
-section 3.1; Mehta et al. 2022, FFNet (Qualcomm AI Research), Fig. 2; Ronneberger et al. 2015, U-Net, Fig. 1; Yu et
-al. 2018, BiSeNet, section 3. Layers as in torchvision, quic/ai-hub-models and hailo_model_zoo.
+section 3.1; Zhao et al. 2017, PSPNet, Fig. 3; Ronneberger et al. 2015, U-Net, Fig. 1; Yu et al. 2018, BiSeNet,
+section 3. Layers as in torchvision, quic/ai-hub-models and hailo_model_zoo.
 """
 
 from __future__ import annotations
@@ -100,31 +100,19 @@ def _deeplab_plus_mobilenet(b: GraphBuilder, image: Tensor, classes: int) -> Ten
     return resized(b, layers.conv(b, x, classes, 1, name="classifier"), image.shape)
 
 
-@dataclass(frozen=True, slots=True)
-class _FFNet:
-    """A ResNet of basic blocks and an "up-A" or "up-B" path whose levels are summed (Fig. 2)."""
-
-    depths: tuple[int, int, int, int]
-    widths: tuple[int, int, int, int]
-    up: tuple[int, int]
-    head: int
-
-    def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
-        """Scores at an eighth of the size."""
-        x = layers.conv_bn_act(b, image, 32, 3, stride=2, name="stem0")
-        x = layers.conv_bn_act(b, x, 64, 3, stride=2, name="stem1")
-        levels = resnet_levels(b, x, self.depths, bottleneck=False, widths=self.widths, strides=(2, 2, 2, 2))
-        own, joint = self.up
-        x = layers.conv_bn_act(b, levels[-1], joint, 3, name="up3")
-        parts = [x]
-        for place in (2, 1, 0):
-            y = layers.conv_bn_act(b, levels[place], own, 1, name=f"lateral{place}")
-            x = b.add(Concat(1), resized(b, x, y.shape), y)
-            x = layers.conv_bn_act(b, x, joint, 3, name=f"up{place}")
-            parts.append(x)
-        sized = [resized(b, part, x.shape, name=f"resize{i}") for i, part in enumerate(parts)]
-        x = layers.conv_bn_act(b, b.add(Concat(1), *sized), self.head, 3, name="seg0")
-        return layers.conv(b, x, classes, 1, name="seg1")
+def _pspnet(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+    """ResNet-101 with a stem of three convolutions, output stride 8, and means over 1, 4, 9 and 36 windows (semseg)."""
+    x = layers.conv_bn_act(b, image, 64, 3, stride=2, name="stem0")
+    x = layers.conv_bn_act(b, x, 64, 3, name="stem1")
+    x = layers.pool(b, layers.conv_bn_act(b, x, 128, 3, name="stem2"), "max", 3, stride=2, padding=1, name="maxpool")
+    x = resnet_levels(b, x, (3, 4, 23, 3), bottleneck=True, dilations=_KEPT)[-1]
+    parts = [x]
+    for bins in (1, 2, 3, 6):
+        with b.scope(f"pyramid{bins}"):
+            mean = layers.adaptive_average(b, x, bins)
+            parts.append(resized(b, layers.conv_bn_act(b, mean, x.shape[1] // 4, 1, name="point"), x.shape))
+    x = layers.conv_bn_act(b, b.add(Concat(1), *parts), 512, 3, name="head")
+    return resized(b, layers.conv(b, x, classes, 1, name="classifier"), image.shape)
 
 
 def _double(b: GraphBuilder, x: Tensor, channels: int, name: str) -> Tensor:
@@ -209,39 +197,6 @@ for _name, _title, _network, _size, _labels, _parameters, _gmacs, _tolerance, _s
         *(21, 2.1e6, 1.605, 0.12, _HAILO),
     ),
     ("deeplabv3_plus_mobilenet", "DeepLabv3+-MobileNetV2", _deeplab_plus_mobilenet, 513, 21, 5.80e6, 0.0, 0.02, _HUB),
-    (
-        "ffnet_40s",
-        "FFNet-40S",
-        _FFNet((4, 5, 6, 4), (64, 128, 192, 320), (96, 96), 96),
-        (1024, 2048),
-        19,
-        13.9e6,
-        0.0,
-        0.05,
-        _HUB,
-    ),
-    (
-        "ffnet_54s",
-        "FFNet-54S",
-        _FFNet((5, 8, 8, 5), (64, 128, 192, 320), (96, 96), 96),
-        (1024, 2048),
-        19,
-        18.0e6,
-        0.0,
-        0.05,
-        _HUB,
-    ),
-    (
-        "ffnet_78s",
-        "FFNet-78S",
-        _FFNet((6, 12, 12, 8), (64, 128, 192, 320), (96, 96), 96),
-        (1024, 2048),
-        19,
-        27.5e6,
-        0.0,
-        0.05,
-        _HUB,
-    ),
     ("unet_segmentation", "U-Net", _unet, 224, 2, 31.0e6, 0.0, 0.01, _HUB),
     ("unet_mobilenet_v2", "U-Net on MobileNetV2", _UnetMobileNet(4), 256, 3, 10.08e6, 0.0, 0.01, _HAILO),
     (
@@ -249,6 +204,7 @@ for _name, _title, _network, _size, _labels, _parameters, _gmacs, _tolerance, _s
         *(3, 6.5e6, 0.0, 0.03, "TensorFlow segmentation tutorial: 6.5 M"),
     ),
     ("fcn8_resnet18", "FCN-8s on ResNet-18", _fcn8_resnet18, (1024, 1920), 19, 11.2e6, 71.41, 0.02, _HAILO),
+    ("pspnet", "PSPNet-ResNet101", _pspnet, 473, 21, 65.7e6, 0.0, 0.01, _HUB),
     ("bisenet", "BiSeNet on ResNet-18", _bisenet, (720, 960), 12, 12.0e6, 0.0, 0.01, _HUB),
 ):
     image_network(

@@ -124,10 +124,14 @@ def gemm_terms(table: Table, params: SystolicNpuParams) -> Terms:
 
 
 def _layout_s(table: Table, params: SystolicNpuParams, vector_rate: Array) -> Array:
-    """Seconds in which the vector unit brings an image into the array's layout; see :func:`layout_elements`."""
+    """Seconds in which the vector unit brings an image into the array's layout; see :func:`layout_elements`.
+
+    assumption: pointwise convolutions of colours come before that, on the image as it lies.
+    """
     share = params.kernels.column(table, "layout")
-    image = (table.channels > 0) & (table.channels <= params.image_channels) & (table.groups <= 1)
-    pixels = table.a_elements / np.maximum(table.channels, 1.0)
+    colours = table.channels * table.groups
+    image = (colours > 0) & (colours <= params.image_channels) & (table.kh * table.kw > 1)
+    pixels = table.a_elements / np.maximum(colours, 1.0)
     elements = layout_elements(pixels, params.channel_tile, table.batch * table.m, table.k)
     seconds: Array = np.where(image & (share > 0.0), elements / np.maximum(vector_rate * share, _LEAST_RATE), 0.0)
     return seconds

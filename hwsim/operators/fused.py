@@ -1,4 +1,4 @@
-"""Several operators run as one kernel: a product with an epilogue, or a chain of element-wise functions."""
+"""Several operators run as one kernel: a product with an epilogue, or a chain of element-wise functions and rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import ClassVar, cast
 from hwsim.errors import ShapeError
 from hwsim.graph.operator import Array, Operator, register
 from hwsim.graph.tensor import TensorType
-from hwsim.graph.work import Gemm, Map, Work
+from hwsim.graph.work import Gemm, Map, Reduce, Work
 from hwsim.operators.checks import expect_inputs
 
 __all__ = ["Fused", "Member"]
@@ -63,10 +63,11 @@ class Fused:
         return types
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
-        """One Gemm or one Map that reads the kernel's inputs once and writes its output once.
+        """One Gemm, Reduce or Map that reads the kernel's inputs once and writes its output once.
 
         The arithmetic of members behind a product goes into the epilogue of its last Gemm. A chain of element-wise
-        members becomes a Map labelled ``elementwise``, whose counts an element are those of all members.
+        members becomes a Map labelled ``elementwise``, whose counts an element are those of all members; with a softmax
+        among them it is that kernel, and does their arithmetic as well.
         """
         types = self._types(inputs)
         types[-1] = outputs[0]
@@ -78,7 +79,20 @@ class Fused:
         heads = [replace(work, out_format=outputs[0].format) for work in each[0] if isinstance(work, Gemm)]
         if heads:
             return (*heads[:-1], self._with_epilogue(heads[-1], tail, inputs))
-        return (self._one_map([*each[0], *tail], inputs, outputs[0]),)
+        merged = self._one_map([*each[0], *tail], inputs, outputs[0])
+        rows = [work for work in (*each[0], *tail) if isinstance(work, Reduce)]
+        return (self._with_rows(rows, merged) if rows else merged,)
+
+    @staticmethod
+    def _with_rows(rows: Sequence[Reduce], maps: Map) -> Reduce:
+        return replace(
+            rows[-1],
+            passes=sum(work.passes for work in rows),
+            flop_per_element=maps.flop_per_element + sum(work.flop_per_element for work in rows),
+            special_per_element=maps.special_per_element + sum(work.special_per_element for work in rows),
+            bytes_in=maps.bytes_in,
+            bytes_out=maps.bytes_out,
+        )
 
     def _with_epilogue(self, head: Gemm, tail: list[Work], inputs: Sequence[TensorType]) -> Gemm:
         read_by_head = set(self.members[0].inputs)

@@ -15,6 +15,7 @@ from hwsim.graph.graph import Graph, Node
 from hwsim.graph.operator import Operator
 from hwsim.operators.batchnorm import BatchNorm
 from hwsim.operators.cast import Cast
+from hwsim.operators.causal_mask import CausalMask
 from hwsim.operators.conv1d import Conv1d
 from hwsim.operators.conv2d import Conv2d
 from hwsim.operators.conv3d import Conv3d
@@ -25,10 +26,11 @@ from hwsim.operators.gemm import Gemm
 from hwsim.operators.linear import Linear
 from hwsim.operators.matmul import Matmul
 from hwsim.operators.scale_shift import ScaleShift
+from hwsim.operators.softmax import Softmax
 from hwsim.passes.registry import PASSES
 from hwsim.passes.rewrite import Rewriter, users
 
-__all__ = ["chain_from", "follower", "fuse", "fuse_elementwise", "fused_operator"]
+__all__ = ["chain_from", "follower", "fuse", "fuse_elementwise", "fuse_rows", "fused_operator"]
 
 _PRODUCTS = (Conv1d, Conv2d, Conv3d, ConvTranspose2d, Gemm, Linear, Matmul)
 _EPILOGUES = (BatchNorm, Binary, Cast, Unary)
@@ -45,6 +47,8 @@ def _is_elementwise(op: Operator) -> bool:
 
 _Starts = Sequence[tuple[Callable[[Operator], bool], tuple[type, ...]]]
 """What heads a chain, and what may follow."""
+_BEFORE_ROWS = (*_ELEMENTWISE, CausalMask, Softmax)
+_INTO_ROWS: _Starts = ((lambda op: _is_elementwise(op) or isinstance(op, CausalMask), _BEFORE_ROWS),)
 _AFTER_PRODUCTS: _Starts = ((_is_product, _EPILOGUES),)
 _ALONE: _Starts = ((_is_elementwise, _ELEMENTWISE),)
 
@@ -62,6 +66,15 @@ def fuse_elementwise(graph: Graph) -> Graph:
     So do compilers that call a library for products (J. Ansel et al., PyTorch 2, ASPLOS 2024, section 4).
     """
     return _fused(graph, _ALONE)
+
+
+@PASSES.register("fuse_rows")
+def fuse_rows(graph: Graph) -> Graph:
+    """The graph with element-wise chains merged, a softmax among them too; products stay kernels of their own.
+
+    So does a compiler whose reductions take element-wise work in (Ansel et al., PyTorch 2, 2024, section 4.2).
+    """
+    return _fused(graph, _INTO_ROWS)
 
 
 def _fused(graph: Graph, starts: _Starts) -> Graph:

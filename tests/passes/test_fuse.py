@@ -9,8 +9,10 @@ from hwsim.functional.run import run_reference
 from hwsim.graph.graph import Graph, GraphBuilder
 from hwsim.graph.lowering import lower
 from hwsim.graph.tensor import Tensor
+from hwsim.graph.work import Reduce
 from hwsim.operators.add import Add
 from hwsim.operators.batchnorm import BatchNorm
+from hwsim.operators.causal_mask import CausalMask
 from hwsim.operators.conv2d import Conv2d
 from hwsim.operators.div import Div
 from hwsim.operators.gelu import Gelu
@@ -102,6 +104,22 @@ def test_fusion_of_elementwise_work_alone_leaves_products_their_own_kernels() ->
         "two.batchnorm+add+relu_1",
     ]
     _same_values(_residual_block(), ["fuse_elementwise"], x=(1, 4, 6, 6))
+
+
+def test_a_softmax_takes_in_the_chain_around_it() -> None:
+    """4 x 8 x 8 scores of 4 bytes are read once and written once; three functions add an operation an element each."""
+    b = GraphBuilder("g")
+    scores = b.add(CausalMask(), b.add(Mul(0.5), b.input("x", (4, 8, 8))))
+    graph = b.build([b.add(Relu(), b.add(Softmax(), scores))], dtype="fp32")
+    after = PASSES["fuse_rows"](graph)
+    assert [node.name for node in after.nodes] == ["mul+causal_mask+softmax+relu"]
+    _same_values(graph, ["fuse_rows"], x=(4, 8, 8))
+    merged, alone = lower(after).works[0], lower(graph).works[2]
+    assert isinstance(merged, Reduce)
+    assert isinstance(alone, Reduce)
+    assert (merged.kernel, merged.rows, merged.cols) == ("softmax", 32, 8)
+    assert (merged.bytes_in, merged.bytes_out) == (1024, 1024)
+    assert merged.flop == alone.flop + 3 * 256
 
 
 def test_a_tensor_that_another_node_reads_is_not_fused_away() -> None:

@@ -49,6 +49,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "cogvideox1_5_5b": ("cogvideox_1_5_5b",),
     "deeplabv3_mobilenet_v2": ("deeplab_v3_mobilenet_v2", "deeplab_v3", "deeplab_v3_plus_mobilenet_v2"),
     "deeplabv3_mobilenet_v2_stride32": ("deeplab_v3_mobilenet_v2_wo_dilation",),
+    "deepseek_v3": ("deepseek_v3_1", "deepseek_v3_0324", "deepseek_r1", "deepseek_r1_0528"),
     "deep_autoencoder": ("toyadmos_fc_ae_anomaly_detection",),
     "densenet121": ("densenet",),
     "depth_anything_v2_small": ("depth_anything", "depth_anything_v2", "depth_anything_vits", "depth_anything_v2_vits"),

@@ -89,8 +89,8 @@ class Deployment:
         else:
             tokens = max(1, round(tokens / self.spread))
         found = []
-        period = 2 if share.between else 1
-        for layers in (period, 2 * period):
+        period, plain = (1, share.plain) if share.plain or not share.between else (2, 0)
+        for layers in (plain + period, plain + 2 * period):
             run = Run(
                 phase="decode" if phase == "decode" else "prefill",
                 batch=batch,
@@ -109,7 +109,7 @@ class Deployment:
                 rows[self._kept(_apart(work))] += times
             found.append((rows, ready.weight_bytes))
         (one, first), (two, second) = found
-        more = self.shape.layers // period - 1
+        more = (self.shape.layers - plain) // period - 1
         weights = first + more * (second - first)
         total: Counter[Work] = Counter()
         for work in two:
@@ -156,7 +156,7 @@ class ModelTimes:
         """Keys and values of one token in the cache of one rank."""
         share = self.deployment.share
         attention = self._attention("decode")[0]
-        return math.ceil(2 * share.layers * share.kv_heads * share.dim * BITS[attention.kv_format] / 8)
+        return math.ceil(share.layers * share.kept * BITS[attention.kv_format] / 8)
 
     def step_ps(self, pieces: Sequence[tuple[int, int]], writing: int, cached: int) -> int:
         """A step that reads pieces (tokens before, tokens read) and writes a token for each of some requests."""

@@ -32,6 +32,7 @@ from hwsim.operators.slice import Slice
 from hwsim.operators.split import Split
 from hwsim.operators.split_view import SplitView
 from hwsim.workloads import layers
+from hwsim.workloads.latent import Latent, latent_attention, latent_weights
 from hwsim.workloads.mixture import mixture, mixture_weights
 
 __all__ = ["Decoder", "Logits", "Run", "RunPhase", "decoder_graph"]
@@ -55,7 +56,8 @@ class Decoder:
 
     With ``experts``, each token's MLP is that of ``chosen`` experts of ``hidden`` features, by a router's scores, and
     of one of ``shared`` features that all tokens have; ``spread``: how many devices hold ``experts`` each. Where
-    ``between`` is given, every other layer, the first to begin with, has a plain MLP of so many features instead.
+    ``between`` is given, every other layer, the first to begin with, has a plain MLP of so many features instead; or,
+    where ``plain`` is, the first so many layers. ``latent``: attention by cached latent vectors, its sizes.
     """
 
     layers: int
@@ -84,6 +86,8 @@ class Decoder:
     shared: int = 0
     spread: int = 1
     between: int = 0
+    plain: int = 0
+    latent: Latent | None = None
 
     def __post_init__(self) -> None:
         if not self.head_dim and self.width % self.heads:
@@ -98,7 +102,14 @@ class Decoder:
 
     def mixed(self, place: int) -> bool:
         """Whether the layer at that place has experts."""
+        if self.plain:
+            return self.experts > 0 and place >= self.plain
         return self.experts > 0 and (not self.between or place % 2 == 1)
+
+    @property
+    def kept(self) -> int:
+        """Elements that a token leaves in the caches of one layer."""
+        return 2 * self.kv_heads * self.dim if self.latent is None else self.latent.kept
 
     def mlp(self, place: int) -> int:
         """Hidden features of the MLP that all tokens have in the layer at that place (0: experts alone)."""
@@ -164,7 +175,7 @@ class _Pass:
     seq: int
     ids: Tensor
     positions: Tensor | None
-    caches: tuple[tuple[Tensor, Tensor], ...] = ()
+    caches: tuple[_Operands, ...] = ()
     all_logits: bool = True
     kept: list[Tensor] = field(default_factory=list)
 
@@ -191,6 +202,9 @@ class _Model:
         with self.b.scope(name):
             packs = {"qkv": q + 2 * kv} if s.packed or s.joined else {"q": q, "k": kv, "v": kv}
             found = {"norm1": self._norm("norm1")}
+            if s.latent is not None:
+                found |= latent_weights(self.b, s.latent, width=s.width, heads=s.heads)
+                packs, q = {}, s.heads * s.latent.value
             found |= {key: self._linear(key, size, s.width, qkv_bias) for key, size in packs.items()}
             if s.head_norm:
                 found |= {key: layers.norm_weights(self.b, s.dim, shift=False, name=key) for key in _HEAD_NORMS}
@@ -242,6 +256,20 @@ class _Model:
 
     def _attention(self, weights: Mapping[str, _Operands], x: Tensor, use: _Pass, place: int) -> Tensor:
         b, s = self.b, self.shape
+        if s.latent is not None:
+            cache = use.caches[place][0] if use.caches else None
+            y, kept = latent_attention(
+                b,
+                s.latent,
+                weights,
+                x,
+                heads=s.heads,
+                rope=Rope(theta=s.theta),
+                positions=use.positions,
+                cache=cache,
+            )
+            use.kept.append(kept)
+            return self._summed(b.add(Linear(), y, *weights["out"], name="out"), "out_sum")
         if s.packed or s.joined:
             sizes = (s.heads * s.dim, s.kv_heads * s.dim, s.kv_heads * s.dim)
             parts = b.add_all(self.split(-1, sizes), b.add(Linear(), x, *weights["qkv"], name="qkv"), name="split")
@@ -334,16 +362,13 @@ def _decode(b: GraphBuilder, model: _Model, run: Run) -> Tensor:
         return model.run(_Pass(1, ids, positions, caches))
 
 
-def _caches(
-    b: GraphBuilder, model: _Model, batch: int, cached: int, step: tuple[int, ...]
-) -> tuple[tuple[Tensor, Tensor], ...]:
-    """Keys and values of each layer that are there already."""
-    size = (batch, model.shape.kv_heads, cached, model.shape.dim)
+def _caches(b: GraphBuilder, model: _Model, batch: int, cached: int, step: tuple[int, ...]) -> tuple[_Operands, ...]:
+    """Keys and values of each layer that are there already, or the latent vectors both grow from."""
+    s = model.shape
+    size = (batch, s.kv_heads, cached, s.dim) if s.latent is None else (batch, 1, cached, s.latent.kept)
+    parts = ("k", "v") if s.latent is None else ("latent",)
     with b.scope("cache"):
-        return tuple(
-            (b.state(f"layers.{i}.k", size, step=step), b.state(f"layers.{i}.v", size, step=step))
-            for i in range(model.shape.layers)
-        )
+        return tuple(tuple(b.state(f"layers.{i}.{part}", size, step=step) for part in parts) for i in range(s.layers))
 
 
 def _info(run: Run) -> dict[str, float]:

@@ -71,7 +71,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "lstm": ("lstm",),
     "moe": (
         *("qwen3_30b_a3b", "qwen3_235b_a22b", "qwen3_coder_480b_a35b", "llama4_scout", "llama4_maverick"),
-        *("mixtral_8x7b", "mixtral_8x22b", "gpt_oss_20b", "gpt_oss_120b"),
+        *("mixtral_8x7b", "mixtral_8x22b", "gpt_oss_20b", "gpt_oss_120b", "deepseek_v3"),
     ),
     "mlp": ("mlp",),
     "mlperf_tiny": ("ds_cnn", "mobilenet_v1_025_96", "resnet8_cifar10", "deep_autoencoder"),

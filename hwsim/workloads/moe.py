@@ -1,4 +1,4 @@
-"""Language models whose MLPs are mixtures of experts: Mixtral, Qwen3, Llama 4, gpt-oss."""
+"""Language models whose MLPs are mixtures of experts: DeepSeek-V3, Mixtral, Qwen3, Llama 4, gpt-oss."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from hwsim.workloads.decoder import Decoder
+from hwsim.workloads.latent import Latent
 from hwsim.workloads.llama import LEAST, Model, named
 from hwsim.workloads.registry import Published, workload
 
@@ -78,6 +79,26 @@ MIXTURES: Mapping[str, Model] = MappingProxyType(
             "Qwen Team 2025, model card of Qwen3-Coder-480B-A35B-Instruct; released config.json",
             replace(_QWEN3_30B, layers=62, width=6144, heads=96, kv_heads=8, hidden=2560, experts=160),
             Published(parameters=480_000_000_000, source="model card: 480B", tolerance=0.005),
+        ),
+        "deepseek_v3": (
+            "DeepSeek-V3",
+            "DeepSeek-AI 2024, DeepSeek-V3 Technical Report, section 4.2 (without the layer that predicts two tokens)",
+            Decoder(
+                layers=61,
+                width=7168,
+                heads=128,
+                kv_heads=128,
+                hidden=2048,
+                vocab=129_280,
+                head_dim=192,
+                latent=Latent(query=1536, cached=512, plain=128, turned=64, value=128),
+                experts=256,
+                chosen=8,
+                shared=2048,
+                plain=3,
+                between=18_432,
+            ),
+            Published(parameters=671_026_404_352, source=_CHECKPOINT),
         ),
         "mixtral_8x7b": (
             "Mixtral 8x7B",

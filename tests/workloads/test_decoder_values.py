@@ -13,6 +13,7 @@ from hwsim.errors import InputError
 from hwsim.graph.graph import Graph
 from hwsim.workloads import workload
 from hwsim.workloads.decoder import Decoder, Run, decoder_graph
+from hwsim.workloads.latent import Latent
 
 LLAMA_LIKE = Decoder(layers=2, width=16, heads=4, kv_heads=2, hidden=24, vocab=50)
 GPT_LIKE = Decoder(
@@ -22,6 +23,9 @@ GPT_LIKE = Decoder(
 QWEN_LIKE = replace(LLAMA_LIKE, head_norm=True, joined=True, head_dim=6)
 MIXTURE_LIKE = replace(QWEN_LIKE, experts=5, chosen=2, shared=8)
 TURNS_LIKE = replace(MIXTURE_LIKE, between=12)
+LATENT_LIKE = replace(
+    LLAMA_LIKE, latent=Latent(query=10, cached=8, plain=6, turned=4, value=5), experts=5, chosen=2, plain=1, between=12
+)
 Values = dict[str, NDArray[np.float64]]
 
 
@@ -46,8 +50,8 @@ def _graph(shape: Decoder, phase: str, seq: int) -> Graph:
 
 @pytest.mark.parametrize(
     "shape",
-    [LLAMA_LIKE, GPT_LIKE, QWEN_LIKE, MIXTURE_LIKE, TURNS_LIKE],
-    ids=["llama", "gpt", "qwen", "mixture", "turns"],
+    [LLAMA_LIKE, GPT_LIKE, QWEN_LIKE, MIXTURE_LIKE, TURNS_LIKE, LATENT_LIKE],
+    ids=["llama", "gpt", "qwen", "mixture", "turns", "latent"],
 )
 def test_a_decode_step_behind_a_prefill_gives_the_logits_of_the_longer_prefill(shape: Decoder) -> None:
     ids = np.random.default_rng(1).integers(0, 50, (2, 7))

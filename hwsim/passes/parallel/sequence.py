@@ -13,8 +13,10 @@ from hwsim.operators.concat import Concat
 from hwsim.operators.conv2d import Conv2d
 from hwsim.operators.halo import Halo
 from hwsim.passes.parallel.exchange import divided_attention
+from hwsim.passes.parallel.linear import LinearAttention, divided_linear_attention, linear_attentions
 from hwsim.passes.parallel.rules import planned
 from hwsim.passes.parallel.sharding import Divided, Sharding
+from hwsim.passes.rewrite import users
 
 __all__ = ["sequence_parallel"]
 
@@ -74,15 +76,34 @@ class _Pass:
         self.ulysses, self.ring = ulysses, ring
         self.to = Divided(graph, ulysses * ring)
         self.sizes: tuple[int, ...] = ()
+        self.readers = users(graph)
 
     def run(self) -> Graph:
         for phase, indices in self.to.new.phases():
             self.to.begin()
             self.sizes = self._cut_sizes(phase) if phase.name == _DENOISE else ()
-            for index in indices:
-                self._node(self.graph.nodes[index])
+            if phase.name == _DENOISE:
+                self._denoiser(phase)
+            else:
+                for index in indices:
+                    self._node(self.graph.nodes[index])
             self._close(phase)
         return self.to.finish()
+
+    def _denoiser(self, phase: Phase) -> None:
+        """Add the nodes of the denoiser, those of a linear attention together where its last one stands."""
+        found = list(linear_attentions(self.graph, phase, self.readers))
+        inside: dict[int, LinearAttention] = {index: each for each in found for index in each.nodes}
+        for index in range(phase.first, phase.last):
+            attention = inside.get(index)
+            if attention is None:
+                self._node(self.graph.nodes[index])
+            elif index == attention.last and not self._linear_attention(attention):
+                for member in sorted(attention.nodes):
+                    self._node(self.graph.nodes[member])
+
+    def _linear_attention(self, attention: LinearAttention) -> bool:
+        return divided_linear_attention(self.to, attention, self.ulysses, self.ring, beside=self.beside)
 
     def _cut_sizes(self, phase: Phase) -> tuple[int, ...]:
         """Numbers of tokens that are cut where they first appear: the image's, and those of text that joins it."""

@@ -164,10 +164,25 @@ def test_a_ring_passes_keys_and_values_one_time_less_than_it_has_ranks() -> None
 
 
 def test_a_sum_over_tokens_is_completed_by_an_all_reduce_and_windows_fetch_rows() -> None:
-    """Linear attention sums 17 x 16 numbers in fp32 for each of 2 x 2 heads."""
-    found = _collectives(sequence_parallel(pipeline(convolving), ulysses=2))
+    """Two heads are not divided among four ranks: 17 x 16 sums in fp32 for each of 2 x 2 heads."""
+    found = _collectives(sequence_parallel(pipeline(convolving), ulysses=4))
     assert [kind for kind, *_ in found] == ["all_reduce", "halo", "all_gather"]
     assert found[0][1] == 2 * 2 * 17 * 16 * 4
+
+
+def test_linear_attention_exchanges_heads_for_tokens_as_the_other_kind_does() -> None:
+    """2 images of 64 tokens and 32 features in fp16 are 8,192 bytes, half on each of 2 ranks."""
+    found = _collectives(sequence_parallel(pipeline(convolving), ulysses=2))
+    assert found[:4] == [("all_to_all", 4096, 2)] * 4
+    assert [kind for kind, *_ in found[4:]] == ["halo", "all_gather"]
+
+
+def test_linear_attention_sends_narrow_keys_and_values_round_the_ring() -> None:
+    """A quarter of 8,192 bytes in fp16, although the products are in fp32; every step multiplies with the queries."""
+    graph = sequence_parallel(pipeline(convolving), ring=4)
+    assert [each for each in _collectives(graph) if each[0] == "send"] == [("send", 2048, 4)] * 6
+    steps = [node.name for node in graph.nodes if node.name.startswith("transformer.values_by_queries.step")]
+    assert len(steps) == 4
 
 
 def test_each_rank_has_its_share_of_the_products() -> None:

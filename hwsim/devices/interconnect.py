@@ -32,6 +32,7 @@ def price_collectives(table: Table, links: InterconnectSpec, participants: int, 
     ``memory_j`` is the energy of the links: what each rank sends, times the ranks. ``params`` are those of the device
     whose host issues them and which stays active meanwhile; without it, the links' part alone. Where its software stack
     has them, ``floor`` is what a call takes beyond, ``memory`` the share of the links' speed that the stack reaches,
+    ``active`` the share of the device's active power that an exchange draws, which keeps few of its units busy,
     ``one_shot`` the start-up of an all-reduce in which every rank reads all others' whole vectors in one kernel, which
     serving engines use where it is the faster one (vLLM, custom_all_reduce.cuh; TensorRT-LLM, customAllReduceKernels).
     """
@@ -54,11 +55,16 @@ def price_collectives(table: Table, links: InterconnectSpec, participants: int, 
         cache_bytes=zero,
         compute_j=zero,
         memory_j=ranks * moved * links.energy_j_per_byte,
-        active_j=zero if params is None else time * params.active_w,
+        active_j=zero if params is None else time * params.active_w * _active(table, params),
         flop=table.flop + zero,
         utilization=zero,
         bound=np.full(time.shape, BOUNDS.index("link"), dtype=np.int8),
     )
+
+
+def _active(table: Table, params: Params) -> Array | float:
+    known = "active" in params.kernels.defaults[Form.COLLECTIVE]
+    return params.kernels.column(table, "active") if known else 1.0
 
 
 def _one_shot(

@@ -11,7 +11,7 @@ from hwsim.specs.fields import Quantity, Ratio
 __all__ = ["COMMON", "CONSTANTS", "DEFAULTS", "STREAM"]
 
 _SHARES = ("compute", "memory", "narrow", "strided", "direct")
-_SWITCHES = ("rounding", "store_exposed", "packed", "split_single", "winograd", "beside")
+_SWITCHES = ("rounding", "store_exposed", "packed", "split_single", "winograd", "beside", "active")
 _TIMES: tuple[str, ...] = ("launch", "dispatch", "wave", "k_step", "split", "gemv", "gemv_k", "floor", "row", "col")
 _TIMES += ("block", "key", "key_write", "group", "head", "transform", "gemv_byte")
 _TIMES += ("quantize", "quantize_row", "quantize_col", "one_shot")
@@ -57,6 +57,6 @@ DEFAULTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
         Form.MAP: COMMON | STREAM | {"write": 1.0},
         Form.REDUCE: COMMON | STREAM | _ROWS,
         Form.MOVE: COMMON | STREAM,
-        Form.COLLECTIVE: {"memory": 1.0, "floor": 0.0, "beside": 1.0, "one_shot": 0.0},
+        Form.COLLECTIVE: {"memory": 1.0, "floor": 0.0, "beside": 1.0, "one_shot": 0.0, "active": 1.0},
     }
 )

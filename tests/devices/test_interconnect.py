@@ -37,3 +37,17 @@ def test_a_short_vector_is_summed_by_one_kernel() -> None:
 def test_a_long_vector_goes_around_the_ring_and_other_patterns_are_left_alone() -> None:
     assert _time_s(2**30, 5e-6) == _time_s(2**30, 0.0)
     assert _time_s(65_536, 5e-6, "all_gather") == _time_s(65_536, 0.0, "all_gather")
+
+
+def test_an_exchange_draws_a_share_of_the_active_power() -> None:
+    """Half the active power where the stack says so, for the same time."""
+    table = tables_of(
+        [Collective(kernel="all_gather", pattern="all_gather", bytes=2**20, participants=4, format="bf16")]
+    )
+    stacks = [replace(CHIP.default_software, kernels={"collective": {"active": share}}) for share in (1.0, 0.5)]
+    assert LINKS is not None
+    full, half = (
+        price_collectives(table[Form.COLLECTIVE], LINKS, 8, KINDS[CHIP.kind].params(CHIP, stack)) for stack in stacks
+    )
+    assert half.time_s == full.time_s
+    assert half.active_j == 0.5 * full.active_j

@@ -23,13 +23,15 @@ class LayerNorm:
     """(x - mean) / sqrt(variance + eps) [gamma [+ beta]] over the last ``axes`` axes (Ba et al., 2016).
 
     gamma and beta have the shape of those axes. ``wide``: the published module converts x to fp32 and back again;
-    values and Work are the same, and passes that run a graph as a framework does heed it.
+    values and Work are the same, and passes that run a graph as a framework does heed it. ``kept``: it runs in the
+    narrow format where mixed precision would convert x to fp32 (timm's own layer norms).
     """
 
     kind: ClassVar[str] = "layernorm"
     axes: int = 1
     eps: float = 1e-5
     wide: bool = False
+    kept: bool = False
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """Shape and format of x; raises ShapeError when gamma or beta do not fit the normalized axes."""

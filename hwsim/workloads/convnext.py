@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from hwsim.graph.graph import GraphBuilder
 from hwsim.graph.tensor import Tensor
 from hwsim.operators.div import Div
-from hwsim.operators.pow import Pow
 from hwsim.operators.reduce import ReduceAxes
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.transpose import Transpose
@@ -83,7 +82,7 @@ class ConvNeXt:
             y = self._normalised(b, y, (2, 3), 1) if self.responses else y
             y = layers.conv(b, y, channels, 1, name="down")
         else:
-            y = layers.layer_norm(b, b.add(_TO_LAST, y))
+            y = layers.layer_norm(b, b.add(_TO_LAST, y), kept=True)
             with b.scope("mlp"):
                 y = layers.activation(b, layers.linear(b, y, 4 * channels, name="up"), "gelu")
                 y = self._normalised(b, y, (1, 2), 3) if self.responses else y
@@ -97,7 +96,7 @@ class ConvNeXt:
         """X + beta + gamma x n, n the norm of each channel over the image divided by its mean over channels."""
         shape = (x.shape[axis], 1, 1) if axis == 1 else (x.shape[axis],)
         with b.scope("responses"):
-            norms = b.add(Pow(0.5), b.add(ReduceAxes("sum", positions, True), b.add(Pow(2.0), x)))
+            norms = b.add(ReduceAxes("l2", positions, True), x)
             ratio = b.add(Div(), norms, b.add(ReduceAxes("mean", (axis,), True), norms))
             y = layers.multiply(b, layers.multiply(b, x, ratio), b.weight("gamma", shape), name="scaled")
             return layers.add(b, x, layers.add(b, y, b.weight("beta", shape), name="shifted"))

@@ -7,12 +7,13 @@ import math
 from hwsim.graph.graph import GraphBuilder
 from hwsim.graph.tensor import Tensor
 from hwsim.operators.attention import Attention
+from hwsim.operators.cast import Cast
 from hwsim.operators.conv1d import Conv1d
 from hwsim.operators.conv2d import Conv2d
 from hwsim.operators.div import Div
 from hwsim.operators.embedding import Embedding
+from hwsim.operators.expand import Expand
 from hwsim.operators.pad import Pad
-from hwsim.operators.pow import Pow
 from hwsim.operators.reduce import ReduceAxes
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.transpose import Transpose
@@ -82,23 +83,27 @@ def efficient_gate(b: GraphBuilder, x: Tensor, name: str = "eca") -> Tensor:
 
 def channel_norm(b: GraphBuilder, x: Tensor, name: str) -> Tensor:
     """Layer normalisation over the channels of (batch, channels, height, width)."""
-    return b.add(_TO_SECOND, layers.layer_norm(b, b.add(_TO_LAST, x), name=name))
+    return b.add(_TO_SECOND, layers.layer_norm(b, b.add(_TO_LAST, x), name=name, kept=True))
 
 
 def evo_norm(b: GraphBuilder, x: Tensor, group: int, *, gated: bool = True, name: str = "evo") -> Tensor:
-    """X sigmoid(v x) over the deviation of groups of channels (Liu et al. 2020, EvoNorm-S0, Table 3); bare: no gate."""
+    """X sigmoid(v x) over the deviation of groups of channels (Liu et al. 2020, EvoNorm-S0, Table 3); bare: no gate.
+
+    In kernels of their own: the deviation in fp32, spread over the image; parameters in the format of x.
+    """
     batch, channels, height, width = x.shape
+    parts = (batch, channels // group, group, height, width)
     with b.scope(name):
-        grouped = b.add(Reshape((batch, channels // group, group, height, width)), x)
-        squares = b.add(ReduceAxes("mean", (2, 3, 4), True), b.add(Pow(2.0), grouped), name="variance")
-        deviation = b.add(Pow(0.5), squares)
+        grouped = b.add(Reshape(parts), b.add(Cast("fp32"), x, name="wide"))
+        deviation = b.add(Cast(), b.add(ReduceAxes("l2", (2, 3, 4), True), grouped, name="deviation"), name="narrow")
+        spread = b.add(Reshape(x.shape), b.add(Expand(parts), deviation, name="spread"))
+        shape = (channels, 1, 1)
         if gated:
-            scaled = layers.multiply(b, x, b.weight("v", (channels, 1, 1)), name="scaled")
+            scaled = layers.multiply(b, x, b.add(Cast(), b.weight("v", shape)), name="scaled")
             x = layers.multiply(b, x, layers.activation(b, scaled, "sigmoid"), name="gated")
-        y = b.add(Div(), b.add(Reshape((batch, channels // group, group, height, width)), x), deviation)
-        y = b.add(Reshape((batch, channels, height, width)), y)
-        y = layers.multiply(b, y, b.weight("gamma", (channels, 1, 1)), name="gamma_scale")
-        return layers.add(b, y, b.weight("beta", (channels, 1, 1)), name="shift")
+        y = b.add(Div(), x, spread)
+        y = layers.multiply(b, y, b.add(Cast(), b.weight("gamma", shape)), name="gamma_scale")
+        return layers.add(b, y, b.add(Cast(), b.weight("beta", shape)), name="shift")
 
 
 def fused_attention(b: GraphBuilder, q: Tensor, k: Tensor, v: Tensor, scores: Tensor | None = None) -> Tensor:
@@ -134,7 +139,7 @@ def standard_conv(
     shape = (channels, x.shape[1] // groups, kernel, kernel)
     with b.scope(name):
         rows = b.add(Reshape((channels, -1)), b.weight("weight", shape))
-        rows = layers.layer_norm(b, rows, name="standard", affine=False)
+        rows = layers.layer_norm(b, rows, name="standard", affine=False, kept=True)
         rows = layers.multiply(b, rows, b.weight("gain", (channels, 1)), name="gained") if scaled else rows
         operands = [b.add(Reshape(shape), rows), *([b.weight("bias", (channels,))] if scaled else [])]
     pads = ((kernel - 1) // 2 if padding is None else padding,) * 2

@@ -222,10 +222,15 @@ def conv_bn_act(
     return activation(b, x, act, name=f"{name}_{act}")
 
 
-def layer_norm(b: GraphBuilder, x: Tensor, name: str = "norm", *, affine: bool = True, wide: bool = False) -> Tensor:
-    """Layer normalisation over the last axis, with scale and shift unless ``affine`` is off; ``wide``: in fp32."""
+def layer_norm(
+    b: GraphBuilder, x: Tensor, name: str = "norm", *, affine: bool = True, wide: bool = False, kept: bool = False
+) -> Tensor:
+    """Layer normalisation over the last axis, with scale and shift unless ``affine`` is off.
+
+    ``wide``: in fp32; ``kept``: in the narrow format even under mixed precision.
+    """
     operands = norm_weights(b, x.shape[-1], name=name) if affine else ()
-    return b.add(LayerNorm(wide=wide), x, *operands, name=name)
+    return b.add(LayerNorm(wide=wide, kept=kept), x, *operands, name=name)
 
 
 def rms_norm(b: GraphBuilder, x: Tensor, name: str = "norm") -> Tensor:

@@ -13,7 +13,6 @@ from hwsim.operators.div import Div
 from hwsim.operators.expand import Expand
 from hwsim.operators.matmul import Matmul
 from hwsim.operators.pad import Pad
-from hwsim.operators.pow import Pow
 from hwsim.operators.reduce import ReduceAxes
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.slice import Slice
@@ -139,8 +138,8 @@ def _cosine(b: GraphBuilder, q: Tensor, k: Tensor, v: Tensor, bias: Tensor, mask
     count, heads, seq, _ = q.shape
     made = []
     for name, part in (("q", q), ("k", k)):
-        squares = b.add(ReduceAxes("sum", (3,), True), b.add(Pow(2.0), part), name=f"{name}_squares")
-        made.append(b.add(Div(), part, b.add(Pow(0.5), squares), name=f"{name}_direction"))
+        length = b.add(ReduceAxes("l2", (3,), True), part, name=f"{name}_length")
+        made.append(b.add(Div(), part, length, name=f"{name}_direction"))
     scores = b.add(Matmul(transpose_b=True), *made, name="scores")
     scores = layers.multiply(b, scores, b.weight("temperature", (heads, 1, 1)), name="scale")
     scores = layers.add(b, scores, bias, name="add_bias")

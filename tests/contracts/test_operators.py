@@ -105,6 +105,7 @@ SAMPLES: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
 VIEWS: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
     "expand": [({"shape": (4, -1)}, [(1, 3)])],
     "reshape": [({"shape": (0, -1)}, [(2, 3, 4)])],
+    "slice_view": [({"axis": 1, "start": 1, "stop": None, "step": 2}, [(2, 5)])],
     "split_view": [({"axis": 1, "sizes": (2, 3)}, [(2, 5)])],
     "strided_view": [({"perm": (2, 0, 1)}, [(2, 3, 4)])],
 }

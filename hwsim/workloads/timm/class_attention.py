@@ -13,7 +13,6 @@ from hwsim.operators.concat import Concat
 from hwsim.operators.div import Div
 from hwsim.operators.expand import Expand
 from hwsim.operators.matmul import Matmul
-from hwsim.operators.pow import Pow
 from hwsim.operators.reduce import ReduceAxes
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.slice import Slice
@@ -159,8 +158,8 @@ class CrossCovariance:
             )
             made = []
             for part, name in ((q, "q"), (k, "k")):
-                squares = b.add(ReduceAxes("sum", (3,), True), b.add(Pow(2.0), part), name=f"{name}_squares")
-                made.append(b.add(Div(), part, b.add(Pow(0.5), squares), name=f"{name}_direction"))
+                length = b.add(ReduceAxes("l2", (3,), True), part, name=f"{name}_length")
+                made.append(b.add(Div(), part, length, name=f"{name}_direction"))
             scores = b.add(Matmul(transpose_b=True), *made, name="scores")
             scores = layers.multiply(b, scores, b.weight("temperature", (self.heads, 1, 1)), name="tempered")
             y = b.add(Matmul(), b.add(Softmax(), scores), v, name="values")

@@ -46,13 +46,13 @@ class DaViT:
                     for kind in ("window", "channel"):
                         with b.scope(f"block{place}.{kind}"):
                             x = self._block(b, x, kind)
-        return layers.linear(b, layers.layer_norm(b, layers.global_average(b, x)), classes, name="head")
+        return layers.linear(b, layers.layer_norm(b, layers.global_average(b, x), kept=True), classes, name="head")
 
     def _block(self, b: GraphBuilder, x: Tensor, kind: str) -> Tensor:
         batch, width, height, across = x.shape
         heads = width // 32
         x = self._flat(b, self._placed(b, x, "1"))
-        y = layers.layer_norm(b, x, name="norm1")
+        y = layers.layer_norm(b, x, name="norm1", kept=True)
         if kind == "window":
             y = b.add(Reshape((batch, height, across, width)), y)
             y = layers.attention(b, windows.partitioned(b, y, self.window), heads, packed=True)
@@ -62,7 +62,7 @@ class DaViT:
         x = layers.add(b, x, y)
         x = self._placed(b, b.add(Reshape((batch, width, height, across)), b.add(_FLAT, x)), "2")
         x = self._flat(b, x)
-        x = layers.add(b, x, layers.mlp(b, layers.layer_norm(b, x, name="norm2"), 4 * width), name="add2")
+        x = layers.add(b, x, layers.mlp(b, layers.layer_norm(b, x, name="norm2", kept=True), 4 * width), name="add2")
         return b.add(Reshape((batch, width, height, across)), b.add(_FLAT, x))
 
     def _flat(self, b: GraphBuilder, x: Tensor) -> Tensor:

@@ -58,10 +58,10 @@ class Eva:
                 x = self._part(b, x, "1")
                 x = self._part(b, x, "2")
         if self.read == "token":
-            y = b.add(Reshape((x.shape[0], self.width)), b.add(Slice(1, 0, 1), layers.layer_norm(b, x)))
+            y = b.add(Reshape((x.shape[0], self.width)), b.add(Slice(1, 0, 1), layers.layer_norm(b, x, kept=True)))
         else:
             patches = b.add(Slice(1, self.tokens, None), x)
-            y = layers.layer_norm(b, b.add(ReduceAxes("mean", (1,)), patches))
+            y = layers.layer_norm(b, b.add(ReduceAxes("mean", (1,)), patches), kept=True)
         return layers.linear(b, y, classes, name="head")
 
     def _embed(self, b: GraphBuilder, image: Tensor) -> Tensor:
@@ -77,8 +77,8 @@ class Eva:
         """Attention ("1") or the perceptron ("2"), normalised, added."""
         part = self._attend if end == "1" else self._mlp
         if self.after:
-            return layers.add(b, x, layers.layer_norm(b, part(b, x), name=f"norm{end}"), name=f"add{end}")
-        y = part(b, layers.layer_norm(b, x, name=f"norm{end}"))
+            return layers.add(b, x, layers.layer_norm(b, part(b, x), name=f"norm{end}", kept=True), name=f"add{end}")
+        y = part(b, layers.layer_norm(b, x, name=f"norm{end}", kept=True))
         y = layers.multiply(b, y, b.weight(f"scale{end}", (self.width,)), name=f"scaled{end}") if self.scaled else y
         return layers.add(b, x, y, name=f"add{end}")
 
@@ -99,7 +99,7 @@ class Eva:
             if self.rotary:
                 q, k = self._turned(b, q, "q"), self._turned(b, k, "k")
             y = layers.merge_heads(b, image_layers.fused_attention(b, q, k, v))
-            y = layers.layer_norm(b, y, name="norm") if self.attended_norm else y
+            y = layers.layer_norm(b, y, name="norm", kept=True) if self.attended_norm else y
             return layers.linear(b, y, width, name="out")
 
     def _turned(self, b: GraphBuilder, x: Tensor, name: str) -> Tensor:
@@ -124,7 +124,7 @@ class Eva:
                 made = layers.linear(b, x, 2 * self.hidden, name="up")
                 gate, up = b.add_all(Split(-1, (self.hidden, self.hidden)), made)
             y = layers.multiply(b, layers.activation(b, gate, "silu"), up, name="gated")
-            y = layers.layer_norm(b, y, name="norm") if self.inner_norm else y
+            y = layers.layer_norm(b, y, name="norm", kept=True) if self.inner_norm else y
             return layers.linear(b, y, self.width, name="down")
 
 

@@ -78,7 +78,7 @@ class MaxViT:
 
     def _classify(self, b: GraphBuilder, x: Tensor, classes: int) -> Tensor:
         if self.hidden:
-            y = layers.layer_norm(b, layers.global_average(b, x), name="norm")
+            y = layers.layer_norm(b, layers.global_average(b, x), name="norm", kept=True)
             y = layers.activation(b, layers.linear(b, y, self.hidden, name="hidden"), "tanh")
         else:
             y = layers.global_average(b, self._attention_norm(b, x, "norm"))
@@ -151,7 +151,7 @@ class MaxViT:
         """Attention in windows of neighbours, or among positions a window apart; then a perceptron."""
         batch, height, width, channels = x.shape
         down, across = height // side[0], width // side[1]
-        y = layers.layer_norm(b, x, name="norm1")
+        y = layers.layer_norm(b, x, name="norm1", kept=True)
         if grid:
             y = b.add(Reshape((batch, side[0], down, side[1], across, channels)), y)
             y = b.add(Transpose((0, 2, 4, 1, 3, 5)), y, name="partition")
@@ -167,7 +167,7 @@ class MaxViT:
         y = b.add(Transpose((0, 3, 1, 4, 2, 5) if grid else (0, 1, 3, 2, 4, 5)), y, name="gather")
         y = b.add(Reshape((batch, height, width, channels)), y)
         x = layers.add(b, x, self._scale(b, y, (channels,), "1"))
-        y = layers.mlp(b, layers.layer_norm(b, x, name="norm2"), 4 * channels, act=self.inner_act)
+        y = layers.mlp(b, layers.layer_norm(b, x, name="norm2", kept=True), 4 * channels, act=self.inner_act)
         return layers.add(b, x, self._scale(b, y, (channels,), "2"), name="add2")
 
     def _heads(self, b: GraphBuilder, qkv: Tensor, heads: int) -> tuple[Tensor, ...]:

@@ -104,8 +104,8 @@ class MetaFormer:
         size = x.shape[2] if mixer == "attention" else x.shape[1]
         weights = (*layers.norm_weights(b, size, shift=False, name=name), b.state(f"{name}_zero", (size,)))
         if mixer == "attention":
-            return b.add(LayerNorm(), x, *weights, name=name)
-        return b.add(_TO_SECOND, b.add(LayerNorm(), b.add(_TO_LAST, x), *weights, name=name))
+            return b.add(LayerNorm(kept=True), x, *weights, name=name)
+        return b.add(_TO_SECOND, b.add(LayerNorm(kept=True), b.add(_TO_LAST, x), *weights, name=name))
 
 
 def _star(b: GraphBuilder, x: Tensor, name: str) -> Tensor:

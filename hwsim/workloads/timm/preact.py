@@ -9,6 +9,8 @@ from types import MappingProxyType
 
 from hwsim.graph.graph import GraphBuilder
 from hwsim.graph.tensor import Tensor
+from hwsim.operators.cast import Cast
+from hwsim.operators.extreme import Extreme
 from hwsim.operators.pad import Pad
 from hwsim.operators.pow import Pow
 from hwsim.operators.reduce import ReduceAxes
@@ -116,9 +118,10 @@ def _filter_response(b: GraphBuilder, x: Tensor, name: str) -> Tensor:
     shape = (x.shape[1], 1, 1)
     with b.scope(name):
         inverse = b.add(Pow(-0.5), b.add(ReduceAxes("mean", (2, 3), True), b.add(Pow(2.0), x)))
-        y = layers.multiply(b, layers.multiply(b, x, inverse), b.weight("gamma", shape), name="scaled")
-        y = layers.add(b, y, b.weight("beta", shape), name="shifted")
-        return layers.activation(b, layers.add(b, y, b.weight("tau", shape), name="threshold"), "relu")
+        y = layers.multiply(b, x, b.add(Cast(), inverse), name="scaled")
+        y = layers.multiply(b, y, b.add(Cast(), b.weight("gamma", shape)), name="gamma_scale")
+        y = layers.add(b, y, b.add(Cast(), b.weight("beta", shape)), name="shifted")
+        return b.add(Extreme(mode="max"), y, b.add(Cast(), b.weight("tau", shape)), name="threshold")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +185,7 @@ class NormFree:
         y = self._conv(b, self._act(b, y, "3"), width, 1, name="conv3")
         y = y if self.inward else self._gated(b, y)
         if self.published:
-            y = layers.multiply(b, y, b.weight("gain", (1,)), name="skip_gain")
+            y = layers.multiply(b, y, b.add(Cast(), b.weight("gain", (1,))), name="skip_gain")
         return layers.add(b, layers.multiply(b, y, b.state("alpha", (1,)), name="by_alpha"), shortcut)
 
     def _gated(self, b: GraphBuilder, y: Tensor) -> Tensor:

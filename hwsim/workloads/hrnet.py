@@ -18,32 +18,42 @@ from hwsim.workloads.registry import Published
 
 __all__ = ["HRNet"]
 
-_MODULES = (1, 4, 3)
-
 
 @dataclass(frozen=True, slots=True)
 class HRNet:
-    """Width of the finest branch; ``joined``: all branches make the heat maps (HRNetV2), else the finest alone."""
+    """Width of the finest branch; ``joined``: all branches make the heat maps (HRNetV2), else the finest alone.
+
+    ``modules`` of the stages, ``depth`` blocks of each branch, ``first``: blocks and width of the stage before.
+    """
 
     width: int
     joined: bool
+    modules: tuple[int, int, int] = (1, 4, 3)
+    depth: int = 4
+    first: tuple[int, int] = (4, 64)
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """Heat maps (batch, classes, height / 4, width / 4)."""
-        x = layers.conv_bn_act(b, image, 64, 3, stride=2, name="stem0")
-        x = layers.conv_bn_act(b, x, 64, 3, stride=2, name="stem1")
-        branches = resnet_levels(b, x, (4,), bottleneck=True, widths=(64,), strides=(1,), dilations=(1,))
-        for stage, modules in enumerate(_MODULES):
-            branches = self._widened(b, branches, f"transition{stage}")
-            for module in range(modules):
-                single = stage == 2 and module == modules - 1 and not self.joined
-                with b.scope(f"stage{stage}.{module}"):
-                    branches = _module(b, branches, 1 if single else len(branches))
+        branches = self.levels(b, image)
         x = branches[0]
         if self.joined:
             x = b.add(Concat(1), x, *(resized(b, y, x.shape) for y in branches[1:]))
             x = layers.conv_bn_act(b, x, x.shape[1], 1, name="head")
         return layers.conv(b, x, classes, 1, name="heatmaps")
+
+    def levels(self, b: GraphBuilder, image: Tensor) -> list[Tensor]:
+        """Features of every branch, the finest first; of it alone unless ``joined``."""
+        x = layers.conv_bn_act(b, image, 64, 3, stride=2, name="stem0")
+        x = layers.conv_bn_act(b, x, 64, 3, stride=2, name="stem1")
+        depth, width = self.first
+        branches = resnet_levels(b, x, (depth,), bottleneck=True, widths=(width,), strides=(1,), dilations=(1,))
+        for stage, modules in enumerate(self.modules):
+            branches = self._widened(b, branches, f"transition{stage}")
+            for module in range(modules):
+                single = stage == 2 and module == modules - 1 and not self.joined
+                with b.scope(f"stage{stage}.{module}"):
+                    branches = _module(b, branches, 1 if single else len(branches), self.depth)
+        return branches
 
     def _widened(self, b: GraphBuilder, branches: list[Tensor], name: str) -> list[Tensor]:
         """The branches at their widths, and one more at half the size of the last."""
@@ -55,13 +65,13 @@ class HRNet:
         return [*found, new]
 
 
-def _module(b: GraphBuilder, branches: list[Tensor], outputs: int) -> list[Tensor]:
-    """Four basic blocks in each branch, then every branch summed into every other (Fig. 3)."""
+def _module(b: GraphBuilder, branches: list[Tensor], outputs: int, depth: int) -> list[Tensor]:
+    """Basic blocks in each branch, then every branch summed into every other (Fig. 3)."""
     done = []
     for place, x in enumerate(branches):
         with b.scope(f"branch{place}"):
             width = x.shape[1]
-            done += resnet_levels(b, x, (4,), bottleneck=False, widths=(width,), strides=(1,), dilations=(1,))
+            done += resnet_levels(b, x, (depth,), bottleneck=False, widths=(width,), strides=(1,), dilations=(1,))
     return [_fused(b, done, target) for target in range(outputs)]
 
 

@@ -142,9 +142,21 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 """Further names of some workloads."""
 
 _FAMILIES = (
-    *("aggregate", "class_attention", "convnext", "csp", "davit", "densenet", "efficientvit", "eva", "hybrid", "levit"),
-    *("maxvit", "metaformer", "mixer", "mobile", "own", "preact", "regnet", "resnet", "resnet_blocks", "swin"),
-    *("vgg", "vit"),
+    *("aggregate", "class_attention", "convnext", "crossvit", "csp", "davit", "densenet", "dla", "efficientvit", "eva"),
+    *(
+        "ghost",
+        "hard_core",
+        "hiera",
+        "highres",
+        "hybrid",
+        "levit",
+        "maxvit",
+        "metaformer",
+        "mixer",
+        "mobile",
+        "mobileone",
+    ),
+    *("mobilevit", "own", "preact", "regnet", "resnet", "resnet_blocks", "swin", "vgg", "vit"),
 )
 
 FAMILY_MODULES: tuple[str, ...] = tuple(f"hwsim.workloads.timm.{module}" for module in _FAMILIES)

@@ -39,7 +39,7 @@ class VisionTransformer:
     ``relative``: scores get a bias by distance: "window" with entries for the token (BEiT), or "plain".
     ``joint``: attention and perceptron read one product (Dehghani et al. 2023, ViT-22B). ``cropped``: pixels that
     fill no patch are left out. ``backbone``: makes the features whose patches are projected, or that are the patches
-    unless ``projected``.
+    unless ``projected``. ``parted``: gated perceptrons are normalised once more and make their halves in two products.
     """
 
     depth: int
@@ -67,6 +67,7 @@ class VisionTransformer:
     cropped: bool = False
     backbone: Callable[[GraphBuilder, Tensor], Tensor] | None = None
     projected: bool = True
+    parted: bool = False
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """Logits (batch, classes); raises InputError when the image is not a whole number of patches."""
@@ -121,6 +122,11 @@ class VisionTransformer:
         if not self.gated:
             return layers.mlp(b, y, hidden, act=self.act, name=name)
         with b.scope(name):
+            if self.parted:
+                y = layers.layer_norm(b, y, kept=True)
+                gate, up = (layers.linear(b, y, hidden // 2, name=part) for part in ("gate", "up"))
+                y = layers.multiply(b, layers.activation(b, gate, self.act), up, name="gated")
+                return layers.linear(b, y, self.width, name="down")
             gate, up = b.add_all(Split(-1, (hidden // 2, hidden // 2)), layers.linear(b, y, hidden, name="up"))
             y = layers.multiply(b, layers.activation(b, gate, self.act), up, name="gated")
             return layers.linear(b, y, self.width, name="down")

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from hwsim.graph.graph import GraphBuilder
 from hwsim.graph.tensor import Tensor
-from hwsim.workloads import layers
+from hwsim.workloads import image_layers, layers
 from hwsim.workloads.families import ImageFamily, Sized
 from hwsim.workloads.resnet import ResNet
 from hwsim.workloads.timm.preact import standard_features
@@ -48,6 +48,46 @@ def _tiered(b: GraphBuilder, image: Tensor) -> Tensor:
     return layers.conv(b, x, 768, 2, stride=2, padding=0, name="stem2")
 
 
+@dataclass(frozen=True, slots=True)
+class _Normed:
+    """Inverted residuals with layer norms of two widths, then a strided convolution (Chen et al. 2024, ViTamin)."""
+
+    first: int
+    last: int
+
+    def __call__(self, b: GraphBuilder, image: Tensor) -> Tensor:
+        x = layers.conv(b, image, self.first, 3, stride=2, name="stem0")
+        x = layers.activation(b, image_layers.channel_norm(b, x, "stem_norm"), "gelu")
+        x = layers.conv(b, x, self.first, 3, name="stem1")
+        for stage, depth in enumerate((2, 4)):
+            for place in range(depth):
+                with b.scope(f"stage{stage}.{place}"):
+                    x = self._block(b, x, self.first << stage, 1 if place else 2)
+        x = image_layers.channel_norm(b, x, "down_norm")
+        return layers.conv(b, x, self.last, 3, stride=2, name="down")
+
+    def _block(self, b: GraphBuilder, x: Tensor, width: int, stride: int) -> Tensor:
+        shortcut = layers.pool(b, x, "average", 3, stride=2, padding=1, name="shortcut_pool") if stride > 1 else x
+        if x.shape[1] != width:
+            shortcut = layers.conv(b, shortcut, width, 1, name="shortcut")
+        y = layers.conv(b, image_layers.channel_norm(b, x, "norm"), 4 * width, 1, name="expand")
+        y = layers.conv(
+            b, layers.activation(b, y, "gelu"), 4 * width, 3, stride=stride, groups=4 * width, name="depthwise"
+        )
+        return layers.add(b, layers.conv(b, layers.activation(b, y, "gelu"), width, 1, name="project"), shortcut)
+
+
+_VITAMINS: Mapping[str, tuple[int, int, int, int, int]] = MappingProxyType(
+    {
+        # width of the first stage, width, layers, heads, length of the embedding
+        "small": (64, 384, 14, 6, 384),
+        "base": (128, 768, 14, 12, 768),
+        "large": (160, 1024, 31, 16, 768),
+        "large2": (160, 1024, 31, 16, 1024),
+        "xlarge": (192, 1152, 32, 16, 1152),
+    }
+)
+"""Chen et al. 2024, ViTamin, Table 2."""
 _26, _50 = (2, 2, 2, 2), (3, 4, 6, 3)
 _BACKBONES: Mapping[str, tuple[_Backbone, int]] = MappingProxyType(
     {
@@ -73,6 +113,25 @@ def _find(name: str) -> Sized | None:
             depth=12, width=768, heads=12, patch=1, backbone=_tiered, projected=False, token_positions=False
         )
         return Sized(network)
+    found = re.match(r"vitamin_(small|base|large2?|xlarge)_(\d{3})$", name)
+    if found is not None:
+        first, width, depth, heads, labels = _VITAMINS[found[1]]
+        network = VisionTransformer(
+            depth=depth,
+            width=width,
+            heads=heads,
+            hidden=4 * width,
+            gated=True,
+            parted=True,
+            patch=1,
+            tokens=0,
+            pool="average",
+            norm_pooled=True,
+            positions=found[1] != "xlarge",
+            backbone=_Normed(first, width),
+            projected=False,
+        )
+        return Sized(network, int(found[2]), labels)
     found = re.match(r"vit_(tiny|small|base|large)_(r[a-z0-9_]+?)_(\d{3})$", name)
     if found is None or found[2] not in _BACKBONES:
         return None
@@ -90,7 +149,7 @@ FAMILIES = (
         name="hybrid vit",
         title="vision transformer on convolutional features",
         source="Dosovitskiy et al. 2021, An Image is Worth 16x16 Words, section 3.1; Steiner et al. 2022",
-        examples=("vit_base_r50_s16_224", "vit_small_r26_s32_384", "vit_base_resnet50d_224"),
+        examples=("vitamin_small_224", "vit_base_r50_s16_224", "vit_small_r26_s32_384", "vit_base_resnet50d_224"),
         find=_find,
     ),
 )

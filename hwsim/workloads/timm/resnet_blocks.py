@@ -21,7 +21,7 @@ from hwsim.workloads.families import ImageFamily, Sized
 from hwsim.workloads.image_layers import rounded
 from hwsim.workloads.resnet import ResNet
 
-__all__ = ["FAMILIES", "Res2Net", "ResNeSt", "SelectiveKernels"]
+__all__ = ["FAMILIES", "FirstGated", "Res2Net", "ResNeSt", "SelectiveKernels"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,28 @@ class SelectiveKernels(ResNet):
         return b.add(ReduceAxes("sum", (1,)), layers.multiply(b, stacked, shares, name="weighed"))
 
 
+@dataclass(frozen=True, slots=True)
+class FirstGated(ResNet):
+    """The first ResNets with gates: strides on the first 1x1 convolution, pools that start at the border.
+
+    (Hu et al. 2018, Squeeze-and-Excitation Networks, as its authors published them.)
+    """
+
+    def _stem(self, b: GraphBuilder, image: Tensor) -> Tensor:
+        x = self._conv(b, image, 64, 7, stride=2, name="stem")
+        return layers.pool(b, x, "max", 3, stride=2, ceil=True, name="maxpool")
+
+    def _basic(self, b: GraphBuilder, x: Tensor, width: int, stride: int) -> Tensor:
+        return self._conv(b, self._conv(b, x, width, 3, stride=stride, name="conv1"), width, 3, name="conv2")
+
+    def _bottleneck(self, b: GraphBuilder, x: Tensor, width: int, stride: int) -> Tensor:
+        inner = width * self.group_width // 64 * self.groups
+        early = stride if self.groups == 1 else 1
+        y = self._conv(b, x, inner, 1, stride=early, name="conv1")
+        y = self._conv(b, y, inner, 3, stride=stride // early, groups=self.groups, name="conv2")
+        return self._conv(b, y, 4 * width, 1, act="", name="conv3")
+
+
 _18, _50, _101 = (2, 2, 2, 2), (3, 4, 6, 3), (3, 4, 23, 3)
 _DEEP, _DEEPER = (32, 32, 64), (64, 64, 128)
 _NEST: Mapping[str, ResNeSt] = MappingProxyType(
@@ -151,6 +173,11 @@ def _find(name: str) -> Sized | None:
         return Sized(_NEST[name], _NEST_SIZES.get(name, 224))
     if name in _SK:
         return Sized(_SK[name])
+    found = re.match(r"legacy_seresne(x?)t(18|26|34|50|101|152)(_32x4d)?$", name)
+    if found is not None and bool(found[1]) == bool(found[3]):
+        depths = {"34": _50, "50": _50, "101": _101, "152": (3, 8, 36, 3)}.get(found[2], _18)
+        groups = (32, 4) if found[1] else (1, 64)
+        return Sized(FirstGated(depths, found[2] not in ("18", "34"), *groups, gate="se"))
     if name == "res2next50":
         return Sized(Res2Net(_50, True, 8, 4))
     found = re.match(r"res2net(50|101)(d|_(\d+)w_(\d)s)$", name)
@@ -167,7 +194,7 @@ FAMILIES = (
         name="res2net, resnest, sknet",
         title="residual network of split convolutions",
         source="Gao et al. 2019, Res2Net; Zhang et al. 2020, ResNeSt; Li et al. 2019, Selective Kernel Networks",
-        examples=("res2net50_26w_4s", "res2next50", "resnest50d", "resnest101e", "skresnet50"),
+        examples=("res2net50_26w_4s", "res2next50", "resnest50d", "resnest101e", "skresnet50", "legacy_seresnet50"),
         find=_find,
     ),
 )

@@ -96,6 +96,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "mobilenet_v1_025_96": ("mobilenetv1_0_25_vww", "mobilenetv1_0_25_visual_wake_words"),
     "midas_small": ("midas", "midas_v2"),
     "mnasnet0_5": ("mnasnet05",),
+    "mobilebert": ("mobile_bert_uncased_google", "mobilebert_seq384"),
     "mobilenetv4_conv_large": ("mobilenet_v4_conv_l_384",),
     "mobilenet_v2_1_4": ("mobilenetv2_1_4",),
     "mobilenet_v2": ("mobilenet_v2_1_0", "mobilenetv2_100", "mobilenetv2_12"),
@@ -176,6 +177,7 @@ UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         "bert_base_uncased_hf": {"seq": 384},
         "electra_bert_base_discrim_google": {"seq": 384},
+        "mobile_bert_uncased_google": {"seq": 384, "head": "words"},
         "fcn_resnet50": {"height": 512, "width": 512},
         "stable_diffusion_2_base_e2e": {"batch": 1},
         "stable_diffusion_2_1_base_e2e": {"batch": 1},

@@ -76,6 +76,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "mlp": ("mlp",),
     "mlperf_tiny": ("ds_cnn", "mobilenet_v1_025_96", "resnet8_cifar10", "deep_autoencoder"),
     "mnasnet": ("mnasnet1_0",),
+    "mobilebert": ("mobilebert",),
     "mobilenet_v1": ("mobilenet_v1",),
     "mobilenet_v2": ("mobilenet_v2",),
     "mobilenet_v3": ("mobilenet_v3_small", "mobilenet_v3_large"),

@@ -217,6 +217,8 @@ def _of(kernel: str, constant: str) -> str:
 
 
 _HEXAGON = {
+    "linear.fp16:launch": 10e-6,
+    _of("linear", "launch"): 10e-6,
     "launch": 0.5e-6,
     "gemm:overlap": 3.0,
     "gemm:epilogue": 0.25,

@@ -52,8 +52,7 @@ PLAIN: Space = {name: BULK[name] for name in ("base", "step", "efficiency", "ove
 SENDS: Space = {n: b for n, b in EXCHANGE.items() if n.split(".")[-1] not in ("peer", "own")}
 MEETING: Space = {"meeting": (1e-7, 1e-4)}
 NETWORK: Space = {
-    "base": (1e-6, 1e-4), "efficiency": (0.05, 1.0), "overlap": (0.5, 5.0), "sum": (1e-6, 2e-4),
-    "sum_efficiency": (0.05, 1.0),
+    "base": (1e-6, 1e-4), "efficiency": (0.05, 1.0), "sum": (1e-6, 2e-4), "sum_efficiency": (0.05, 1.0),
 }  # fmt: skip
 SECONDS = {"base", "step", "peer", "jump", "switch", "meeting", "sum"}
 EAGER_OWN = 4.5  # of NVLink systems together; memory is so much faster than PCIe that a copy beside it costs nothing
@@ -148,7 +147,7 @@ def families() -> list[Family]:
         found.append(Family(name=f"{name} sends", space=SENDS, **common, **sends))
     plain = {"timing": "profiler_kernel", "space": PLAIN}
     wire = {"timing": "profiler_kernel", "space": NETWORK}
-    alone = {name: NETWORK[name] for name in ("base", "efficiency", "overlap")}
+    alone = {name: NETWORK[name] for name in ("base", "efficiency")}
     slow = alone | {"long_efficiency": (0.05, 1.0)}
     found += [
         Family(name="a100_pair_x4", device="A100-pairwise-NVLink", bandwidth=32e9, ranks=(4,), **plain),

@@ -59,8 +59,10 @@ def _check_divisible(graph: Graph, ulysses: int, ranks: int) -> None:
         raise InputError(f"parallel: {ranks} ranks do not divide the {tokens} tokens of {graph.name}")
     for phase in (p for p in graph.phases if p.name == _DENOISE):
         for node in graph.nodes[phase.first : phase.last]:
-            q = graph.tensors[node.inputs[0]].shape if isinstance(node.op, Attention) else ()
-            if q and q[2] >= tokens and q[1] % ulysses:
+            if not isinstance(node.op, Attention):
+                continue
+            q, k = (graph.tensors[name].shape for name in node.inputs[:2])
+            if q[2] == k[2] >= tokens and q[1] % ulysses:
                 raise InputError(
                     f"parallel.ulysses: {ulysses} ranks do not divide the {q[1]} heads of {graph.name}; "
                     f"write a divisor of {q[1]} and use 'ring' for the rest"

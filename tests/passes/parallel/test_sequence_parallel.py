@@ -202,6 +202,17 @@ def test_text_that_the_ranks_divide_is_cut_and_other_text_is_held_whole() -> Non
     assert rows(7) == 7 + 16
 
 
+def test_heads_that_only_read_text_need_not_be_divided() -> None:
+    """Two heads on four ranks: each rank's tokens read all the text with all heads, and nothing is exchanged."""
+
+    def reading(b: PipelineBuilder, x: Tensor, text: Tensor, time: Tensor) -> Tensor:
+        tokens = patches(b, x, WIDTH, 1)
+        return _out(b, x, b.add(Add(), tokens, attention(b, tokens, 2, context=text, name="cross"), name="read"), time)
+
+    found = _collectives(sequence_parallel(pipeline(reading), ulysses=4))
+    assert [kind for kind, *_ in found] == ["all_gather"]
+
+
 def test_one_rank_leaves_the_graph_as_it_is() -> None:
     graph = pipeline(crossing)
     assert sequence_parallel(graph) is graph

@@ -47,6 +47,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "hunyuan_video": ("hunyuan_video",),
     "inception_v4": ("inception_v4",),
     "inception_v3": ("inception_v3",),
+    "light_attention": ("levit_128s", "efficientformer_l1", "efficientformer_l3"),
     "llama": (
         "llama2_7b",
         "llama2_13b",
@@ -73,6 +74,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("qwen3_30b_a3b", "qwen3_235b_a22b", "qwen3_coder_480b_a35b", "llama4_scout", "llama4_maverick"),
         *("mixtral_8x7b", "mixtral_8x22b", "gpt_oss_20b", "gpt_oss_120b", "deepseek_v3"),
     ),
+    "marian": ("opus_mt",),
     "mlp": ("mlp",),
     "mlperf_tiny": ("ds_cnn", "mobilenet_v1_025_96", "resnet8_cifar10", "deep_autoencoder"),
     "mnasnet": ("mnasnet1_0",),

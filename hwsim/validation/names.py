@@ -106,6 +106,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "mobilenet_v3_small": ("mobilenetv3_small_100",),
     "opus_mt": tuple(f"opus_mt_{way}_opusmt{part}" for way in ("en_es", "es_en") for part in ("encoder", "decoder")),
     "opt_1_3b": ("opt_13",),
+    "nemotron_nano_9b_v2": ("nvidia_nemotron_nano_9b_v2",),
+    "nemotron_nano_12b_v2": ("nvidia_nemotron_nano_12b_v2",),
     "phi3_5_mini": ("phi_3_5_mini_instruct", "phi3_3_8b"),
     "pixart_sigma": ("pixart_sigma_xl_2_1024_ms",),
     "qwen2_5_1_5b": ("qwen2_5_1_5b_instruct",),

@@ -88,33 +88,37 @@ class Deployment:
             batch = max(1, round(batch / self.spread))
         else:
             tokens = max(1, round(tokens / self.spread))
-        found = []
+        if share.layout:
+            return self._rows(share, phase, batch, tokens)
         period, plain = (1, share.plain) if share.plain or not share.between else (2, 0)
-        for layers in (plain + period, plain + 2 * period):
-            run = Run(
-                phase="decode" if phase == "decode" else "prefill",
-                batch=batch,
-                prompt=tokens,
-                context=tokens,
-                tokens=1,
-                logits="last",
-            )
-            graph = decoder_graph("step", replace(share, layers=layers), run)
-            if self.dtype != "auto":
-                graph = graph.with_scheme(self.dtype)
-            ready, _ = flow.prepare(graph, [self.device], [self.stack])
-            lowered = lower(ready)
-            rows: Counter[Work] = Counter()
-            for work, times in zip(lowered.works, lowered.count().tolist(), strict=True):
-                rows[self._kept(_apart(work))] += times
-            found.append((rows, ready.weight_bytes))
-        (one, first), (two, second) = found
+        one, first = self._rows(replace(share, layers=plain + period), phase, batch, tokens)
+        two, second = self._rows(replace(share, layers=plain + 2 * period), phase, batch, tokens)
         more = (self.shape.layers - plain) // period - 1
         weights = first + more * (second - first)
         total: Counter[Work] = Counter()
         for work in two:
             total[_among(work, weights)] += one[work] + more * (two[work] - one[work])
         return total, weights
+
+    def _rows(self, shape: Decoder, phase: str, batch: int, tokens: int) -> tuple[Counter[Work], int]:
+        """Work of a whole graph and how often, and the bytes of its weights."""
+        run = Run(
+            phase="decode" if phase == "decode" else "prefill",
+            batch=batch,
+            prompt=tokens,
+            context=tokens,
+            tokens=1,
+            logits="last",
+        )
+        graph = decoder_graph("step", shape, run)
+        if self.dtype != "auto":
+            graph = graph.with_scheme(self.dtype)
+        ready, _ = flow.prepare(graph, [self.device], [self.stack])
+        lowered = lower(ready)
+        rows: Counter[Work] = Counter()
+        for work, times in zip(lowered.works, lowered.count().tolist(), strict=True):
+            rows[self._kept(work if shape.layout else _apart(work))] += times
+        return rows, ready.weight_bytes
 
     def _kept(self, work: Work) -> Work:
         """The same with the caches in their format."""
@@ -156,7 +160,7 @@ class ModelTimes:
         """Keys and values of one token in the cache of one rank."""
         share = self.deployment.share
         attention = self._attention("decode")[0]
-        return math.ceil(share.layers * share.kept * BITS[attention.kv_format] / 8)
+        return math.ceil(share.kept * BITS[attention.kv_format] / 8)
 
     def step_ps(self, pieces: Sequence[tuple[int, int]], writing: int, cached: int) -> int:
         """A step that reads pieces (tokens before, tokens read) and writes a token for each of some requests."""

@@ -11,8 +11,7 @@ Llama family (rotary positions, RMS norm, gated MLP, grouped queries). The phase
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, field
 
 from hwsim.errors import InputError
 from hwsim.graph.graph import Graph, GraphBuilder
@@ -25,6 +24,7 @@ from hwsim.operators.embedding import Embedding
 from hwsim.operators.gelu_mul import GeluMul
 from hwsim.operators.layernorm import LayerNorm
 from hwsim.operators.linear import Linear
+from hwsim.operators.relu import Relu
 from hwsim.operators.rmsnorm import RmsNorm
 from hwsim.operators.rope import Rope
 from hwsim.operators.silu_mul import SiluMul
@@ -32,140 +32,15 @@ from hwsim.operators.slice import Slice
 from hwsim.operators.split import Split
 from hwsim.operators.split_view import SplitView
 from hwsim.workloads import layers
-from hwsim.workloads.latent import Latent, latent_attention, latent_weights
+from hwsim.workloads.decoder_shape import Decoder, Logits, Run, RunPhase
+from hwsim.workloads.latent import latent_attention, latent_weights
 from hwsim.workloads.mixture import mixture, mixture_weights
+from hwsim.workloads.state_space import state_space, state_space_weights
 
 __all__ = ["Decoder", "Logits", "Run", "RunPhase", "decoder_graph"]
 
-RunPhase = Literal["prefill", "decode", "generate"]
-Logits = Literal["last", "all"]
 _Operands = tuple[Tensor, ...]
 _HEAD_NORMS = ("q_norm", "k_norm")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decoder:
-    """Shape of a decoder-only model.
-
-    ``positions`` is the number of learned position embeddings (0: rotary). ``packed`` computes q, k and v in one
-    product; ``joined`` both that and gate and up, their pieces read where they lie, as serving engines do. ``act`` is
-    the activation of a plain MLP. ``qkv_bias`` follows ``bias`` unless given; ``head_dim`` is width / heads unless
-    given. ``head_norm`` norms each head of q and k before it is rotated, ``post_norm`` what attention and MLP give
-    before it is added, ``gate`` is the activation of a gated MLP. ``ranks``: how many devices hold a share of
-    each layer, of which this shape is one (see :meth:`divided`).
-
-    With ``experts``, each token's MLP is that of ``chosen`` experts of ``hidden`` features, by a router's scores, and
-    of one of ``shared`` features that all tokens have; ``spread``: how many devices hold ``experts`` each. Where
-    ``between`` is given, every other layer, the first to begin with, has a plain MLP of so many features instead; or,
-    where ``plain`` is, the first so many layers. ``latent``: attention by cached latent vectors, its sizes.
-    """
-
-    layers: int
-    width: int
-    heads: int
-    kv_heads: int
-    hidden: int
-    vocab: int
-    head_dim: int = 0
-    gated: bool = True
-    norm: Literal["rms", "layer"] = "rms"
-    bias: bool = False
-    qkv_bias: bool | None = None
-    packed: bool = False
-    joined: bool = False
-    head_norm: bool = False
-    post_norm: bool = False
-    gate: Literal["silu", "gelu"] = "silu"
-    positions: int = 0
-    theta: float = 10000.0
-    tied: bool = False
-    act: str = "gelu_new"
-    ranks: int = 1
-    experts: int = 0
-    chosen: int = 0
-    shared: int = 0
-    spread: int = 1
-    between: int = 0
-    plain: int = 0
-    latent: Latent | None = None
-
-    def __post_init__(self) -> None:
-        if not self.head_dim and self.width % self.heads:
-            raise InputError(f"parameter 'heads' must divide 'width' {self.width}, which {self.heads} does not")
-        if self.heads % self.kv_heads:
-            raise InputError(f"parameter 'kv_heads' must divide 'heads' {self.heads}, which {self.kv_heads} does not")
-
-    @property
-    def dim(self) -> int:
-        """Features of one head."""
-        return self.head_dim or self.width // self.heads
-
-    def mixed(self, place: int) -> bool:
-        """Whether the layer at that place has experts."""
-        if self.plain:
-            return self.experts > 0 and place >= self.plain
-        return self.experts > 0 and (not self.between or place % 2 == 1)
-
-    @property
-    def kept(self) -> int:
-        """Elements that a token leaves in the caches of one layer."""
-        return 2 * self.kv_heads * self.dim if self.latent is None else self.latent.kept
-
-    def mlp(self, place: int) -> int:
-        """Hidden features of the MLP that all tokens have in the layer at that place (0: experts alone)."""
-        return self.shared if self.mixed(place) else self.between or self.hidden
-
-    def divided(self, ranks: int) -> Decoder:
-        """One rank's share under tensor parallelism: heads, hidden features and vocabulary divided, sums exchanged.
-
-        Shoeybi et al., "Megatron-LM: Training Multi-Billion Parameter Language Models Using Model Parallelism", 2019,
-        section 3: an all-reduce behind the embedding, attention and MLP; each rank scores its part of the vocabulary.
-        Fewer heads of keys than ranks are copied.
-
-        Raises:
-            InputError: heads or hidden features cannot be divided so.
-        """
-        if self.heads % ranks or self.hidden % ranks:
-            raise InputError(f"{self.heads} heads and {self.hidden} hidden features cannot be divided among {ranks}")
-        return replace(
-            self,
-            heads=self.heads // ranks,
-            kv_heads=max(1, self.kv_heads // ranks),
-            hidden=self.hidden // ranks,
-            shared=self.shared // ranks,
-            between=self.between // ranks,
-            vocab=-(-self.vocab // ranks),
-            head_dim=self.dim,
-            ranks=self.ranks * ranks,
-        )
-
-    def spread_over(self, ranks: int) -> Decoder:
-        """One rank's share under expert parallelism: its experts, and all of what else there is, for its requests.
-
-        Lepikhin et al., "GShard", 2020, section 3: tokens go to the ranks of their experts and come back.
-
-        Raises:
-            InputError: experts cannot be divided so.
-        """
-        if self.experts % ranks:
-            raise InputError(f"{self.experts} experts cannot be divided among {ranks}")
-        return replace(self, experts=self.experts // ranks, spread=self.spread * ranks)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What is asked of a model; ``logits`` says for which tokens of the prompt the vocabulary is scored.
-
-    ``past``: tokens that are cached when a prefill begins, where a prompt is read in pieces.
-    """
-
-    phase: RunPhase
-    batch: int
-    prompt: int
-    context: int
-    tokens: int
-    logits: Logits
-    past: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,24 +66,18 @@ class _Model:
         self.norm: Operator = RmsNorm() if shape.norm == "rms" else LayerNorm()
         self.embedding = b.weight("embedding.weight", (shape.vocab, shape.width))
         self.positions = b.weight("positions.weight", (shape.positions, shape.width)) if shape.positions else None
-        self.blocks = [self._declare_block(f"layers.{i}", i) for i in range(shape.layers)]
+        names = [f"layers.{i}" for i in range(shape.layers)]
+        if shape.layout:
+            self.blocks = [self._declare_alone(*each) for each in zip(names, shape.layout, strict=True)]
+        else:
+            self.blocks = [self._declare_block(name, i) for i, name in enumerate(names)]
         self.final_norm = self._norm("norm")
         self.head = self.embedding if shape.tied else b.weight("head.weight", (shape.vocab, shape.width))
 
     def _declare_block(self, name: str, place: int) -> Mapping[str, _Operands]:
         s = self.shape
-        q, kv = s.heads * s.dim, s.kv_heads * s.dim
-        qkv_bias = s.bias if s.qkv_bias is None else s.qkv_bias
         with self.b.scope(name):
-            packs = {"qkv": q + 2 * kv} if s.packed or s.joined else {"q": q, "k": kv, "v": kv}
-            found = {"norm1": self._norm("norm1")}
-            if s.latent is not None:
-                found |= latent_weights(self.b, s.latent, width=s.width, heads=s.heads)
-                packs, q = {}, s.heads * s.latent.value
-            found |= {key: self._linear(key, size, s.width, qkv_bias) for key, size in packs.items()}
-            if s.head_norm:
-                found |= {key: layers.norm_weights(self.b, s.dim, shift=False, name=key) for key in _HEAD_NORMS}
-            found["out"] = self._linear("out", s.width, q, s.bias)
+            found = {"norm1": self._norm("norm1")} | self._declare_attention()
             found["norm2"] = self._norm("norm2")
             if s.post_norm:
                 found |= {key: self._norm(key) for key in ("post_norm1", "post_norm2")}
@@ -218,6 +87,32 @@ class _Model:
             if s.mlp(place):
                 found |= self._declare_mlp(s.mlp(place))
         return found
+
+    def _declare_attention(self) -> dict[str, _Operands]:
+        s = self.shape
+        q, kv = s.heads * s.dim, s.kv_heads * s.dim
+        qkv_bias = s.bias if s.qkv_bias is None else s.qkv_bias
+        packs = {"qkv": q + 2 * kv} if s.packed or s.joined else {"q": q, "k": kv, "v": kv}
+        found: dict[str, _Operands] = {}
+        if s.latent is not None:
+            found |= latent_weights(self.b, s.latent, width=s.width, heads=s.heads)
+            packs, q = {}, s.heads * s.latent.value
+        found |= {key: self._linear(key, size, s.width, qkv_bias) for key, size in packs.items()}
+        if s.head_norm:
+            found |= {key: layers.norm_weights(self.b, s.dim, shift=False, name=key) for key in _HEAD_NORMS}
+        return found | {"out": self._linear("out", s.width, q, s.bias)}
+
+    def _declare_alone(self, name: str, letter: str) -> Mapping[str, _Operands]:
+        """A layer of a layout: what its letter stands for, without the rest of a block."""
+        s = self.shape
+        with self.b.scope(name):
+            norm = {"norm1": self._norm("norm1")}
+            if letter == "-":
+                return norm | self._declare_mlp(s.hidden)
+            if letter == "M":
+                assert s.mixer is not None
+                return norm | state_space_weights(self.b, s.mixer, width=s.width)
+            return norm | self._declare_attention()
 
     def _declare_mlp(self, hidden: int) -> dict[str, _Operands]:
         s = self.shape
@@ -242,6 +137,9 @@ class _Model:
             x = layers.add(b, x, b.add(Embedding(), use.positions, self.positions, name="positions"))
         for place, weights in enumerate(self.blocks):
             with b.scope(f"layers.{place}"):
+                if self.shape.layout:
+                    x = layers.add(b, x, self._alone(weights, x, use, place))
+                    continue
                 y = self._attention(weights, b.add(self.norm, x, *weights["norm1"], name="norm1"), use, place)
                 x = layers.add(b, x, self._after(weights, y, "post_norm1"), name="add1")
                 y = self._mlp(weights, b.add(self.norm, x, *weights["norm2"], name="norm2"), place)
@@ -250,6 +148,19 @@ class _Model:
         if not use.all_logits and use.seq > 1:
             x = b.add(Slice(1, use.seq - 1, use.seq), x, name="last")
         return b.add(Linear(), x, self.head, name="head")
+
+    def _alone(self, weights: Mapping[str, _Operands], x: Tensor, use: _Pass, place: int) -> Tensor:
+        """What a layer of a layout adds."""
+        x = self.b.add(self.norm, x, *weights["norm1"], name="norm1")
+        letter = self.shape.layout[place]
+        if letter == "-":
+            return self._summed(self._dense(weights, x, self.shape.hidden), "down_sum")
+        if letter == "*":
+            return self._attention(weights, x, use, place)
+        assert self.shape.mixer is not None
+        y, kept = state_space(self.b, self.shape.mixer, weights, x, use.caches[place] if use.caches else ())
+        use.kept.extend(kept)
+        return self._summed(y, "mixer_sum")
 
     def _after(self, weights: Mapping[str, _Operands], y: Tensor, name: str) -> Tensor:
         return self.b.add(self.norm, y, *weights[name], name=name) if self.shape.post_norm else y
@@ -283,7 +194,7 @@ class _Model:
                 b.add(RmsNorm(), q, *weights["q_norm"], name="q_norm"),
                 b.add(RmsNorm(), k, *weights["k_norm"], name="k_norm"),
             )
-        if not s.positions:
+        if s.rotary and not s.positions:
             turns = () if use.positions is None else (use.positions,)
             rope = Rope(theta=s.theta)
             q, k = b.add(rope, q, *turns, name="q_rope"), b.add(rope, k, *turns, name="k_rope")
@@ -311,6 +222,9 @@ class _Model:
         elif s.gated:
             up = b.add(Linear(), x, *weights["up"], name="up")
             y = b.add(self.gate, b.add(Linear(), x, *weights["gate"], name="gate"), up)
+        elif s.act == "relu2":
+            y = b.add(Relu(), b.add(Linear(), x, *weights["up"], name="up"), name="relu")
+            y = layers.multiply(b, y, y, name="square")
         else:
             y = layers.activation(b, b.add(Linear(), x, *weights["up"], name="up"), s.act)
         return b.add(Linear(), y, *weights["down"], name="down")
@@ -363,12 +277,26 @@ def _decode(b: GraphBuilder, model: _Model, run: Run) -> Tensor:
 
 
 def _caches(b: GraphBuilder, model: _Model, batch: int, cached: int, step: tuple[int, ...]) -> tuple[_Operands, ...]:
-    """Keys and values of each layer that are there already, or the latent vectors both grow from."""
-    s = model.shape
-    size = (batch, s.kv_heads, cached, s.dim) if s.latent is None else (batch, 1, cached, s.latent.kept)
-    parts = ("k", "v") if s.latent is None else ("latent",)
+    """What each layer keeps of earlier tokens: keys and values, latent vectors both grow from, or a state."""
     with b.scope("cache"):
-        return tuple(tuple(b.state(f"layers.{i}.{part}", size, step=step) for part in parts) for i in range(s.layers))
+        return tuple(_kept(b, model.shape, i, (batch, cached), step) for i in range(model.shape.layers))
+
+
+def _kept(b: GraphBuilder, s: Decoder, place: int, sizes: tuple[int, int], step: tuple[int, ...]) -> _Operands:
+    batch, cached = sizes
+    name = f"layers.{place}"
+    letter = s.layout[place] if s.layout else "*"
+    if letter == "-":
+        return ()
+    if letter == "M":
+        m = s.mixer
+        assert m is not None
+        window = b.state(f"{name}.conv", (batch, m.mixed, m.window - 1))
+        return window, b.state(f"{name}.ssm", (batch, m.heads, m.dim, m.state), "fp32")
+    if s.latent is not None:
+        return (b.state(f"{name}.latent", (batch, 1, cached, s.latent.kept), step=step),)
+    size = (batch, s.kv_heads, cached, s.dim)
+    return b.state(f"{name}.k", size, step=step), b.state(f"{name}.v", size, step=step)
 
 
 def _info(run: Run) -> dict[str, float]:

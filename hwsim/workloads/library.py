@@ -83,6 +83,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "mobilenet_v2": ("mobilenet_v2",),
     "mobilenet_v3": ("mobilenet_v3_small", "mobilenet_v3_large"),
     "phone_nets": ("gear_guard_net", "foot_track_net", "face_attrib_net", "posenet_mobilenet", "craft"),
+    "nemotron": ("nemotron_nano_9b_v2", "nemotron_nano_12b_v2"),
     "pixart": ("pixart_sigma",),
     "regnet": ("regnet_y_400mf", "regnet_y_800mf"),
     "resnet": ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "wide_resnet50_2"),

@@ -11,6 +11,7 @@ from hwsim.loading.device import load_device
 from hwsim.loading.system import load_system
 from hwsim.validation.step_times import Deployment, ModelTimes, Steady, steady_step
 from hwsim.workloads.decoder import Decoder, Run, decoder_graph
+from hwsim.workloads.state_space import StateSpace
 
 SMALL = Decoder(layers=5, width=1024, heads=8, kv_heads=8, hidden=4096, vocab=32_000, joined=True)
 CHIP = load_device("h100_sxm")
@@ -55,6 +56,17 @@ def test_weights_and_cache_are_shared_among_ranks() -> None:
     assert four.weight_bytes < one.weight_bytes / 2
     narrow = _times(cache_format="fp8")
     assert narrow.cached_bytes == one.cached_bytes // 2
+
+
+def test_layers_that_differ_are_priced_as_a_whole_and_cache_only_where_they_attend() -> None:
+    mixer = StateSpace(heads=16, dim=64, state=64, groups=2)
+    shape = replace(SMALL, layout="M-*M-", mixer=mixer, gated=False, act="relu2", joined=False)
+    times = _times(shape=shape)
+    assert times.cached_bytes == 2 * 8 * 128 * 2
+    run = Run(phase="decode", batch=32, prompt=1, context=512, tokens=1, logits="last")
+    graph = decoder_graph("whole", shape, run).with_scheme("bf16")
+    whole_s = flow.estimate(graph, replace(CHIP, software={"serving": STACK})).time_s
+    assert times.step_ps((), 32, 32 * 512) == pytest.approx(whole_s * 1e12, rel=0.01)
 
 
 def test_the_host_issues_kernels_of_steps_that_read() -> None:

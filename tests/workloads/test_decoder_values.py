@@ -14,6 +14,7 @@ from hwsim.graph.graph import Graph
 from hwsim.workloads import workload
 from hwsim.workloads.decoder import Decoder, Run, decoder_graph
 from hwsim.workloads.latent import Latent
+from hwsim.workloads.state_space import StateSpace
 
 LLAMA_LIKE = Decoder(layers=2, width=16, heads=4, kv_heads=2, hidden=24, vocab=50)
 GPT_LIKE = Decoder(
@@ -26,6 +27,10 @@ TURNS_LIKE = replace(MIXTURE_LIKE, between=12)
 LATENT_LIKE = replace(
     LLAMA_LIKE, latent=Latent(query=10, cached=8, plain=6, turned=4, value=5), experts=5, chosen=2, plain=1, between=12
 )
+HYBRID_LIKE = replace(
+    LLAMA_LIKE, layers=4, layout="M-*M", mixer=StateSpace(heads=4, dim=6, state=5, groups=2),
+    gated=False, act="relu2", rotary=False,
+)  # fmt: skip
 Values = dict[str, NDArray[np.float64]]
 
 
@@ -50,8 +55,8 @@ def _graph(shape: Decoder, phase: str, seq: int) -> Graph:
 
 @pytest.mark.parametrize(
     "shape",
-    [LLAMA_LIKE, GPT_LIKE, QWEN_LIKE, MIXTURE_LIKE, TURNS_LIKE, LATENT_LIKE],
-    ids=["llama", "gpt", "qwen", "mixture", "turns", "latent"],
+    [LLAMA_LIKE, GPT_LIKE, QWEN_LIKE, MIXTURE_LIKE, TURNS_LIKE, LATENT_LIKE, HYBRID_LIKE],
+    ids=["llama", "gpt", "qwen", "mixture", "turns", "latent", "hybrid"],
 )
 def test_a_decode_step_behind_a_prefill_gives_the_logits_of_the_longer_prefill(shape: Decoder) -> None:
     ids = np.random.default_rng(1).integers(0, 50, (2, 7))

@@ -40,13 +40,15 @@ _PULL, _SWEEPS = 0.03, 14
 class EdgeFit:
     """Rows of a file that stand for a device, and where its free constants start.
 
-    A constant is ``launch`` or ``request`` (seconds), or ``family+family:constant``.
+    A constant is ``launch`` or ``request`` (seconds), or ``family+family:constant``. ``also`` are further devices that
+    share the constants.
     """
 
     file: str
     free: Mapping[str, float]
     chip: str = ""
     stack: str = ""
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +168,17 @@ def run(name: str, fit: EdgeFit) -> None:
     found = measured(fit, spec)
     if spec.default_software.beyond:
         found = {plan: time for plan, time in found.items() if _suits(plan, spec, stack)}
-    plans, seconds = list(found), np.array(list(found.values()))
-    suite = suite_of(plans, stack.passes)
-    able = np.isfinite(suite.starts)
+    groups = [(spec, found), *((other, measured(fit, other)) for other in map(load_device, fit.also))]
+    plans = [plan for _, each in groups for plan in each]
+    seconds = np.array([time for _, each in groups for time in each.values()])
+    suites = [(each, suite_of(list(times), stack.passes)) for each, times in groups]
+    able = np.isfinite(np.concatenate([suite.starts for _, suite in suites]))
     test = np.array([held_out(plan) for plan in plans])
     names = list(fit.free)
 
     def predicted(logs: Floats) -> Floats:
-        return times_s(spec, suite, dict(zip(names, np.exp(logs).tolist(), strict=True)), fit.stack)
+        constants = dict(zip(names, np.exp(logs).tolist(), strict=True))
+        return np.concatenate([times_s(each, suite, constants, fit.stack) for each, suite in suites])
 
     start = np.log(np.array(list(fit.free.values())))
     chosen = able & ~test
@@ -201,9 +206,9 @@ def run(name: str, fit: EdgeFit) -> None:
             mean, median, p90 = errors(times[chosen], seconds[chosen])
             bias = float(np.exp(np.log(times[chosen] / seconds[chosen]).mean()) - 1) * 100
             rank = float(np.corrcoef(*(np.argsort(np.argsort(x[chosen])) for x in (times, seconds)))[0, 1])
-            kinds = len({plans[index].workload for index in np.flatnonzero(chosen)})
+            networks = len({plans[index].workload for index in np.flatnonzero(chosen)})
             sys.stdout.write(
-                f"{name} {label:9} n {chosen.sum()} networks {kinds} "
+                f"{name} {label:9} n {chosen.sum()} networks {networks} "
                 f"mean {mean:.1f} % median {median:.1f} % p90 {p90:.1f} % bias {bias:+.1f} % rank {rank:.3f}\n"
             )
 
@@ -247,6 +252,13 @@ _SIBLING = {
     "gemm.fp16+gemm.int16:vector_launch": 5e-6,
     "gemm.int8:vector_launch": 2e-6,
 }
+_PREPARED = {
+    "request": 20e-6,
+    "launch": 0.5e-6,
+    "gemm.int8:compute": 1.0,
+    "gemm.int8:layout": 0.0123,
+    "gemm.int8:vector_launch": 2.3e-6,
+}
 _HUB = "qualcomm_aihub.csv"
 _ROCKCHIP = {
     "launch": 3e-6,
@@ -260,6 +272,7 @@ _ROCKCHIP = {
 _SMALLER = {"gemm:compute": 0.8, "gemm:memory": 0.6, "gemm:epilogue": 0.24, "softmax:compute": 0.02}
 FITS: Mapping[str, EdgeFit] = {
     "hexagon_v75": EdgeFit(_HUB, _HEXAGON),
+    "hexagon_v75:snpe": EdgeFit("mlperf_mobile.csv", _PREPARED, stack="snpe", also=("hexagon_v79",)),
     **{
         name: EdgeFit(_HUB, _SIBLING)
         for name in (

@@ -82,7 +82,9 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "mobilenet_v1": ("mobilenet_v1",),
     "mobilenet_v2": ("mobilenet_v2",),
     "mobilenet_v3": ("mobilenet_v3_small", "mobilenet_v3_large"),
-    "phone_nets": ("gear_guard_net", "foot_track_net", "face_attrib_net", "posenet_mobilenet", "craft"),
+    "phone_nets": (
+        *("gear_guard_net", "foot_track_net", "face_attrib_net", "facemap_3dmm", "posenet_mobilenet", "craft"),
+    ),
     "nemotron": ("nemotron_nano_9b_v2", "nemotron_nano_12b_v2"),
     "pixart": ("pixart_sigma",),
     "regnet": ("regnet_y_400mf", "regnet_y_800mf"),
@@ -97,7 +99,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "sd3": ("sd3_5_medium", "sd3_5_large"),
     "segmentation": (
         *("fcn_resnet50", "fcn8_resnet18", "deeplabv3_resnet50", "deeplabv3_mobilenet_v2"),
-        *("deeplabv3_mobilenet_v2_stride32", "deeplabv3_plus_mobilenet", "pspnet"),
+        *("deeplabv3_mobilenet_v2_stride32", "deeplabv3_plus_mobilenet", "deeplab_xception", "pspnet"),
         *("unet_segmentation", "unet_mobilenet_v2", "unet_mobilenet_v2_k3", "bisenet"),
     ),
     "squeezenet": ("squeezenet1_1",),

@@ -1,7 +1,7 @@
 """Small networks made for phones: people and their protective gear, feet, faces; poses; text in scenes.
 
-Sources: quic/ai-hub-models, models/gear_guard_net, foot_track_net and face_attrib_net (layers.py and model.py, at
-052dc1f), which publish them; Papandreou et al. 2018, PersonLab, section 3, as rwightman/posenet-pytorch builds it on
+Sources: quic/ai-hub-models, models/gear_guard_net, foot_track_net, face_attrib_net and facemap_3dmm (at 052dc1f), which
+publishes them; Papandreou et al. 2018, PersonLab, section 3, as rwightman/posenet-pytorch builds it on
 MobileNet at stride 16; Baek et al. 2019, CRAFT, Fig. 2, as JaidedAI/EasyOCR builds it.
 """
 
@@ -158,6 +158,22 @@ def _face_attributes(b: GraphBuilder, image: Tensor) -> tuple[Tensor, ...]:
     return b.add(Concat(1), *logits), layers.flatten(b, y)
 
 
+def _face_map(b: GraphBuilder, image: Tensor) -> Tensor:
+    """265 parameters of a face's shape, pose and camera, from grey values, by ResNet-18 of half the width."""
+    x = layers.conv(b, image, 1, 1, name="grey")
+    x = layers.pool(b, layers.conv_bn_act(b, x, 32, 7, stride=2, name="stem"), "max", 3, stride=2, padding=1)
+    for stage, widths in enumerate(((32, 32), (64, 64), (128, 128), (256, 512))):
+        for place, width in enumerate(widths):
+            with b.scope(f"stage{stage}.{place}"):
+                stride = 2 if stage and not place else 1
+                y = layers.conv_bn_act(b, x, width, 3, stride=stride, name="conv1")
+                y = layers.conv_bn_act(b, y, width, 3, act="", name="conv2")
+                if y.shape != x.shape:
+                    x = layers.conv_bn_act(b, x, width, 1, stride=stride, act="", name="identity")
+                x = layers.activation(b, layers.add(b, y, x), "relu")
+    return layers.linear(b, layers.global_average(b, x), 265, name="output")
+
+
 _POSE = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 1), (1024, 1))
 
 
@@ -207,6 +223,7 @@ for _name, _title, _network, _size, _parameters, _source in (
     ("gear_guard_net", "GearGuardNet", _gear_guard, (320, 192), 6.19e6, _HUB),
     ("foot_track_net", "FootTrackNet", _foot_track, (480, 640), 2.53e6, _HUB),
     ("face_attrib_net", "FaceAttribNet", _face_attributes, 128, 12.1e6, _HUB),
+    ("facemap_3dmm", "Facemap 3DMM", _face_map, 128, 5.42e6, _HUB),
     ("posenet_mobilenet", "PoseNet on MobileNet", _posenet, (513, 257), 3.31e6, _HUB),
     ("craft", "CRAFT text detector", _craft, (608, 800), 20.8e6, _HUB),
 ):

@@ -100,6 +100,51 @@ def _deeplab_plus_mobilenet(b: GraphBuilder, image: Tensor, classes: int) -> Ten
     return resized(b, layers.conv(b, x, classes, 1, name="classifier"), image.shape)
 
 
+def _spread(
+    b: GraphBuilder, x: Tensor, channels: int, name: str, *, stride: int = 1, dilation: int = 1, early: bool = False
+) -> Tensor:
+    """A depthwise 3x3 and a pointwise convolution, rectified ``early`` (before both) or after each."""
+    act = "" if early else "relu"
+    x = layers.activation(b, x, "relu") if early else x
+    width = x.shape[1]
+    x = dilated_conv(b, x, width, 3, stride=stride, dilation=dilation, groups=width, act=act, name=f"{name}_depthwise")
+    return layers.conv_bn_act(b, x, channels, 1, act=act, name=f"{name}_pointwise")
+
+
+_XCEPTION = (
+    # channels, stride, dilation, how the shortcut goes
+    *(((128, 128, 128), 2, 1, "conv"), ((256, 256, 256), 2, 1, "conv"), ((728, 728, 728), 2, 1, "conv")),
+    *[((728, 728, 728), 1, 1, "sum")] * 16,
+    *(((728, 1024, 1024), 1, 1, "conv"), ((1536, 1536, 2048), 1, 2, "none")),
+)
+
+
+def _deeplab_xception(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+    """DeepLabv3+ on Xception-65 at output stride 16 (LikeLy-Journey/SegmenTron); separable branches, low features."""
+    x = layers.conv_bn_act(b, layers.conv_bn_act(b, image, 32, 3, stride=2, name="stem0"), 64, 3, name="stem1")
+    low = x
+    for place, (channels, stride, dilation, shortcut) in enumerate(_XCEPTION):
+        with b.scope(f"block{place}"):
+            y = x
+            for part, width in enumerate(channels):
+                step = stride if part == 2 else 1
+                y = _spread(b, y, width, f"s{part}", stride=step, dilation=dilation, early=shortcut != "none")
+                low = y if (place, part) == (1, 1) else low
+            if shortcut == "conv":
+                x = layers.conv_bn_act(b, x, channels[-1], 1, stride=stride, act="", name="shortcut")
+            x = y if shortcut == "none" else layers.add(b, y, x)
+    with b.scope("aspp"):
+        parts = [layers.conv_bn_act(b, x, 256, 1, name="point")]
+        parts += [_spread(b, x, 256, f"a{rate}", dilation=rate) for rate in (6, 12, 18)]
+        mean = b.add(Reshape((x.shape[0], x.shape[1], 1, 1)), layers.global_average(b, x))
+        parts.append(resized(b, layers.conv_bn_act(b, mean, 256, 1, name="pool"), x.shape, name="spread"))
+        x = layers.conv_bn_act(b, b.add(Concat(1), *parts), 256, 1, name="project")
+    low = layers.conv_bn_act(b, low, 48, 1, name="low")
+    x = b.add(Concat(1), resized(b, x, low.shape), low)
+    x = _spread(b, _spread(b, x, 256, "last0"), 256, "last1")
+    return resized(b, layers.conv(b, x, classes, 1, name="classifier"), image.shape)
+
+
 def _pspnet(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
     """ResNet-101 with a stem of three convolutions, output stride 8, and means over 1, 4, 9 and 36 windows (semseg)."""
     x = layers.conv_bn_act(b, image, 64, 3, stride=2, name="stem0")
@@ -204,6 +249,7 @@ for _name, _title, _network, _size, _labels, _parameters, _gmacs, _tolerance, _s
         *(3, 6.5e6, 0.0, 0.03, "TensorFlow segmentation tutorial: 6.5 M"),
     ),
     ("fcn8_resnet18", "FCN-8s on ResNet-18", _fcn8_resnet18, (1024, 1920), 19, 11.2e6, 71.41, 0.02, _HAILO),
+    ("deeplab_xception", "DeepLabv3+-Xception65", _deeplab_xception, (480, 520), 21, 41.26e6, 0.0, 0.01, _HUB),
     ("pspnet", "PSPNet-ResNet101", _pspnet, 473, 21, 65.7e6, 0.0, 0.01, _HUB),
     ("bisenet", "BiSeNet on ResNet-18", _bisenet, (720, 960), 12, 12.0e6, 0.0, 0.01, _HUB),
 ):

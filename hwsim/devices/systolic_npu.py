@@ -84,6 +84,7 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     }
     | {
         "weights_stay": (0.0, 1.0),
+        "weights_held": (0.0, 1e12),
         "weights_cached": (0.0, 1.0),
         "whole_tiles": (0.0, 1.0),
         "chunk": (0.001, 1.0),
@@ -111,8 +112,8 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     """``compute``, ``memory``, ``feed``: shares of the array's, DRAM's and the scratchpad's peak that are reached.
     ``overlap``: the exponent p. ``keep``: share of the scratchpad that holds tensors between operators (above one where
     compilers run chains of layers strip by strip, far above where frames stream through a pipeline); what fits does
-    not pass DRAM. ``weights_stay``: share of the weights
-    held for good; ``weights_cached``: 1 where the scratchpad is a cache in which weights that all fit await their next
+    not pass DRAM. ``weights_stay``: share of the weights held for good, ``weights_held``: so many bytes of a graph's
+    weights; ``weights_cached``: 1 where the scratchpad is a cache in which weights that all fit await their next
     use. ``whole_tiles``: share of the padding of weight tiles that is fetched. ``chunk``: share of
     the usable scratchpad that a resident chunk takes; ``blocked``: whether blocks of the output may stay (0: no).
     ``vector``: share of the vector unit's peak that grouped convolutions and products of one row reach there, if
@@ -124,7 +125,14 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     defaults: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType(
         {
             Form.GEMM: _COMMON
-            | {"compute": 0.8, "weights_stay": 0.0, "weights_cached": 0.0, "whole_tiles": 0.0, "vector": 0.25}
+            | {
+                "compute": 0.8,
+                "weights_stay": 0.0,
+                "weights_held": 0.0,
+                "weights_cached": 0.0,
+                "whole_tiles": 0.0,
+                "vector": 0.25,
+            }
             | {"chunk": 1.0, "blocked": 1.0, "vector_launch": 0.0, "epilogue": 1.0, "layout": 0.0},
             Form.ATTENTION: _ATTENTION
             | {f"decode_{name}": v for name, v in _ATTENTION.items()}

@@ -167,7 +167,7 @@ def array_seconds(table: Table, params: SystolicNpuParams) -> Mapping[str, Array
     dot = np.maximum(1.0, params.lanes[:, table.format[0]])
     tiles = np.ceil(k / dot / params.rows) * np.ceil(table.n / params.cols) * table.batch / params.units
     clock = params.clock_hz * constant(table, "compute")
-    streamed = (b + padding) * (1.0 - constant(table, "weights_stay")) * (table.b_is_weight > 0)
+    streamed = (b + padding) * (1.0 - _held_share(table, params)) * (table.b_is_weight > 0)
     load = streamed / (params.dram_bytes_per_s * constant(table, "memory")) / tiles * clock
     thin = (table.groups > 1) | (np.minimum(table.m, table.n) <= 1)
     count = np.where(thin & (constant(table, "vector") > 0), 0.0, tiles) / clock
@@ -295,8 +295,18 @@ def _beyond_chip(table: Table, params: SystolicNpuParams, inputs: Array, b: Arra
     again = params.kernels.column(table, "weights_cached")
     if np.any(again):
         again = again * kept_share(others + c + np.maximum(weights, table.cycled_bytes), keep)
-    streamed = weights * (1.0 - params.kernels.column(table, "weights_stay")) * (1.0 - again)
+    streamed = weights * (1.0 - _held_share(table, params)) * (1.0 - again)
     return streamed, streamed + others * (1.0 - resident), c * (1.0 - resident)
+
+
+def _held_share(table: Table, params: SystolicNpuParams) -> Array:
+    """Share of a product's weights that never leaves the chip: so many bytes of all the graph has, or a set share."""
+    held = params.kernels.column(table, "weights_held")
+    if not np.any(held):
+        return params.kernels.column(table, "weights_stay")
+    part = np.minimum(1.0, held / np.maximum(table.cycled_bytes, 1.0))
+    share: Array = np.maximum(part, params.kernels.column(table, "weights_stay"))
+    return share
 
 
 def vector_terms(table: Table, params: SystolicNpuParams) -> Terms:

@@ -47,7 +47,8 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "vit_large_patch14_clip_224": ("clip_vit_l_14_laion2b_image_encoder", "clip_vit_l_14_336_image_encoder"),
     "vit_tiny_patch16_224": ("vit_tiny",),
     "cogvideox1_5_5b": ("cogvideox_1_5_5b",),
-    "deeplabv3_mobilenet_v2": ("deeplab_v3_mobilenet_v2", "deeplab_v3", "deeplab_v3_plus_mobilenet_v2"),
+    "deeplabv3_mobilenet_v2": ("deeplab_v3_mobilenet_v2", "deeplab_v3_plus_mobilenet_v2"),
+    "deeplabv3_mobilenet_v2_stride16": ("deeplab_v3",),
     "deeplabv3_mobilenet_v2_stride32": ("deeplab_v3_mobilenet_v2_wo_dilation",),
     "deepseek_v3": ("deepseek_v3_1", "deepseek_v3_0324", "deepseek_r1", "deepseek_r1_0528"),
     "deep_autoencoder": ("toyadmos_fc_ae_anomaly_detection",),
@@ -142,9 +143,9 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "sd3_5_medium": ("stable_diffusion_3_5_medium",),
     "shufflenet_v2_x1_0": ("shufflenet_v2",),
     "stable_diffusion_2_base": ("stable_diffusion_2_base_e2e", "stable_diffusion_2_1_base_e2e"),
-    "squeezenet1_1": ("squeezenet", "squeezenet_v1_1"),
-    "ssd_mobilenet_v1": ("mobilenet_v1_ssd",),
-    "ssd_mobilenet_v2": ("mobilenet_v2_ssd",),
+    "squeezenet1_1": ("squeezenet_v1_1",),
+    "ssd_mobilenet_v1_detections": ("mobilenet_v1_ssd",),
+    "ssd_mobilenet_v2_detections": ("mobilenet_v2_ssd",),
     "unet_mobilenet_v2_k3": ("unet_mobilenetv2",),
     "vit_b_16": ("vit", "vit_base_patch16_224", "clip_vit_b_16_image_encoder"),
     "vit_l_16": ("vit_large_patch16_224",),
@@ -185,6 +186,8 @@ UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "mobile_bert_uncased_google": {"seq": 384, "head": "words"},
         "fcn_resnet50": {"height": 512, "width": 512},
         **{f"opus_mt_{way}_opusmtdecoder": {"phase": "decode"} for way in ("en_es", "es_en")},
+        "mobilenet_v1_ssd": {"height": 300, "width": 300},
+        "mobilenet_v2_ssd": {"height": 300, "width": 300},
         "stable_diffusion_2_base_e2e": {"batch": 1},
         "stable_diffusion_2_1_base_e2e": {"batch": 1},
         **{f"whisper_{size}_encoder": {"phase": "encode"} for size in _WHISPERS},
@@ -200,7 +203,8 @@ UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
 )
 """Parameters that rows do not state, or not as they were measured: quic/ai-hub-models exports BERT for 384 tokens, and
 FCN for 512 x 512 pixels (its page prints 224, at which no chip of the set could be as slow);
-guidance is a batch of 2 for one image; Whisper's decoder writes into a cache of 199 tokens. The model scripts of
+guidance is a batch of 2 for one image; Whisper's decoder writes into a cache of 199 tokens. Coral's SSDs are those
+for 300 x 300 pixels (at 224 one core could not be 2.2 times slower than on the backbone alone). The model scripts of
 hailo_model_zoo (``cfg/alls/generic``) quantize the products of text encoders to ``a16_w16``."""
 
 EXPORTED: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType(

@@ -24,6 +24,7 @@ from hwsim.specs.parallel import ParallelSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import InterconnectSpec, SystemSpec, single
 from hwsim.validation.arrays import array_cycles
+from hwsim.validation.boards import board_of, run_on_board
 from hwsim.validation.frameworks import closest_timings, compilation_s
 from hwsim.validation.kernels import RECURRENT, as_clocked, kernel_name, kernel_work, recurrent_works
 from hwsim.validation.language import chips_of
@@ -244,7 +245,7 @@ def _network_values(row: Row, what: Planned, spec: DeviceSpec, named: SoftwareSp
     if what.division is not None:
         return {"time": _divided_s(row, what.plans[0], what.division, spec, stack)}
     if chips == 1 and len(what.plans) == 1:
-        found = dict(_simulated(what.plans[0], spec.name, stack))
+        found = dict(_simulated(what.plans[0], spec.name, stack, board=row.text("device")))
         if many := streamed(row, what.plans[0]):
             return {
                 "time": found["time"],
@@ -296,16 +297,22 @@ def _ranks(row: Row) -> ParallelSpec | None:
 
 
 @cache
-def _simulated(plan: Plan, device: str, stack: str | None, parallel: ParallelSpec | None = None) -> Mapping[str, float]:
+def _simulated(
+    plan: Plan, device: str, stack: str | None, parallel: ParallelSpec | None = None, board: str = ""
+) -> Mapping[str, float]:
     """Seconds of a request, average power, and energy of an item; without a stack the one that suits the graph."""
     graph = plan.graph()
     system = single(load_device(device))
+    whole = board_of(board, device) if board else None
     if parallel is not None:
         links = _links(device, "", parallel.ranks)
         if links is None:
             raise InputError(f"no system of {parallel.ranks} x {device} with an interconnect")
         system = links[0]
-    result = flow.simulate(graph, system, software=stack, parallel=parallel, limited=False)
+    if whole is not None:
+        result = run_on_board(graph, whole)
+    else:
+        result = flow.simulate(graph, system, software=stack, parallel=parallel, limited=False)
     energy_j = result.energy_j / max(1, graph.items)
     return {"time": result.latency_s, "power": result.average_power_w, "energy": energy_j}
 

@@ -100,10 +100,14 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "segmentation": (
         *("fcn_resnet50", "fcn8_resnet18", "deeplabv3_resnet50", "deeplabv3_mobilenet_v2"),
         *("deeplabv3_mobilenet_v2_stride32", "deeplabv3_plus_mobilenet", "deeplab_xception", "pspnet"),
+        *("deeplabv3_mobilenet_v2_stride16",),
         *("unet_segmentation", "unet_mobilenet_v2", "unet_mobilenet_v2_k3", "bisenet"),
     ),
-    "squeezenet": ("squeezenet1_1",),
-    "ssd": ("ssd_mobilenet_v1", "ssd_mobilenet_v2", "retinaface_mobile", "retinaface_resnet50"),
+    "squeezenet": ("squeezenet1_0", "squeezenet1_1"),
+    "ssd": (
+        *("ssd_mobilenet_v1", "ssd_mobilenet_v2", "retinaface_mobile", "retinaface_resnet50"),
+        *("ssd_mobilenet_v1_detections", "ssd_mobilenet_v2_detections"),
+    ),
     "stable_diffusion": ("stable_diffusion_1_5", "stable_diffusion_2_base"),
     "switch_transformer": ("switch_xl4",),
     "tpu_v1_apps": ("tpu_mlp0", "tpu_mlp1", "tpu_lstm0", "tpu_lstm1", "tpu_cnn0", "tpu_cnn1"),

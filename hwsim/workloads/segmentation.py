@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from hwsim.graph.graph import GraphBuilder
 from hwsim.graph.tensor import Tensor
+from hwsim.operators.arg_extreme import ArgExtreme
 from hwsim.operators.concat import Concat
 from hwsim.operators.conv_transpose import ConvTranspose2d
 from hwsim.operators.reshape import Reshape
@@ -73,14 +74,19 @@ class _Fcn:
         return resized(b, layers.conv(b, x, classes, 1, name="classifier"), image.shape)
 
 
-def _deeplab_mobilenet(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+def _deeplab_mobilenet(b: GraphBuilder, image: Tensor, classes: int, stride: int = 8) -> Tensor:
     """DeepLabv3 with a pooled branch only, output stride 8 (TensorFlow's mobilenet_v2_dm100)."""
-    x = mobilenet_v2_levels(b, image, stride=8)[0]
+    x = mobilenet_v2_levels(b, image, stride=stride)[0]
     mean = b.add(Reshape((x.shape[0], x.shape[1], 1, 1)), layers.global_average(b, x))
     mean = resized(b, layers.conv_bn_act(b, mean, 256, 1, name="pool"), x.shape, name="spread")
     x = b.add(Concat(1), layers.conv_bn_act(b, x, 256, 1, name="point"), mean)
     x = layers.conv_bn_act(b, x, 256, 1, name="project")
     return resized(b, layers.conv(b, x, classes, 1, name="classifier"), image.shape)
+
+
+def _deeplab_mobilenet_stride16(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+    """The same at output stride 16; the label of each pixel, as TensorFlow Lite's model ends."""
+    return b.add(ArgExtreme(axis=1), _deeplab_mobilenet(b, image, classes, 16))
 
 
 def _deeplab_mobilenet_stride32(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
@@ -237,6 +243,10 @@ for _name, _title, _network, _size, _labels, _parameters, _gmacs, _tolerance, _s
     ("fcn_resnet50", "FCN-ResNet50", _Fcn((3, 4, 6, 3)), 520, 21, 33.0e6, 0.0, 0.01, _HUB),
     ("deeplabv3_resnet50", "DeepLabv3-ResNet50", _Fcn((3, 4, 6, 3), (12, 24, 36)), 520, 21, 39.6e6, 0.0, 0.01, _HUB),
     ("deeplabv3_mobilenet_v2", "DeepLabv3-MobileNetV2", _deeplab_mobilenet, 513, 21, 2.1e6, 8.825, 0.03, _HAILO),
+    (
+        *("deeplabv3_mobilenet_v2_stride16", "DeepLabv3-MobileNetV2, stride 16", _deeplab_mobilenet_stride16, 513),
+        *(21, 2.1e6, 2.75, 0.05, "tensorflow/models, research/deeplab model zoo, from memory: 2.75 G at 513 x 513"),
+    ),
     (
         *("deeplabv3_mobilenet_v2_stride32", "DeepLabv3-MobileNetV2, stride 32", _deeplab_mobilenet_stride32, 513),
         *(21, 2.1e6, 1.605, 0.12, _HAILO),

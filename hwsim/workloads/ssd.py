@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from hwsim.graph.graph import GraphBuilder
 from hwsim.graph.tensor import Tensor
+from hwsim.operators.arg_extreme import ArgExtreme
 from hwsim.operators.concat import Concat
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.transpose import Transpose
@@ -55,6 +56,16 @@ def _ssd_mobilenet_v2(b: GraphBuilder, image: Tensor, classes: int) -> tuple[Ten
     return _ssd(b, levels[16], levels[0], classes)
 
 
+def _ssd_mobilenet_v1_detections(b: GraphBuilder, image: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    boxes, scores = _ssd_mobilenet_v1(b, image, classes)
+    return boxes, b.add(ArgExtreme(axis=-1), scores)
+
+
+def _ssd_mobilenet_v2_detections(b: GraphBuilder, image: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    boxes, scores = _ssd_mobilenet_v2(b, image, classes)
+    return boxes, b.add(ArgExtreme(axis=-1), scores)
+
+
 def _context(b: GraphBuilder, x: Tensor, name: str) -> Tensor:
     """Windows of 3, 5 and 7 beside each other (SSH, Fig. 3)."""
     half, quarter, act = x.shape[1] // 2, x.shape[1] // 4, "leaky_relu"
@@ -94,6 +105,8 @@ def _retinaface_resnet50(b: GraphBuilder, image: Tensor) -> tuple[Tensor, ...]:
 for _name, _title, _network, _parameters, _gmacs in (
     ("ssd_mobilenet_v1", "SSD on MobileNet", _ssd_mobilenet_v1, 6.79e6, 1.25),
     ("ssd_mobilenet_v2", "SSD on MobileNetV2", _ssd_mobilenet_v2, 6.07e6, 0.76),
+    ("ssd_mobilenet_v1_detections", "SSD on MobileNet with labels", _ssd_mobilenet_v1_detections, 6.79e6, 1.25),
+    ("ssd_mobilenet_v2_detections", "SSD on MobileNetV2 with labels", _ssd_mobilenet_v2_detections, 6.07e6, 0.76),
 ):
     image_network(
         _name,
@@ -103,7 +116,7 @@ for _name, _title, _network, _parameters, _gmacs in (
         published=Published(
             parameters=int(_parameters), macs=_gmacs * 1e9, tolerance=0.03, source="hailo_model_zoo, public models"
         ),
-        what="Object detector of six levels (overlaps are not suppressed).",
+        what="Object detector of six levels (overlaps are not suppressed), maybe with the best class of each box.",
         size=300,
         minimum=224,
         labels=90,

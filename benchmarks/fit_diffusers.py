@@ -25,9 +25,9 @@ from hwsim.graph.graph import Graph
 from hwsim.graph.lowering import lower
 from hwsim.operators.collectives import Exchange
 from hwsim.specs.parallel import ParallelSpec
+from hwsim.validation.matching import device_of, links_of
 from hwsim.validation.measured import Row, read_measured
 from hwsim.validation.networks import planned
-from hwsim.validation.predict import _links, device_of
 
 STACK = "diffusers"
 GROUPS = ("collective", "send")
@@ -41,7 +41,7 @@ def parts(row: Row) -> dict[str, float]:
     spec = device_of(row)
     stack = spec.software[STACK]
     parallel = ParallelSpec(ulysses=row.number("ulysses"), ring=row.number("ring"))
-    found = _links(spec.name, "", parallel.ranks)
+    found = links_of(spec.name, "", parallel.ranks)
     assert found is not None
     graph, _ = flow.prepare(planned(row).plans[0].graph(), [spec], [stack], parallel)
     lowered = lower(graph)

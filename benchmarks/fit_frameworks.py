@@ -25,9 +25,9 @@ from hwsim.graph.work import Work
 from hwsim.specs.device import DeviceSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.validation.frameworks import FRAMEWORKS, framework_run
+from hwsim.validation.matching import device_of, stack_for
 from hwsim.validation.measured import Row, read_measured
 from hwsim.validation.networks import planned
-from hwsim.validation.predict import device_of, stack_for
 
 __all__ = ["FITS", "Run", "held_out", "runs", "times_s"]
 

@@ -25,8 +25,8 @@ from hwsim.specs.fields import Quantity
 from hwsim.specs.software import ResidualSpec
 from hwsim.units import format_quantity
 from hwsim.validation.calibration import Family, FamilyFit, families_of, fit_family, residual_lines
+from hwsim.validation.matching import device_of, stack_for
 from hwsim.validation.measured import MeasuredFile, Row, read_measured
-from hwsim.validation.predict import device_of, stack_for
 
 TOP = Path(__file__).resolve().parents[1]
 TRUTH = TOP.parent / "shared" / "ground_truth" / "gpu"

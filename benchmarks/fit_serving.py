@@ -27,10 +27,10 @@ from hwsim.graph.tensor import SCHEMES
 from hwsim.loading.device import load_device
 from hwsim.loading.system import load_system
 from hwsim.validation import serving
+from hwsim.validation.matching import device_of
 from hwsim.validation.measured import Row, read_measured
 from hwsim.validation.names import named_workload
 from hwsim.validation.networks import scheme_of
-from hwsim.validation.predict import device_of
 from hwsim.validation.step_times import Deployment, ModelTimes
 from hwsim.workloads.llama import MODELS
 

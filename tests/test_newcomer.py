@@ -50,7 +50,7 @@ _TYPED = [
     ("run nowhere.yaml", "'nowhere.yaml': no such file\n"),
     ("sweep npu_array.yaml", "no such file; for the sweep of the library write 'npu_array'"),
     ("estimate resnet50 -d t4 --set dtype=bf16", "its formats are fp64, fp32, fp16"),
-    ("estimate resnet50 -d h100_sxm --software tensorrt", "known: amp, cuda_graph, diffusers, eager, llama_cpp"),
+    ("estimate resnet50 -d h100_sxm --software tensorrt", "known: amp, cuda_graph, diffusers, eager, inductor"),
     ("run my_npu.yaml", "my_npu.yaml:1:9: schema: this file describes a device; name one that describes a scenario\n"),
     ("estimate resnet50 -d my_sweep.yaml", "schema: this file describes a sweep; name one that describes a device\n"),
     ("compare resnet50 -d my_sweep.yaml", "schema: this file describes a sweep; name one that describes a system\n"),

@@ -14,8 +14,8 @@ from hwsim.loading.writing import check_output, constants_section, write_device
 from hwsim.specs.device import DeviceSpec
 from hwsim.specs.software import ResidualSpec, SoftwareSpec
 from hwsim.validation.calibration import Family, FamilyFit, families_of, fit_family
+from hwsim.validation.matching import device_of, stack_for
 from hwsim.validation.measured import MeasuredFile, Row, files_below, read_measured
-from hwsim.validation.predict import device_of, stack_for
 
 __all__ = ["CalibratedDevice", "calibrated_device", "check_target"]
 

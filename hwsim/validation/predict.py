@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,9 +15,7 @@ from hwsim.devices.interconnect import price_collectives
 from hwsim.errors import HwsimError, InputError
 from hwsim.graph.lowering import tables_of
 from hwsim.graph.work import Collective, Form, Work
-from hwsim.loading import library
 from hwsim.loading.device import load_device
-from hwsim.loading.system import load_system
 from hwsim.specs.device import DeviceSpec
 from hwsim.specs.parallel import ParallelSpec
 from hwsim.specs.software import SoftwareSpec
@@ -28,36 +25,19 @@ from hwsim.validation.boards import board_of, run_on_board
 from hwsim.validation.frameworks import closest_timings, compilation_s
 from hwsim.validation.kernels import RECURRENT, as_clocked, kernel_name, kernel_work, recurrent_works
 from hwsim.validation.language import chips_of
+from hwsim.validation.matching import device_of, links_of, nearest_stack, sockets_of, stack_for
 from hwsim.validation.measured import MeasuredFile, Row
 from hwsim.validation.networks import STREAMS, Plan, Planned, network_plan, planned, streamed
 from hwsim.validation.serving import SERVING, engine_of, served, serving_stack
 from hwsim.validation.sustained import SUSTAINED, sustained
 from hwsim.validation.training import TRAINING, Division, gradients
 
-__all__ = ["Prediction", "device_of", "nearest_stack", "predict", "predict_on", "stack_for"]
+__all__ = ["Prediction", "predict", "predict_on"]
 
-_NPU = ("systolic_npu", "dataflow_npu")
-_UNITS: Mapping[str, tuple[str, ...]] = {
-    "GPU": ("simt_gpu",),
-    "NPU": _NPU,
-    "ANE": _NPU,
-    "CPU": ("cpu",),
-    "CPU/MCU": ("cpu",),
-}
-"""Kinds of device by the first word of ``compute_unit``; Core ML may hand a little to a CPU beside them."""
 _NETWORKS = ("network", "model_forward", TRAINING, "llm_prefill", "llm_generate_per_token")
-_REPLAYED = ("cuda_graph", "event_mean_100", "xpu_event", "cuda_graph_sustained_power", "profiler_kernel")
-"""Ways of timing whose figures hold a kernel and its start, the nearest to graph replay first."""
-_CALLED = ("cuda_event_eager", "wall_clock_sync", "deepbench_wall_avg")
-"""Ways of timing whose figures also hold what the host does for each call."""
-_SERVED = ("serving_bench", "serving_bench_zeus")
-"""Ways of timing whose figures hold whole steps of a serving engine."""
 _ARRAY = "systolic array"
 _BENCHMARKS: Mapping[str, str] = {"openvinotoolkit/openvino": "openvino"}
 """Ways of timing by the project that published the rows, where they do not say."""
-_SOCKETS = re.compile(r"\b(\d)x ")
-_POINT = re.compile(r"\b([\w-]+ point)$")
-"""An operating point at the end of a model's name: ``distilbert seq128 perf point``."""
 
 
 @dataclass(slots=True)
@@ -154,57 +134,6 @@ def _spec_name(each: Prediction) -> str:
         return ""
 
 
-def device_of(row: Row) -> DeviceSpec:
-    """The spec that stands for the chip a row names, at the operating point it names; raises InputError for none."""
-    point = _POINT.search(row.text("model"))
-    chip, unit = _SOCKETS.sub("", chips_of(row)[0]), row.text("unit").split(" ")[0].removesuffix("+CPU")
-    return _find_device(chip + (f", {point[1]}" if point else ""), unit)
-
-
-@cache
-def _find_device(name: str, unit: str) -> DeviceSpec:
-    """The spec that stands for a measured chip, or for one unit of it."""
-    for alias in (f"{name} {unit}", name) if unit else (name,):
-        try:
-            spec = load_device(library.find_by_alias(alias))
-        except InputError:
-            continue
-        if not unit or spec.kind in _UNITS.get(unit.lstrip("id"), ()):
-            return spec
-    raise InputError(f"no device file with the alias '{name}'" + (f" for its {unit}" if unit else ""))
-
-
-def stack_for(spec: DeviceSpec, timing: str, closest: Sequence[str] = ()) -> SoftwareSpec:
-    """The stack whose ``timing:`` lists how the row was measured, or the first where the row does not say.
-
-    Timings of the row that say more stand in ``closest``, the best first; raises InputError where no stack lists any.
-    """
-    if not timing:
-        return spec.default_software
-    for name in (*closest, timing):
-        for stack in spec.software.values():
-            if name in stack.timing:
-                return stack
-    raise InputError(f"no software stack of {spec.name} lists the timing '{closest[-1] if closest else timing}'")
-
-
-def nearest_stack(spec: DeviceSpec, timing: str) -> tuple[SoftwareSpec, str]:
-    """The stack that answers for a way of timing, and what its answer rests on.
-
-    Where no stack lists it, the one that lists the way most like it does; that carries constants over, so the basis is
-    ``family`` at best. Raises InputError for a way that is like none of the device's.
-    """
-    alike = next((group for group in (_REPLAYED, _CALLED, _SERVED) if timing in group), ())
-    others = [*alike, *(_CALLED if alike is _REPLAYED else _REPLAYED)] if alike else []
-    for other in dict.fromkeys((timing, *others)):
-        try:
-            stack = stack_for(spec, other)
-        except InputError:
-            continue
-        return stack, "family" if other != timing and stack.basis == "calibrated" else stack.basis
-    return stack_for(spec, timing), ""
-
-
 def _assign(each: Prediction, kernels: dict[tuple[str, str], list[tuple[Prediction, Work]]]) -> None:
     """Predict a network or an array at once, put a kernel into the table of its device; raises HwsimError."""
     row = each.row
@@ -218,7 +147,7 @@ def _assign(each: Prediction, kernels: dict[tuple[str, str], list[tuple[Predicti
         common, basis = nearest_stack(spec, each.timing)
         stack = serving_stack(spec, common, engine_of(row))
         ranks = row.number("ngpus", 1)
-        links = _links(spec.name, "", ranks) if ranks > 1 else None
+        links = links_of(spec.name, "", ranks) if ranks > 1 else None
         each.spec, each.basis = spec.name, basis
         each.values = served(row, each.op, spec, stack, links[0] if links else None)
         return
@@ -249,7 +178,7 @@ def _network_values(row: Row, what: Planned, spec: DeviceSpec, named: SoftwareSp
         if many := streamed(row, what.plans[0]):
             return {
                 "time": found["time"],
-                "throughput": STREAMS / _simulated(many, spec.name, stack)["time"] * _sockets(row),
+                "throughput": STREAMS / _simulated(many, spec.name, stack)["time"] * sockets_of(row),
             }
         first_s = compilation_s(what.plans[0].graph(), spec, named) if named and what.compiled else 0.0
         return {**found, "time": found["time"] / what.tokens + what.compiled * first_s}
@@ -264,16 +193,10 @@ def _divided_s(row: Row, plan: Plan, division: Division, spec: DeviceSpec, stack
     step_s = _simulated(plan, spec.name, stack)["time"]
     if division.kind == "pp":
         return pipelined_s([step_s] * division.pieces, division.degree)
-    found = _links(spec.name, row.text("device"), division.degree)
+    found = links_of(spec.name, row.text("device"), division.degree)
     if found is None:
         raise InputError(f"no system of {division.degree} x {spec.name} with an interconnect")
     return step_s + _exchanged_s(gradients(plan.graph().weight_bytes, division), *found)
-
-
-def _sockets(row: Row) -> int:
-    """How many CPUs a machine's name counts: ``Intel 2x Xeon Platinum 8490H``."""
-    found = _SOCKETS.search(chips_of(row)[0])
-    return int(found[1]) if found else 1
 
 
 def _check_whole(row: Row) -> None:
@@ -305,7 +228,7 @@ def _simulated(
     system = single(load_device(device))
     whole = board_of(board, device) if board else None
     if parallel is not None:
-        links = _links(device, "", parallel.ranks)
+        links = links_of(device, "", parallel.ranks)
         if links is None:
             raise InputError(f"no system of {parallel.ranks} x {device} with an interconnect")
         system = links[0]
@@ -363,7 +286,7 @@ def _price_kernels(spec: DeviceSpec, name: str, rows: Sequence[tuple[Prediction,
 
 
 def _price_collective(spec: DeviceSpec, each: Prediction, work: Collective) -> None:
-    found = _links(spec.name, each.device, work.participants)
+    found = links_of(spec.name, each.device, work.participants)
     if found is None:
         each.reason = f"no system of {work.participants} x {spec.name} with an interconnect"
         return
@@ -386,19 +309,3 @@ def _ranks_per_node(row: Row) -> int:
     """How many ranks a row says share a machine: ``devices_per_node=2`` in its column ``model``."""
     name, _, count = row.text("model").partition("=")
     return int(count) if name == "devices_per_node" and count.isdecimal() else sys.maxsize
-
-
-@cache
-def _links(device: str, measured: str, ranks: int) -> tuple[SystemSpec, InterconnectSpec] | None:
-    """The smallest system of at least so many such devices: one measured data call so, else one without aliases."""
-    systems = (load_system(name) for name in library.list_systems())
-    fitting = [
-        (system, system.interconnect)
-        for system in systems
-        if system.interconnect is not None
-        and len(system.devices) >= ranks
-        and {spec.name for spec in system.devices.values()} == {device}
-    ]
-    named = [pair for pair in fitting if library.is_called(measured, pair[0].aliases)]
-    others = [pair for pair in fitting if not pair[0].aliases]
-    return min(named or others, key=lambda pair: len(pair[0].devices), default=None)

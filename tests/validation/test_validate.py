@@ -12,8 +12,9 @@ import hwsim
 from hwsim.errors import InputError
 from hwsim.loading.device import load_device
 from hwsim.validation.kernels import kernel_work
+from hwsim.validation.matching import nearest_stack
 from hwsim.validation.measured import read_measured
-from hwsim.validation.predict import nearest_stack, predict
+from hwsim.validation.predict import predict
 from hwsim.validation.report import groups_table, skipped_table, summary, worst_table, write_folder
 from hwsim.validation.validate import REFERENCE, validate
 

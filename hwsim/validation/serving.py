@@ -41,8 +41,8 @@ _MODEL = re.compile(r"(?P<name>\S+)(?: task=(?P<task>\S+))?(?: tp=(?P<tp>\d+))?(
 _NAME = re.compile(r"[a-z]+")
 _DECODERS = {**MODELS, **MIXTURES, **HYBRIDS}
 PROMPTS: Mapping[str, int] = MappingProxyType({"lm-arena-chat": 270, "gpqa": 250, "sourcegraph-fim": 2700})
-"""Mean tokens of a prompt by task. assumption: rows do not say; 270 and 2,700 explain by how much mean steps (batch x
-energy / power) of dense models on H100 are longer than median ones."""
+"""Mean tokens of a prompt by task. assumption: rows do not say; 270 explains by how much mean steps (batch x energy /
+power) of dense models on H100 are longer than median ones, 2,700 about that of mixtures, where it scatters twofold."""
 _PASSES = ("split_views", "strided_attention")
 """What engines do to a graph on any device: attention is fused and reads strides, whatever frameworks do there."""
 _ROUNDS = 10

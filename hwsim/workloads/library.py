@@ -166,7 +166,7 @@ _FAMILIES = (
         "mobile",
         "mobileone",
     ),
-    *("mobilevit", "own", "preact", "regnet", "resnet", "resnet_blocks", "swin", "vgg", "vit"),
+    *("mobilevit", "own", "preact", "pyramid", "regnet", "resnet", "resnet_blocks", "swin", "vgg", "vit"),
 )
 
 FAMILY_MODULES: tuple[str, ...] = tuple(f"hwsim.workloads.timm.{module}" for module in _FAMILIES)

@@ -36,6 +36,8 @@ PARAMETERS = {
     "convnext_base": 88.59,
     "convnextv2_large": 197.96,
     "vit_tiny_patch16_224": 5.72,
+    "pit_b_distilled_224": 74.79,
+    "pvt_v2_b5": 81.96,
     "vit_huge_patch14_224": 632.05,
     "deit3_medium_patch16_224": 38.85,
     "deit_base_distilled_patch16_224": 87.34,

@@ -209,6 +209,7 @@ class TestDevices:
                 assert stack.fitted_to
                 assert all(0 < error < 100 for error in stack.validated.values())
 
+    @pytest.mark.slow
     def test_measured_data_find_the_device_by_each_of_its_names(self) -> None:
         claims = [(alias, name) for name in DEVICES for alias in device(name).aliases]
         assert [(alias, find_by_alias(alias)) for alias, _ in claims] == claims

@@ -33,6 +33,7 @@ OPS = {
         ("L40S", "l40s_x8", (8,)),
     ],
 )
+@pytest.mark.slow
 def test_an_interconnect_is_as_accurate_on_held_out_runs_as_its_file_says(shared_dir, measured, system, ranks):
     file = read_measured(shared_dir / "ground_truth" / "gpu" / "comm_dev.csv")
     assert file is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from hwsim.validation.residual import fit_residual, residual_factor
 
@@ -18,6 +19,7 @@ def rows(count: int, wrong: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> t
     return {"m": m, "n": n, "k": np.full(count, 64.0)}, formula, formula * wrong(m, n) * noise
 
 
+@pytest.mark.slow
 def test_a_smooth_error_is_learned_down_to_the_noise_and_said_of_unseen_shapes() -> None:
     def wave(m: np.ndarray, _: np.ndarray) -> np.ndarray:
         return np.exp(0.4 * np.sin(np.log2(m)))

@@ -10,6 +10,7 @@ __all__ = ["ALIASES", "FAMILY_MODULES", "MODULE_OF"]
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "alexnet": ("alexnet",),
     "bert": ("bert_base", "bert_large", "distilbert"),
+    "bgnet": ("bgnet",),
     "clip_text": (
         *("clip_text_512", "clip_text_640", "clip_text_768", "tinyclip_text_19m", "tinyclip_text_29m"),
         *("siglip_text_b", "siglip_text_l"),
@@ -45,6 +46,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "hrnet": ("hrnet_pose", "hrnet_pose_w48", "hrnet_face"),
     "hunyuan_dit": ("hunyuan_dit",),
     "hunyuan_video": ("hunyuan_video",),
+    "inpainting": ("aot_gan", "lama_dilated"),
     "inception_v4": ("inception_v4",),
     "inception_v3": ("inception_v3",),
     "light_attention": ("levit_128s", "efficientformer_l1", "efficientformer_l3"),
@@ -75,6 +77,10 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("mixtral_8x7b", "mixtral_8x22b", "gpt_oss_20b", "gpt_oss_120b", "deepseek_v3"),
     ),
     "marian": ("opus_mt",),
+    "mediapipe": (
+        *("mediapipe_palm", "mediapipe_pose", "mediapipe_pose_landmarks", "mediapipe_hand_landmarks"),
+        *("mediapipe_hand_landmarks_full", "mediapipe_selfie", "mediapipe_gestures"),
+    ),
     "mlp": ("mlp",),
     "mlperf_tiny": ("ds_cnn", "mobilenet_v1_025_96", "resnet8_cifar10", "deep_autoencoder"),
     "mnasnet": ("mnasnet1_0",),
@@ -95,8 +101,10 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("real_esrgan_general", "espcn_x2", "espcn_x3", "espcn_x4", "edsr_f32b5", "dncnn_color"),
         *("zero_dce", "zero_dce_pp"),
     ),
+    "salsanext": ("salsanext",),
     "sana": ("sana_1_6b", "sana_4_8b"),
     "sd3": ("sd3_5_medium", "sd3_5_large"),
+    "sinet": ("sinet",),
     "segmentation": (
         *("fcn_resnet50", "fcn8_resnet18", "deeplabv3_resnet50", "deeplabv3_mobilenet_v2"),
         *("deeplabv3_mobilenet_v2_stride32", "deeplabv3_plus_mobilenet", "deeplab_xception", "pspnet"),
@@ -111,6 +119,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "stable_diffusion": ("stable_diffusion_1_5", "stable_diffusion_2_base"),
     "switch_transformer": ("switch_xl4",),
     "tpu_v1_apps": ("tpu_mlp0", "tpu_mlp1", "tpu_lstm0", "tpu_lstm1", "tpu_cnn0", "tpu_cnn1"),
+    "two_branch": ("ddrnet23_slim", "pidnet_s"),
     "video_resnet": ("r3d_18", "r2plus1d_18", "mc3_18"),
     "vgg": ("vgg16", "vgg19"),
     "vit": ("vit_b_16", "vit_s_16", "vit_l_16", "vit_tiny_bn", "vit_small_bn", "vit_base_bn"),

@@ -31,6 +31,9 @@ from hwsim.workloads import WORKLOADS
         ("whisper_base_en/WhisperEncoderInf", "whisper_base"),
         ("whisper_large_v3_turbo/HfWhisperDecoder", "whisper_large_v3_turbo"),
         ("ToyADMOS FC-AE (anomaly detection)", "deep_autoencoder"),
+        ("mediapipe_hand_gesture/PalmDetector", "mediapipe_palm"),
+        ("mediapipe_pose/PoseDetector", "mediapipe_pose"),
+        ("aotgan", "aot_gan"),
     ],
 )
 def test_spellings_of_a_network_lead_to_one_workload(written: str, workload: str) -> None:

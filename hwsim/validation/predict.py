@@ -280,7 +280,8 @@ def _price_kernels(spec: DeviceSpec, name: str, rows: Sequence[tuple[Prediction,
     long = [(e, work) for e, work in able if e.timing == SUSTAINED or e.values["time"] > spec.power.window_s]
     if not long:
         return
-    for (each, _), seconds, joules in zip(long, *sustained(spec, stack, [work for _, work in long]), strict=True):
+    found = sustained(spec, stack, [work for _, work in long], [each.timing == SUSTAINED for each, _ in long])
+    for (each, _), seconds, joules in zip(long, *found, strict=True):
         power = float(average_power_w(joules, seconds, spec.power.idle_w))
         each.values = {"time": float(seconds), "power": power, "energy": power * float(seconds)}
 

@@ -30,3 +30,21 @@ def test_a_product_below_the_cap_keeps_its_clock() -> None:
     stack, kind = spec.default_software, KINDS[spec.kind]
     (time,), _ = sustained(spec, stack, works(64))
     assert time == price(kind, works(64), kind.params(spec, stack)).time_s[0, 0]
+
+
+def test_weights_that_nobody_filled_draw_less_and_only_where_they_are_what_is_read() -> None:
+    spec = load_device("b200_sxm")
+    stack = spec.default_software
+    rows = [*lower(hwsim.ops.matmul(m=8, n=51200, k=16384, dtype="bf16")).works]
+    rows += lower(hwsim.ops.matmul(m=51200, n=8, k=16384, dtype="bf16")).works
+    rows += lower(
+        hwsim.ops.attention(batch=64, heads=8, kv_heads=8, seq_q=1, seq_kv=32768, head_dim=128, dtype="bf16")
+    ).works
+    filled_s, filled_j = sustained(spec, stack, rows)
+    calm_s, calm_j = sustained(spec, stack, rows, [True] * len(rows))
+    assert calm_s == pytest.approx(filled_s)
+    weights_j = 51200 * 16384 * 2 * spec.main_memory.energy_j_per_byte
+    assert filled_j[0] - calm_j[0] == pytest.approx(0.75 * weights_j, rel=1e-6)
+    assert calm_j[1] == pytest.approx(filled_j[1], rel=1e-3)
+    assert calm_j[2] < 0.8 * filled_j[2]
+    assert sustained(spec, stack, rows, [False] * len(rows))[1] == pytest.approx(filled_j)

@@ -17,6 +17,7 @@ from hwsim.placement.problem import Policy
 from hwsim.report.figures import counted
 from hwsim.report.tables import key_values, plain_table
 from hwsim.specs.device import DeviceSpec
+from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import SystemSpec
 from hwsim.units import format_quantity
 from hwsim.workloads.registry import Family, Workload
@@ -151,19 +152,41 @@ def _watts(device: DeviceSpec) -> list[tuple[str, str]]:
 
 
 def _stacks_table(device: DeviceSpec) -> Table:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             name,
             stack.basis,
             format_quantity(stack.launch_s, "s"),
             format_quantity(stack.dispatch_s, "s"),
+            _other_times(stack),
             ", ".join(stack.passes) or "none",
-            ", ".join(f"{family} {error:g} %" for family, error in stack.validated.items()) or "not measured",
+            _errors(stack.validated) or "not measured",
         )
         for name, stack in device.software.items()
     ]
-    heads = ("name", "basis", "launch", "dispatch", "passes", "held-out error")
+    heads: tuple[str, ...] = ("name", "basis", "launch", "dispatch", "besides", "passes", "held-out error")
+    if not any(row[4] for row in rows):
+        heads, rows = (*heads[:4], *heads[5:]), [(*row[:4], *row[5:]) for row in rows]
     return plain_table("Software stacks", heads, rows, heads[2:4], optional=("passes", "dispatch"))
+
+
+def _other_times(stack: SoftwareSpec) -> str:
+    """What a stack takes beside launches and dispatch, and what for."""
+    times = {
+        "a run": stack.request_s,
+        "an item": stack.item_s,
+        "a kernel compiled": stack.compile_s,
+        "a sequence": stack.sequence_s,
+    }
+    return ", ".join(f"{format_quantity(seconds, 's')} {name}" for name, seconds in times.items() if seconds)
+
+
+def _errors(validated: Mapping[str, float]) -> str:
+    """Errors by kernel family; families that share one, as where whole networks were held out, stand together."""
+    families: dict[float, list[str]] = {}
+    for family, error in validated.items():
+        families.setdefault(error, []).append(family)
+    return ", ".join(f"{', '.join(names)} {error:g} %" for error, names in families.items())
 
 
 def _energies(values: Mapping[str, float]) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,11 +50,11 @@ SWITCH: Space = {"switch": (1e-5, 3e-4), "switch_efficiency": (0.2, 1.0)}
 FIXED: Space = {n: b for n, b in INSIDE.items() if n.split(".")[-1] not in ("step", "peer")}  # one number of ranks
 PLAIN: Space = {name: BULK[name] for name in ("base", "step", "efficiency", "overlap")}
 SENDS: Space = {n: b for n, b in EXCHANGE.items() if n.split(".")[-1] not in ("peer", "own")}
-MEETING: Space = {"meeting": (1e-7, 1e-4)}
+MEETING: Space = {"meeting": (1e-7, 1e-4), "pair": (1e-6, 1e-4), "pair_bytes": (2e3, 4e6)}
 NETWORK: Space = {
     "base": (1e-6, 1e-4), "efficiency": (0.05, 1.0), "sum": (1e-6, 2e-4), "sum_efficiency": (0.05, 1.0),
 }  # fmt: skip
-SECONDS = {"base", "step", "peer", "jump", "switch", "meeting", "sum"}
+SECONDS = {"base", "step", "peer", "jump", "switch", "meeting", "pair", "sum"}
 EAGER_OWN = 4.5  # of NVLink systems together; memory is so much faster than PCIe that a copy beside it costs nothing
 PATTERN = {"alltoall": "all_to_all", "send_recv": "send"}
 # Bandwidths of rings in NCCL's own model: links x GB/s a link of src/graph/topo.h; its limits llMaxBws of tuning.cc
@@ -200,11 +200,36 @@ def fit(family: Family, rows: pd.DataFrame, known: Mapping[str, float], starts: 
     return {name: float(f"{value:.3g}") for name, value in constants(best.x).items()}
 
 
-def meet(family: Family, rows: pd.DataFrame, known: Mapping[str, float]) -> dict[str, float]:
-    """The wait for the last rank, by least mean error: kernels of equal size take 7 or 40 us."""
+def meet(family: Family, rows: pd.DataFrame, known: Mapping[str, float], pair_bytes: float) -> dict[str, float]:
+    """The waits for the last rank, by least mean error: kernels of equal size take 7 or 40 us."""
+    two = rows["ngpus"] == 2
+    found = {**known, "pair_bytes": float(f"{pair_bytes:.3g}")}
+    for name, chosen in (("meeting", rows[~two]), ("pair", rows[two & (rows["bytes"] >= found["pair_bytes"])])):
+        if len(chosen):
+            tried = [{**found, name: float(f"{value:.3g}")} for value in np.geomspace(*MEETING[name], 200)]
+            found = min(tried, key=lambda each: _mean_error(family, chosen.reset_index(drop=True), each))
+    return found
+
+
+def waits(
+    profiled: Sequence[Family], rows: pd.DataFrame, done: Mapping[str, Mapping[str, float]]
+) -> dict[str, dict[str, float]]:
+    """Constants with waits; two ranks wait from as many bytes on in all systems of the profile, by least mean error."""
+
+    def tried(pair_bytes: float) -> tuple[float, dict[str, dict[str, float]]]:
+        total, found = 0.0, {}
+        for family in profiled:
+            seen = family.rows(rows)
+            found[family.name] = meet(family, seen, done[family.base], pair_bytes)
+            total += len(seen) * _mean_error(family, seen, found[family.name])
+        return total, found
+
+    return min((tried(least) for least in np.geomspace(*MEETING["pair_bytes"], 40)), key=lambda each: each[0])[1]
+
+
+def _mean_error(family: Family, rows: pd.DataFrame, constants: Mapping[str, float]) -> float:
     measured = rows["latency_us"].to_numpy(float) * 1e-6
-    tried = [{**known, "meeting": float(f"{value:.3g}")} for value in np.geomspace(*MEETING["meeting"], 200)]
-    return min(tried, key=lambda each: float(np.mean(np.abs(family.predict(rows, each) / measured - 1.0))))
+    return float(np.mean(np.abs(family.predict(rows, constants) / measured - 1.0)))
 
 
 def main(arguments: list[str]) -> int:
@@ -217,20 +242,21 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--without", type=int, default=0, help="ranks whose rows are left out as well")
     given = parser.parse_args(arguments)
     frame = load(given.data)
+    out = (frame["ngpus"] == given.without) | frame["held"] if given.without else frame["held"]
     everything = families()
     chosen = [family for family in everything if given.only in family.name]
-    done: dict[str, dict[str, float]] = {}
+    waiting = [family for family in everything if family.base] if any(family.base for family in chosen) else []
+    needed = {family.base for family in waiting} | {family.name for family in chosen if not family.base}
+    done = {
+        family.name: fit(family, family.rows(frame[~out]), {}, given.starts)
+        for family in everything
+        if family.name in needed
+    }
+    done |= waits(waiting, frame[~out], done)
     for family in chosen:
-        if family.base and family.base not in done:
-            base = next(each for each in everything if each.name == family.base)
-            rows = base.rows(frame)
-            done[base.name] = fit(base, rows[~rows["held"]].reset_index(drop=True), {}, given.starts)
         rows = family.rows(frame)
-        out = rows["ngpus"] == given.without if given.without else rows["held"]
-        seen = rows[~out & ~rows["held"]].reset_index(drop=True)
-        known = done.get(family.base, {})
-        done[family.name] = meet(family, seen, known) if family.base else fit(family, seen, known, given.starts)
-        _print(family, rows, out.to_numpy(), done[family.name])
+        judge = rows["ngpus"] == given.without if given.without else rows["held"]
+        _print(family, rows, judge.to_numpy(), done[family.name])
     return 0 if chosen else 1
 
 
@@ -242,7 +268,8 @@ def _print(family: Family, rows: pd.DataFrame, out: np.ndarray, constants: Mappi
     )
     for name, value in constants.items():
         if name in family.space:
-            print(f"  {name}: {format_quantity(value, 's') if name.split('.')[-1] in SECONDS else f'{value:.3g}'}")
+            unit = "s" if name.split(".")[-1] in SECONDS else "bytes" if name == "pair_bytes" else ""
+            print(f"  {name}: {format_quantity(value, unit) if unit else f'{value:.3g}'}")
     parts = pd.Series(error[out]).groupby([rows["op"][out].to_numpy(), rows["ngpus"][out].to_numpy()]).mean()
     print("  by pattern and ranks:", ", ".join(f"{op} x{n}: {value:.1f}" for (op, n), value in parts.items()))
     parts = pd.Series(error[out]).groupby(rows["op"][out].to_numpy()).mean()

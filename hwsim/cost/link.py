@@ -90,7 +90,8 @@ class LinkConstants:
     bandwidth. ``eager``: constants of small messages, without which the above hold for all; ``exchange``: of messages
     between pairs, which otherwise cost a round of the ring. ``switch_s``, ``switch_efficiency``: start-up and reachable
     bandwidth of an all-reduce that the switch sums up; 0 where it cannot. ``meeting_s``: what an all-reduce of more
-    than two ranks takes at least, because they wait for the last.
+    than two ranks takes at least, because they wait for the last; ``pair_s``: that of two ranks, for ``pair_bytes``
+    and more.
     """
 
     bandwidth_bytes_per_s: float
@@ -104,6 +105,8 @@ class LinkConstants:
     switch_s: float = 0.0
     switch_efficiency: float = 0.0
     meeting_s: float = 0.0
+    pair_s: float = 0.0
+    pair_bytes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +114,8 @@ class NetworkConstants:
     """The network between machines: ``bandwidth_bytes_per_s`` of a port, which ``ranks_per_port`` ranks share.
 
     ``sum_s``, ``sum_efficiency``: start-up and share of the bandwidth in an all-reduce, where they differ;
-    ``long_efficiency``: that share for messages that do not fit NCCL's buffer of 4 MiB, where it differs.
+    ``long_efficiency``: that share for the bytes of a message that no longer fit NCCL's buffer of 4 MiB, where it
+    differs: the buffer takes its fill at the full speed, what follows waits for the other side to empty it.
     """
 
     bandwidth_bytes_per_s: float
@@ -190,6 +194,8 @@ def collective_time_s(pattern: str, size_bytes: ArrayLike, participants: int, li
             full = size / links.bandwidth_bytes_per_s
             time = np.minimum(time, links.switch_s + full / links.switch_efficiency)
         time = _crossed(links.meeting_s, time, _MEETING)
+    elif pattern == "all_reduce":
+        time = np.where(size >= links.pair_bytes, _crossed(links.pair_s, time, _MEETING), time)
     return np.where(size > 0.0, time, 0.0)
 
 
@@ -258,12 +264,12 @@ def network_time_s(
     if pattern == "all_to_all":
         leaving = per_node * (participants - per_node) / participants
     rounds = 1 if pattern == "all_to_all" else steps_of(pattern, nodes)
-    base_s, efficiency = network.base_s, np.full_like(size, network.efficiency)
+    base_s, efficiency = network.base_s, network.efficiency
     if pattern == "all_reduce" and network.sum_efficiency > 0.0:
-        base_s, efficiency = network.sum_s, np.full_like(size, network.sum_efficiency)
-    if network.long_efficiency > 0.0:
-        efficiency = np.where(size > _BUFFER, network.long_efficiency, efficiency)
-    beta = leaving * size / (network.bandwidth_bytes_per_s * ports * efficiency)
+        base_s, efficiency = network.sum_s, network.sum_efficiency
+    long = np.maximum(size - _BUFFER, 0.0) if network.long_efficiency > 0.0 else np.zeros_like(size)
+    slowed = (size - long) / efficiency + long / (network.long_efficiency or 1.0)
+    beta = leaving * slowed / (network.bandwidth_bytes_per_s * ports)
     return np.where(size > 0.0, _crossed(base_s + network.step_s * rounds, beta, network.overlap), 0.0)
 
 

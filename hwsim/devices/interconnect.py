@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,15 @@ from hwsim.cost.link import (
     network_time_s,
     traffic_factor,
 )
+from hwsim.cost.residual import Lattice, lattice_of, log_residual
 from hwsim.devices.base import BOUNDS, Array, Costs
 from hwsim.devices.params import Params
 from hwsim.graph.lowering import Table
 from hwsim.graph.work import Collective, Form
+from hwsim.specs.software import ResidualSpec
 from hwsim.specs.system import InterconnectSpec
 
-__all__ = ["price_collectives"]
+__all__ = ["exchange_factor", "price_collectives"]
 
 
 def price_collectives(table: Table, links: InterconnectSpec, participants: int, params: Params | None = None) -> Costs:
@@ -78,6 +81,15 @@ def _one_shot(
     return np.where(able & (direct < time), direct, time)
 
 
+def exchange_factor(table: Table, links: InterconnectSpec, participants: int) -> Array:
+    """What residuals of the links multiply the formula's time of each row by, (1, rows): 1 for the formula alone."""
+    works = [w for w in table.works if isinstance(w, Collective)]
+    ranks = [min(w.participants, participants) for w in works]
+    network = links.network and replace(links.network, residuals=())
+    alone = _times_s(works, ranks, replace(links, residuals=(), network=network))
+    return np.where(alone > 0.0, _times_s(works, ranks, links) / np.maximum(alone, 1e-30), 1.0)
+
+
 def _times_s(works: Sequence[Collective], ranks: Sequence[int], links: InterconnectSpec) -> Array:
     """Seconds of each, (1, rows): that of the slower of the links inside a machine and the network between machines."""
     inside = LinkConstants(
@@ -87,6 +99,7 @@ def _times_s(works: Sequence[Collective], ranks: Sequence[int], links: Interconn
     )
     time = [
         float(collective_time_s(work.pattern, work.bytes, min(count, links.node), inside))
+        * _factor(links.residuals, work, min(count, links.node))
         for work, count in zip(works, ranks, strict=True)
     ]
     if links.network is None:
@@ -94,9 +107,24 @@ def _times_s(works: Sequence[Collective], ranks: Sequence[int], links: Interconn
     network = NetworkConstants(**_shared(links.network, NetworkConstants))
     between = [
         float(network_time_s(work.pattern, work.bytes, count, links.node, network))
+        * _factor(links.network.residuals, work, count)
         for work, count in zip(works, ranks, strict=True)
     ]
     return np.maximum([time], [between])
+
+
+def _factor(residuals: Sequence[ResidualSpec], work: Collective, ranks: int) -> float:
+    """What measurements of the pattern add to its formula, 1 far from all of them."""
+    found = next((residual for residual in residuals if work.pattern in residual.of), None)
+    if found is None or work.bytes < 1:
+        return 1.0
+    sizes = {"bytes": np.array([float(work.bytes)]), "participants": np.array([float(ranks)])}
+    return float(np.exp(log_residual(_lattice(found), [sizes[name] for name in found.over])[0]))
+
+
+@cache
+def _lattice(residual: ResidualSpec) -> Lattice:
+    return lattice_of(residual.low, residual.high, residual.knots, residual.weights)
 
 
 def _shared(spec: object, constants: type, *without: str) -> dict[str, Any]:

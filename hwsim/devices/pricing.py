@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hwsim.cost.power import average_power_w, capped_blend, voltage
 from hwsim.devices.base import KINDS, Array, Costs, DeviceKind, OperatingPoint, Params, gathered, supported
-from hwsim.devices.interconnect import price_collectives
+from hwsim.devices.interconnect import exchange_factor, price_collectives
 from hwsim.graph.graph import Phase
 from hwsim.graph.lowering import Lowered, Table, tables_of
 from hwsim.graph.work import Form
@@ -80,11 +80,13 @@ class GraphCosts:
 
     @cached_property
     def corrected(self) -> NDArray[np.bool_]:
-        """Which rows a residual of the stack corrects, rather than the formula stand alone; shape (rows,)."""
+        """Which rows a residual of the stack or the links corrects, not the formula alone prices; shape (rows,)."""
         params = _params(KINDS[self.spec.kind], self.spec, self.stack, 1.0, self.lowered)
         found = np.zeros(len(self.mask), dtype=np.bool_)
-        for table in self.lowered.tables.values():
+        for form, table in self.lowered.tables.items():
             factor = params.kernels.correction(table)
+            if form is Form.COLLECTIVE and self.interconnect is not None:
+                factor = exchange_factor(table, self.interconnect, self.participants)
             if factor is not None:
                 found[table.index] = factor[0] != 1.0
         return found

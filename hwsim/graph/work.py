@@ -17,6 +17,7 @@ from typing import ClassVar
 from hwsim.graph.tensor import BITS
 
 __all__ = [
+    "EXCHANGE_SIZES",
     "PATTERNS",
     "SIZES",
     "Attention",
@@ -54,6 +55,9 @@ SIZES: Mapping[Form, tuple[str, ...]] = MappingProxyType(
     }
 )
 """The sizes that describe a row of each form that devices price; counts of bytes and operations follow from them."""
+
+EXCHANGE_SIZES = ("bytes", "participants")
+"""The sizes of a collective, which links price."""
 
 
 def size_bytes(elements: int, fmt: str) -> int:

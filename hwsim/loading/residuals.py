@@ -1,9 +1,9 @@
-"""``residual:`` of a software stack: whether the lists of each item fit together."""
+"""``residual:`` of a software stack or of links: whether the lists of each item fit together."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from hwsim.graph.work import SIZES
@@ -16,16 +16,19 @@ from hwsim.units import shown
 __all__ = ["check_residuals"]
 
 _AXES = ("over", "from", "to", "knots")
+_KERNELS: Collection[tuple[str, ...]] = tuple(SIZES.values())
 
 
-def check_residuals(residual: Node, path: str, faults: Faults) -> Iterator[tuple[str, Place]]:
-    """Note what does not fit together in a residual; gives its kernel families with their places, to be checked."""
+def check_residuals(
+    residual: Node, path: str, faults: Faults, known: Collection[tuple[str, ...]] = _KERNELS
+) -> Iterator[tuple[str, Place]]:
+    """Note what does not fit together in a residual over some ``known`` sizes; gives its families with their places."""
     if not isinstance(residual.value, dict):
         return
     lists = {key: child for key, child in residual.value.items() if isinstance(child.value, list)}
     axes = {key: _plain(lists[key]) for key in _AXES if key in lists}
     for size in axes.get("over", []):
-        _check_size(size, lists["over"].place, f"{path}.over", faults)
+        _check_size(size, known, lists["over"].place, f"{path}.over", faults)
     if len(axes) == len(_AXES):
         _check_axes(axes, lists, path, faults)
     if "of" in lists:
@@ -36,11 +39,11 @@ def _plain(listed: Node) -> list[Any]:
     return [item.value for item in listed.value]
 
 
-def _check_size(size: object, place: Place, path: str, faults: Faults) -> None:
+def _check_size(size: object, known: Collection[tuple[str, ...]], place: Place, path: str, faults: Faults) -> None:
     names = size.split("*") if isinstance(size, str) else []
-    if not any(set(names) <= set(sizes) for sizes in SIZES.values()):
-        known = dict.fromkeys(name for sizes in SIZES.values() for name in sizes)
-        faults.add(place, path, f"{shown(size)} is no size of a kernel{known_names(str(size), known)}")
+    if not any(set(names) <= set(sizes) for sizes in known):
+        words = dict.fromkeys(name for sizes in known for name in sizes)
+        faults.add(place, path, f"{shown(size)} is no size of a kernel{known_names(str(size), words)}")
 
 
 def _check_axes(axes: dict[str, list[Any]], lists: dict[str, Node], path: str, faults: Faults) -> None:

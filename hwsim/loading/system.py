@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from hwsim.errors import InputError, UnknownNameError
+from hwsim.graph.work import EXCHANGE_SIZES, PATTERNS
 from hwsim.loading import library
 from hwsim.loading.device import SCHEMA as DEVICE_SCHEMA
 from hwsim.loading.device import load_device, load_reference
@@ -30,6 +31,7 @@ from hwsim.loading.models import (
     parsed_by,
     validate,
 )
+from hwsim.loading.residuals import check_residuals
 from hwsim.registry import known_names, suggest
 from hwsim.specs.device import DeviceSpec, MemorySpec
 from hwsim.specs.fields import Choice, Count, Key, Names, Text
@@ -140,6 +142,7 @@ def read_system(path: Path) -> tuple[SystemSpec, tuple[Path, ...]]:
     if name is not None and isinstance(name.value, str) and name.value != path.stem:
         faults.add(name.place, "name", f"the file is called {path.name}; write '{path.stem}' or rename the file")
     _look_ahead(node, path, faults)
+    _check_residuals(node, faults)
     model: Any = validate(system_model(), node, faults)
     devices = _devices(model.devices_, node, path, faults)
     roles = list(itertools.chain.from_iterable(_roles(role, use) for role, use in model.devices_.items()))
@@ -171,6 +174,19 @@ def _look_ahead(node: Node, path: Path, faults: Faults) -> None:
                 load_reference(use.value, path)
             except InputError as error:
                 faults.add(*node.locate(("devices", role, "use")), first_line(error))
+
+
+def _check_residuals(node: Node, faults: Faults) -> None:
+    """Note what does not fit together in residuals of the links inside machines and of the network between them."""
+    for above in (("interconnect",), ("interconnect", "network")):
+        section: Node | None = node
+        for key in (*above, "residual"):
+            section = section and section.child(key)
+        for at, residual in enumerate(section.value if section and isinstance(section.value, list) else ()):
+            path = f"{'.'.join(above)}.residual[{at}]"
+            for pattern, place in check_residuals(residual, path, faults, (EXCHANGE_SIZES,)):
+                if pattern not in PATTERNS:
+                    faults.add(place, f"{path}.of", f"no collective {shown(pattern)}{known_names(pattern, PATTERNS)}")
 
 
 def first_line(error: InputError) -> str:

@@ -12,6 +12,7 @@ from hwsim.graph.work import PATTERNS
 from hwsim.registry import unknown_name
 from hwsim.specs.device import DeviceSpec, MemorySpec
 from hwsim.specs.fields import Choice, Count, Formats, Key, Quantity, Ratio, Text
+from hwsim.specs.software import ResidualSpec
 
 __all__ = ["EagerSpec", "ExchangeSpec", "InterconnectSpec", "LinkSpec", "NetworkSpec", "SystemSpec", "single"]
 
@@ -34,7 +35,7 @@ class NetworkSpec:
     """The network between the machines of a system; ``bandwidth`` is a port's, which ``ranks_per_port`` ranks share.
 
     ``sum`` and ``sum_efficiency`` take the place of ``base`` and ``efficiency`` in an all-reduce, ``long_efficiency``
-    for messages above 4 MiB.
+    that of ``efficiency`` for the bytes of a message beyond 4 MiB. ``residuals`` are factors on these times.
     """
 
     bandwidth_bytes_per_s: Annotated[float, Quantity("bandwidth", "bytes/s")]
@@ -46,6 +47,7 @@ class NetworkSpec:
     sum_s: Annotated[float, Quantity("sum", "s", zero=True)] = 0.0
     sum_efficiency: Annotated[float, Ratio("sum_efficiency", 0.0, 1.0)] = 0.0
     long_efficiency: Annotated[float, Ratio("long_efficiency", 0.0, 1.0)] = 0.0
+    residuals: Annotated[tuple[ResidualSpec, ...], Key("residual")] = ()
     source: Annotated[str, Text("source")] = ""
     assumption: Annotated[str, Text("assumption")] = ""
 
@@ -80,8 +82,9 @@ class ExchangeSpec:
 class InterconnectSpec:
     """What prices collectives: t = (t_alpha^p + t_beta^p)^(1/p), :class:`hwsim.cost.link.LinkConstants`.
 
-    ``node`` devices are one machine (all of them where left out); ``network`` joins machines. ``validated`` are mean
-    errors in percent on runs that were not fitted.
+    ``node`` devices are one machine (all of them where left out); ``network`` joins machines. ``residuals`` are smooth
+    factors that measurements of these links add to the formula, over ``bytes`` and ``participants``, for patterns
+    inside a machine. ``validated`` are mean errors in percent on runs that were not fitted.
     """
 
     bandwidth_bytes_per_s: Annotated[float, Quantity("bandwidth", "bytes/s")]
@@ -95,9 +98,12 @@ class InterconnectSpec:
     switch_s: Annotated[float, Quantity("switch", "s", zero=True)] = 0.0
     switch_efficiency: Annotated[float, Ratio("switch_efficiency", 0.0, 1.0)] = 0.0
     meeting_s: Annotated[float, Quantity("meeting", "s", zero=True)] = 0.0
+    pair_s: Annotated[float, Quantity("pair", "s", zero=True)] = 0.0
+    pair_bytes: Annotated[float, Quantity("pair_from", "bytes")] = 1.0
     energy_j_per_byte: Annotated[float, Quantity("energy", "J/byte", zero=True)] = 0.0
     node: Annotated[int, Count("node")] = 1024
     network: Annotated[NetworkSpec | None, Key("network")] = None
+    residuals: Annotated[tuple[ResidualSpec, ...], Key("residual")] = ()
     validated: Annotated[Mapping[str, float], Formats("validated", Ratio("", 0.0), PATTERNS, "collective")] = field(
         default_factory=dict
     )

@@ -11,7 +11,7 @@ from hwsim import flow
 from hwsim.cost.pipeline import pipelined_s
 from hwsim.cost.power import average_power_w
 from hwsim.devices.base import KINDS, NOMINAL, price
-from hwsim.devices.interconnect import price_collectives
+from hwsim.devices.interconnect import exchange_factor, price_collectives
 from hwsim.errors import HwsimError, InputError
 from hwsim.graph.lowering import tables_of
 from hwsim.graph.work import Collective, Form, Work
@@ -45,7 +45,7 @@ class Prediction:
     """One row of a file with what was predicted for it: {metric: value in SI units}, or the reason why nothing was.
 
     ``device`` and ``op`` are as the measured data call them, ``spec`` and ``basis`` what answered; ``residual`` is what
-    a residual of the stack multiplied the formula's time by (1: the formula alone).
+    a residual of the stack or of the links multiplied the formula's time by (1: the formula alone).
     """
 
     file: MeasuredFile
@@ -299,6 +299,7 @@ def _price_collective(spec: DeviceSpec, each: Prediction, work: Collective) -> N
             return
         links = replace(links, node=per_node)
     each.values = {"time": _exchanged_s(work, system, links)}
+    each.residual = float(exchange_factor(tables_of([work])[Form.COLLECTIVE], links, len(system.devices))[0, 0])
 
 
 def _exchanged_s(work: Collective, system: SystemSpec, links: InterconnectSpec) -> float:

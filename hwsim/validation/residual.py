@@ -56,6 +56,8 @@ def fit_residual(
     *,
     of: Sequence[str],
     knots: int = 400,
+    relative: bool = False,
+    divisions: int = 1,
 ) -> Residual | None:
     """The residual of a kernel family, or None where it would not lessen the error of shapes that it has not seen.
 
@@ -66,17 +68,21 @@ def fit_residual(
         measured_s: measured seconds, (rows,). Give rows to fit alone: what validates must not be among them.
         of: the kernel families the residual is for, such as ``linear.bf16``.
         knots: most knots of the lattice; there are never more than rows.
+        relative: fit errors in per cent, in which a time far too long weighs more than one far too short, not
+            logarithms: for times that scatter widely.
+        divisions: so many divisions into folds are averaged over, which steadies the choice where rows are few.
     """
     logs = np.clip(np.log(measured_s / predicted_s), -_MOST, _MOST)
     varied = {name: size for name, size in sizes.items() if np.min(size) < np.max(size)}
     if not varied or len(logs) < 2 * _FOLDS:
         return None
     knots = min(knots, len(logs))
-    fold = _folds(list(varied.values()))
+    folds = [_folds(list(varied.values()), seed) for seed in range(divisions)]
     formula = _errors(np.zeros_like(logs), logs)
 
     def tried(lengths: tuple[float, ...], noise: float) -> _Trial:
-        return _Trial(_left_out(varied, logs, fold, lengths, noise, knots), lengths, noise)
+        found = [_left_out(varied, logs, fold, lengths, noise, knots, relative) for fold in folds]
+        return _Trial(np.mean(found, axis=0), lengths, noise)
 
     best = min((tried((length,) * len(varied), noise) for length in _LENGTHS for noise in _NOISES), key=_Trial.mean)
     for axis in range(len(varied)):
@@ -87,7 +93,7 @@ def fit_residual(
     best = min((best, *(tried(best.lengths, noise) for noise in _NOISES)), key=_Trial.mean)
     if not _clearly_less(best.errors, formula):
         return None
-    spec = _solved(varied, logs, best.lengths, best.noise, knots, of)
+    spec = _solved(varied, logs, best, knots, of, relative)
     return Residual(spec=spec, formula_percent=100.0 * float(formula.mean()), percent=100.0 * best.mean())
 
 
@@ -113,10 +119,10 @@ def _clearly_less(errors: Floats, others: Floats) -> bool:
     return bool(gain.mean() > gain.std() / np.sqrt(len(gain)))
 
 
-def _folds(sizes: Sequence[Floats]) -> NDArray[np.int64]:
+def _folds(sizes: Sequence[Floats], seed: int) -> NDArray[np.int64]:
     """A fold for each row; equal shapes share theirs."""
     _, shape = np.unique(np.stack(sizes), axis=1, return_inverse=True)
-    order = np.random.default_rng(0).permutation(int(shape.max()) + 1)
+    order = np.random.default_rng(seed).permutation(int(shape.max()) + 1)
     return np.asarray(order[shape] % _FOLDS, dtype=np.int64)
 
 
@@ -154,6 +160,7 @@ def _left_out(
     lengths: Sequence[float],
     noise: float,
     most: int,
+    relative: bool,
 ) -> Floats:
     """Error of every row, predicted from the other folds."""
     low, high, knots = _axes(sizes, lengths, most)
@@ -162,30 +169,34 @@ def _left_out(
     guess = np.zeros_like(logs)
     for left in range(_FOLDS):
         seen = fold != left
-        guess[~seen] = basis[~seen] @ _weights(basis[seen], logs[seen], penalty)
+        guess[~seen] = basis[~seen] @ _weights(basis[seen], logs[seen], penalty, relative)
     return _errors(guess, logs)
 
 
-def _weights(basis: Floats, logs: Floats, penalty: Floats) -> Floats:
+def _weights(basis: Floats, logs: Floats, penalty: Floats, relative: bool) -> Floats:
     """Weights of the least penalized loss, quadratic for small and linear for large errors.
 
+    A ``relative`` error e^d - 1 is steeper by e^d than its logarithm d.
     Source: P. J. Huber, "Robust estimation of a location parameter", 1964; solved by reweighted least squares.
     """
     trust = np.ones(len(logs))
     for _ in range(_REWEIGHTED + 1):
         trusted = basis * trust[:, None]
         weights = np.linalg.solve(basis.T @ trusted + penalty, trusted.T @ logs)
-        trust = _SMALL / np.maximum(np.abs(logs - basis @ weights), _SMALL)
+        error = basis @ weights - logs
+        trust = _SMALL / np.maximum(np.abs(error), _SMALL)
+        if relative:
+            trust *= np.exp(np.clip(error, -_MOST, _MOST))
     return np.asarray(weights)
 
 
 def _solved(
-    sizes: Mapping[str, Floats], logs: Floats, lengths: Sequence[float], noise: float, most: int, of: Sequence[str]
+    sizes: Mapping[str, Floats], logs: Floats, best: _Trial, most: int, of: Sequence[str], relative: bool
 ) -> ResidualSpec:
-    low, high, knots = _axes(sizes, lengths, most)
+    low, high, knots = _axes(sizes, best.lengths, most)
     basis = hats(lattice_of(low, high, knots, np.zeros(int(np.prod(knots)))), list(sizes.values()))
-    penalty = noise * _roughness(low, high, knots, lengths)
-    weights = _weights(basis, logs, penalty)
+    penalty = best.noise * _roughness(low, high, knots, best.lengths)
+    weights = _weights(basis, logs, penalty, relative)
     rounded = np.clip(np.round(weights, 2), -_MOST, _MOST) + 0.0
     return ResidualSpec(
         of=tuple(of),

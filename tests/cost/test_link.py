@@ -167,6 +167,13 @@ def test_more_than_two_ranks_wait_for_the_last() -> None:
     assert plain("all_gather", 1.0, 4, meeting_s=1.0) == pytest.approx(3e-6, rel=1e-2)
 
 
+def test_two_ranks_wait_for_each_other_from_some_size_on() -> None:
+    """2 us below 1,000 bytes, 1 s from there on; four ranks have a wait of their own."""
+    assert plain("all_reduce", 999.0, 2, pair_s=1.0, pair_bytes=1000.0) == pytest.approx(3e-6, rel=1e-2)
+    assert plain("all_reduce", 1000.0, 2, pair_s=1.0, pair_bytes=1000.0) == pytest.approx(1.0)
+    assert plain("all_reduce", 1000.0, 4, pair_s=1.0) == pytest.approx(7.5e-6, rel=1e-2)
+
+
 def test_a_switch_that_sums_moves_the_buffer_once() -> None:
     """Eight ranks: the ring's 1.75 GB take 1.75 s, the switch's 1 GB at 80 % 1.25 s and 0.25 s to start."""
     assert plain("all_reduce", 1e9, 8, step_s=0.0) == 1.75
@@ -189,4 +196,6 @@ def test_sums_and_long_messages_may_use_the_network_less_well() -> None:
     wire = NetworkConstants(bandwidth_bytes_per_s=1e9, base_s=1.0, sum_s=2.0, sum_efficiency=0.5)
     assert network_time_s("all_reduce", 1e6, 2, 1, wire) == 2.002
     assert network_time_s("send", 1e6, 2, 1, wire) == 1.001
-    assert network_time_s("send", 1e7, 2, 1, replace(wire, long_efficiency=0.25)) == pytest.approx(1.04)
+    long = replace(wire, long_efficiency=0.25)
+    assert network_time_s("send", 4 * 2**20 + 1e6, 2, 1, long) == pytest.approx(1.0 + 4 * 2**20 / 1e9 + 0.004)
+    assert network_time_s("send", 4 * 2**20, 2, 1, long) == network_time_s("send", 4 * 2**20, 2, 1, wire)

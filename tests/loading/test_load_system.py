@@ -181,6 +181,22 @@ def test_faults_of_every_sort_come_at_once(duo) -> None:
     ]
 
 
+def test_a_residual_of_links_is_over_bytes_and_participants_of_a_pattern(duo) -> None:
+    item = "{of: [%s], over: [%s], from: [1024], to: [1048576], knots: [2], weights: [0.1, 0]}"
+    given = "source: x, bandwidth: 1 GB/s, base: 1 us"
+    text = f"devices: {{npu: toy}}\ninterconnect: {{{given}, step: 0 s, residual: [%s], network: %s}}\n"
+    network = f"{{{given}, residual: [%s]}}"
+    duo(text % (item % ("all_gather", "bytes"), network % (item % ("send", "participants"))))
+    links = load_system("duo").interconnect
+    assert links is not None
+    assert links.network is not None
+    assert [each.over for each in (*links.residuals, *links.network.residuals)] == [("bytes",), ("participants",)]
+    duo(text % (item % ("all_gather", "rows"), network % (item % ("all_gatter", "bytes"))))
+    inside, between = faults()
+    assert "interconnect.residual[0].over: 'rows' is no size of a kernel; known: bytes, participants" in inside
+    assert "interconnect.network.residual[0].of: no collective 'all_gatter'; did you mean 'all_gather'" in between
+
+
 def test_a_fault_of_a_device_file_is_told_where_the_system_names_it(duo, write, toy: str) -> None:
     write("device_specs/toy.yaml", toy.replace("rows: 128", "rows: 0").replace("cols: 64", "cols: 0"))
     duo("devices: {npu: toy}\n")

@@ -16,6 +16,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("siglip_text_b", "siglip_text_l"),
     ),
     "cogvideox": ("cogvideox_2b", "cogvideox1_5_5b"),
+    "controlnet": ("controlnet", "sd1_text_encoder", "sd1_unet", "sd1_vae_decoder"),
     "convnext": ("convnext_tiny",),
     "darknet": ("tiny_yolov3", "tiny_yolov4", "yolov3"),
     "densenet": ("densenet121",),

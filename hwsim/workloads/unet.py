@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hwsim.graph.graph import GraphBuilder
@@ -16,7 +17,7 @@ from hwsim.workloads.dit import embedded_vector, heads_attention
 from hwsim.workloads.layers import activation, add, conv, group_norm, layer_norm, linear
 from hwsim.workloads.vae import GROUPS, resnet_block, upsampled
 
-__all__ = ["UNET_1", "UNET_2", "Attending", "unet"]
+__all__ = ["UNET_1", "UNET_2", "Attending", "unet", "unet_encoder"]
 
 _CHANNELS = (320, 640, 1280, 1280)
 _ATTENDING_LEVELS = 3
@@ -51,21 +52,32 @@ def unet(
     time_features: Tensor,
     attending: Attending = UNET_1,
     name: str = "unet",
+    control: Sequence[Tensor] = (),
 ) -> Tensor:
     """Predicted noise (batch, 4, height, width) from latents of that shape.
 
     ``context`` is the encoded text (batch, 77, features), ``time_features`` the sinusoids (batch, 320) of the
-    time step.
+    time step, ``control`` what a ControlNet adds to each level and to the coarsest features.
     """
     with b.scope(name):
         time = embedded_vector(b, time_features, 4 * _CHANNELS[0])
         x = conv(b, latents, _CHANNELS[0], 3, name="conv_in")
-        x, skips = _down(b, x, context, time, attending)
-        x = resnet_block(b, x, _CHANNELS[-1], time=time, name="mid0")
-        x = _transformer(b, x, context, attending, name="mid_attention")
-        x = resnet_block(b, x, _CHANNELS[-1], time=time, name="mid1")
+        x, skips = unet_encoder(b, x, context, time, attending)
+        if control:
+            skips = [add(b, y, more, name=f"controlled{i}") for i, (y, more) in enumerate(zip(skips, control[:-1], strict=True))]
+            x = add(b, x, control[-1], name="controlled")
         x = _up(b, x, skips, context, time, attending)
         return conv(b, activation(b, group_norm(b, x, GROUPS, "norm_out"), "silu"), 4, 3, name="conv_out")
+
+
+def unet_encoder(
+    b: GraphBuilder, x: Tensor, context: Tensor, time: Tensor, attending: Attending
+) -> tuple[Tensor, list[Tensor]]:
+    """The coarsest features behind the middle blocks, and what the way up joins again."""
+    x, skips = _down(b, x, context, time, attending)
+    x = resnet_block(b, x, _CHANNELS[-1], time=time, name="mid0")
+    x = _transformer(b, x, context, attending, name="mid_attention")
+    return resnet_block(b, x, _CHANNELS[-1], time=time, name="mid1"), skips
 
 
 def _down(

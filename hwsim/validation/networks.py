@@ -65,6 +65,7 @@ _FORMATS: Mapping[str, str] = MappingProxyType(
         "w8a8": "w8a8",
         "int8/mixed": "w8a8",
         "w8a16": "w8a16",
+        "w16a16": "w16a16",
         "w8a16_mixed_int16": "w8a16_int",
         "w8a16_mixed_fp16": "w8a16_int",
         "w4": "w4a16",

@@ -24,7 +24,7 @@ from hwsim.workloads.families import image_filter
 from hwsim.workloads.registry import Published
 from hwsim.workloads.segmentation import transposed_conv
 
-__all__ = ["VisionTransformer"]
+__all__ = ["VisionTransformer", "fusion"]
 
 
 def _residual(b: GraphBuilder, x: Tensor, name: str) -> Tensor:
@@ -35,7 +35,7 @@ def _residual(b: GraphBuilder, x: Tensor, name: str) -> Tensor:
     return layers.add(b, x, y)
 
 
-def _fusion(b: GraphBuilder, levels: Sequence[Tensor], widths: Sequence[int]) -> Tensor:
+def fusion(b: GraphBuilder, levels: Sequence[Tensor], widths: Sequence[int]) -> Tensor:
     """Coarse features refined, doubled and added to the next finer ones; ``widths`` are those that leave each block."""
     x: Tensor | None = None
     for place in reversed(range(len(levels))):
@@ -54,7 +54,7 @@ def _midas_small(b: GraphBuilder, image: Tensor) -> Tensor:
     levels = efficientnet_lite_levels(b, image, 1.2, 1.4)
     widths = (64, 128, 256, 512)
     levels = [layers.conv(b, x, w, 3, bias=False, name=f"scratch{w}") for x, w in zip(levels, widths, strict=True)]
-    x = _fusion(b, levels, (64, 64, 128, 256))
+    x = fusion(b, levels, (64, 64, 128, 256))
     x = layers.conv(b, x, 32, 3, name="out0")
     x = resized(b, x, image.shape)
     x = layers.activation(b, layers.conv(b, x, 32, 3, name="out1"), "relu")
@@ -112,7 +112,7 @@ def _depth_anything(b: GraphBuilder, image: Tensor) -> Tensor:
         elif place == 3:
             x = layers.conv(b, x, channels, 3, stride=2, name="resize3")
         levels.append(layers.conv(b, x, 64, 3, bias=False, name=f"scratch{place}"))
-    x = layers.conv(b, _fusion(b, levels, (64, 64, 64, 64)), 32, 3, name="out0")
+    x = layers.conv(b, fusion(b, levels, (64, 64, 64, 64)), 32, 3, name="out0")
     x = resized(b, x, image.shape)
     x = layers.activation(b, layers.conv(b, x, 32, 3, name="out1"), "relu")
     return layers.activation(b, layers.conv(b, x, 1, 1, name="out2"), "relu")

@@ -13,7 +13,7 @@ from hwsim.workloads.backbones import resnet_levels, resnet_stem
 from hwsim.workloads.families import image_network
 from hwsim.workloads.registry import Published
 
-__all__ = ["Detr"]
+__all__ = ["Detr", "encoded"]
 
 _WIDTH, _HEADS, _QUERIES, _DEPTH, _HIDDEN = 256, 8, 100, 6, 2048
 
@@ -28,17 +28,8 @@ class Detr:
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> tuple[Tensor, Tensor]:
         """(batch, 100, classes + 1) and boxes (batch, 100, 4)."""
-        holes = (1, 1, 1, 2) if self.dense else (1, 1, 1, 1)
-        x = resnet_levels(b, resnet_stem(b, image), self.depths, bottleneck=self.bottleneck, dilations=holes)[-1]
-        x = layers.conv(b, x, _WIDTH, 1, name="input_proj")
-        batch, _, height, width = x.shape
-        x = b.add(Transpose((0, 2, 1)), b.add(Reshape((batch, _WIDTH, height * width)), x))
-        place = b.state("positions", (1, height * width, _WIDTH))
-        for step in range(_DEPTH):
-            with b.scope(f"encoder{step}"):
-                x = _attend(b, x, None, place, None)
-                x = _forward(b, x)
-        queries, y = b.state("queries", (1, _QUERIES, _WIDTH)), b.state("target", (batch, _QUERIES, _WIDTH))
+        x, place = encoded(b, image, self.depths, bottleneck=self.bottleneck, dense=self.dense)
+        queries, y = b.state("queries", (1, _QUERIES, _WIDTH)), b.state("target", (x.shape[0], _QUERIES, _WIDTH))
         for step in range(_DEPTH):
             with b.scope(f"decoder{step}"):
                 y = _attend(b, y, None, queries, None)
@@ -49,6 +40,23 @@ class Detr:
             boxes = layers.linear(b, boxes, channels, name=f"bbox{step}")
             boxes = layers.activation(b, boxes, "sigmoid" if channels == 4 else "relu")
         return layers.linear(b, y, classes + 1, name="class"), boxes
+
+
+def encoded(
+    b: GraphBuilder, image: Tensor, depths: tuple[int, int, int, int], *, bottleneck: bool = True, dense: bool = False
+) -> tuple[Tensor, Tensor]:
+    """(batch, pixels, width) that a ResNet and six layers of attention make of an image, and where the pixels are."""
+    holes = (1, 1, 1, 2) if dense else (1, 1, 1, 1)
+    x = resnet_levels(b, resnet_stem(b, image), depths, bottleneck=bottleneck, dilations=holes)[-1]
+    x = layers.conv(b, x, _WIDTH, 1, name="input_proj")
+    batch, _, height, width = x.shape
+    x = b.add(Transpose((0, 2, 1)), b.add(Reshape((batch, _WIDTH, height * width)), x))
+    place = b.state("positions", (1, height * width, _WIDTH))
+    for step in range(_DEPTH):
+        with b.scope(f"encoder{step}"):
+            x = _attend(b, x, None, place, None)
+            x = _forward(b, x)
+    return x, place
 
 
 def _attend(b: GraphBuilder, x: Tensor, source: Tensor | None, place: Tensor, places: Tensor | None) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hwsim.graph.graph import GraphBuilder
@@ -37,15 +38,25 @@ class EfficientNet:
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """Logits (batch, classes)."""
-        x = layers.conv_bn_act(b, image, self._channels(32), 3, stride=2, act="silu", name="stem")
-        place = 0
-        for expansion, kernel, first_stride, channels, count in _STAGES:
-            for stride in (first_stride, *[1] * (math.ceil(count * self.depth) - 1)):
-                with b.scope(f"block{place}"):
-                    x = _mbconv(b, x, expansion, kernel, stride, self._channels(channels))
-                place += 1
+        x = self.levels(b, image)[-1]
         x = layers.conv_bn_act(b, x, 4 * x.shape[1], 1, act="silu", name="head")
         return layers.linear(b, layers.global_average(b, x), classes, name="classifier")
+
+    def levels(self, b: GraphBuilder, image: Tensor, blocks: Sequence[int] = ()) -> list[Tensor]:
+        """Features after so many blocks each, the last of them at the end; after all unless told otherwise."""
+        x = layers.conv_bn_act(b, image, self._channels(32), 3, stride=2, act="silu", name="stem")
+        rows = [
+            (expansion, kernel, stride, self._channels(channels))
+            for expansion, kernel, first_stride, channels, count in _STAGES
+            for stride in (first_stride, *[1] * (math.ceil(count * self.depth) - 1))
+        ]
+        found = []
+        for place, row in enumerate(rows[: max(blocks, default=len(rows))], start=1):
+            with b.scope(f"block{place - 1}"):
+                x = _mbconv(b, x, *row)
+            if place in (blocks or (len(rows),)):
+                found.append(x)
+        return found
 
 
 def _mbconv(b: GraphBuilder, x: Tensor, expansion: int, kernel: int, stride: int, channels: int) -> Tensor:

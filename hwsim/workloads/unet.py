@@ -64,7 +64,10 @@ def unet(
         x = conv(b, latents, _CHANNELS[0], 3, name="conv_in")
         x, skips = unet_encoder(b, x, context, time, attending)
         if control:
-            skips = [add(b, y, more, name=f"controlled{i}") for i, (y, more) in enumerate(zip(skips, control[:-1], strict=True))]
+            skips = [
+                add(b, y, more, name=f"controlled{i}")
+                for i, (y, more) in enumerate(zip(skips, control[:-1], strict=True))
+            ]
             x = add(b, x, control[-1], name="controlled")
         x = _up(b, x, skips, context, time, attending)
         return conv(b, activation(b, group_norm(b, x, GROUPS, "norm_out"), "silu"), 4, 3, name="conv_out")

@@ -38,6 +38,8 @@ _NETWORKS = ("network", "model_forward", TRAINING, "llm_prefill", "llm_generate_
 _ARRAY = "systolic array"
 _BENCHMARKS: Mapping[str, str] = {"openvinotoolkit/openvino": "openvino"}
 """Ways of timing by the project that published the rows, where they do not say."""
+_WITHOUT_MEMORY = ("machinelearning.apple.com/research/neural-engine-transformers",)
+"""Sources whose energy is the chip's alone: reading the weights they state, once, takes more than they give."""
 
 
 @dataclass(slots=True)
@@ -174,7 +176,8 @@ def _network_values(row: Row, what: Planned, spec: DeviceSpec, named: SoftwareSp
     if what.division is not None:
         return {"time": _divided_s(row, what.plans[0], what.division, spec, stack)}
     if chips == 1 and len(what.plans) == 1:
-        found = dict(_simulated(what.plans[0], spec.name, stack, board=row.text("device")))
+        apart = row.text("source_repo") in _WITHOUT_MEMORY
+        found = dict(_simulated(what.plans[0], spec.name, stack, board=row.text("device"), memory=not apart))
         if many := streamed(row, what.plans[0]):
             return {
                 "time": found["time"],
@@ -221,9 +224,17 @@ def _ranks(row: Row) -> ParallelSpec | None:
 
 @cache
 def _simulated(
-    plan: Plan, device: str, stack: str | None, parallel: ParallelSpec | None = None, board: str = ""
+    plan: Plan,
+    device: str,
+    stack: str | None,
+    parallel: ParallelSpec | None = None,
+    board: str = "",
+    memory: bool = True,
 ) -> Mapping[str, float]:
-    """Seconds of a request, average power, and energy of an item; without a stack the one that suits the graph."""
+    """Seconds of a request, average power, and energy of an item, without the DRAM's where ``memory`` is off.
+
+    Without a stack the one that suits the graph.
+    """
     graph = plan.graph()
     system = single(load_device(device))
     whole = board_of(board, device) if board else None
@@ -236,8 +247,12 @@ def _simulated(
         result = run_on_board(graph, whole)
     else:
         result = flow.simulate(graph, system, software=stack, parallel=parallel, limited=False)
-    energy_j = result.energy_j / max(1, graph.items)
-    return {"time": result.latency_s, "power": result.average_power_w, "energy": energy_j}
+    energy_j = result.energy_j
+    if not memory:
+        read_bytes = sum(r.repeats * float(r.columns.dram_bytes.sum()) for r in result.records)
+        energy_j -= read_bytes * load_device(device).main_memory.energy_j_per_byte
+    power_w = energy_j / result.latency_s if result.latency_s > 0 else 0.0
+    return {"time": result.latency_s, "power": power_w, "energy": energy_j / max(1, graph.items)}
 
 
 def _together_s(spec: DeviceSpec, stack: SoftwareSpec, works: Mapping[Work, int]) -> float:

@@ -21,10 +21,11 @@ __all__ = ["Softmax"]
 @register
 @dataclass(frozen=True, slots=True)
 class Softmax:
-    """exp(x - max) / sum(exp(x - max)) along ``axis``."""
+    """exp(x - max) / sum(exp(x - max)) along ``axis``; ``kept``: in the format of x even under mixed precision."""
 
     kind: ClassVar[str] = "softmax"
     axis: int = -1
+    kept: bool = False
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """Shape and format of the input; raises ShapeError when there is no such axis."""

@@ -1,7 +1,7 @@
 """Formats as PyTorch's automatic mixed precision chooses them, and biases of convolutions as kernels of their own.
 
 Weights are fp32. Products run in the narrow format, whatever they are given; norms and powers in fp32, behind a cast;
-softmax and sums read what there is and write fp32; group norms and layer norms that keep their format run in the
+softmax (but for that inside attention) and sums read what there is and write fp32; group norms and layer norms that keep their format run in the
 narrow one (assumption: timm's fast norms, which its measured BiT, ConvNeXt and EVA networks agree with); everything
 else runs in the widest format it reads, so that a
 factor or an embedding that is learned makes fp32 of the activations it meets (PyTorch, Automatic Mixed Precision
@@ -36,6 +36,7 @@ from hwsim.operators.matmul import Matmul
 from hwsim.operators.pow import Pow
 from hwsim.operators.reduce import ReduceAxes
 from hwsim.operators.reshape import Reshape
+from hwsim.operators.scale_shift import ScaleShift
 from hwsim.operators.softmax import Softmax
 from hwsim.operators.tile import Tile
 from hwsim.operators.transpose import Transpose
@@ -47,7 +48,7 @@ __all__ = ["autocast", "biases_apart"]
 
 _PRODUCTS = (Attention, Conv1d, Conv2d, Conv3d, ConvTranspose2d, Gemm, Linear, Matmul)
 _CAST_FIRST = (Exp, LayerNorm, Pow)
-_PROMOTING = (Binary, Concat, Embedding, Expand, Reshape, Resize, Tile, Transpose)
+_PROMOTING = (Binary, Concat, Embedding, Expand, Reshape, Resize, ScaleShift, Tile, Transpose)
 """Those that may read a weight as an activation."""
 _WIDE_SUMS = ("sum", "prod", "l1", "l2", "sum_square")
 
@@ -111,7 +112,7 @@ def _keeps_format(op: Operator) -> bool:
 
 
 def _sums_wide(op: Operator) -> bool:
-    return isinstance(op, Softmax) or (isinstance(op, ReduceAxes) and op.mode in _WIDE_SUMS)
+    return (isinstance(op, Softmax) and not op.kept) or (isinstance(op, ReduceAxes) and op.mode in _WIDE_SUMS)
 
 
 def _promotes(tensor: Tensor) -> bool:

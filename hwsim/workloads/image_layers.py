@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from hwsim.graph.graph import GraphBuilder
 from hwsim.graph.tensor import Tensor
@@ -13,9 +14,12 @@ from hwsim.operators.conv2d import Conv2d
 from hwsim.operators.div import Div
 from hwsim.operators.embedding import Embedding
 from hwsim.operators.expand import Expand
+from hwsim.operators.matmul import Matmul
+from hwsim.operators.mul import Mul
 from hwsim.operators.pad import Pad
 from hwsim.operators.reduce import ReduceAxes
 from hwsim.operators.reshape import Reshape
+from hwsim.operators.softmax import Softmax
 from hwsim.operators.transpose import Transpose
 from hwsim.workloads import layers
 
@@ -26,10 +30,14 @@ __all__ = [
     "efficient_gate",
     "evo_norm",
     "fused_attention",
+    "to_image",
+    "plain_attention",
     "position_bias",
     "rounded",
     "same_padding",
+    "to_sequence",
     "standard_conv",
+    "whole_gate",
 ]
 
 _TO_LAST = Transpose((0, 2, 3, 1))
@@ -81,6 +89,24 @@ def efficient_gate(b: GraphBuilder, x: Tensor, name: str = "eca") -> Tensor:
         return layers.multiply(b, x, y)
 
 
+def whole_gate(b: GraphBuilder, x: Tensor, gate: str = "sigmoid") -> Tensor:
+    """Channels scaled by one product of their means (Lee and Park 2020, CenterMask, equation 2)."""
+    with b.scope("gate"):
+        y = b.add(Reshape((*x.shape[:2], 1, 1)), layers.global_average(b, x))
+        y = layers.activation(b, layers.conv(b, y, x.shape[1], 1, name="conv"), gate)
+        return layers.multiply(b, x, y)
+
+
+def to_sequence(b: GraphBuilder, image: Tensor) -> Tensor:
+    """(batch, pixels, channels) of an image."""
+    return b.add(Transpose((0, 2, 1)), b.add(Reshape((*image.shape[:2], -1)), image))
+
+
+def to_image(b: GraphBuilder, x: Tensor, side: Sequence[int]) -> Tensor:
+    """(batch, channels, height, width) of a sequence of pixels, height and width the two of ``side``."""
+    return b.add(Reshape((x.shape[0], x.shape[2], *side)), b.add(Transpose((0, 2, 1)), x))
+
+
 def channel_norm(b: GraphBuilder, x: Tensor, name: str) -> Tensor:
     """Layer normalisation over the channels of (batch, channels, height, width)."""
     return b.add(_TO_SECOND, layers.layer_norm(b, b.add(_TO_LAST, x), name=name, kept=True))
@@ -110,6 +136,18 @@ def fused_attention(b: GraphBuilder, q: Tensor, k: Tensor, v: Tensor, scores: Te
     """(batch, heads, seq, dim) of queries on keys and values that are there already; ``scores`` is added to theirs."""
     operands = (q, k, v) if scores is None else (q, k, v, scores)
     return b.add(Attention(), *operands, name="attention")
+
+
+def plain_attention(b: GraphBuilder, q: Tensor, k: Tensor, v: Tensor, scores: Tensor | None = None) -> Tensor:
+    """The same for (batch heads, seq, dim), kernel by kernel and in the format of q: fused kernels need the heads.
+
+    Both q and k are scaled by the root of the factor (PyTorch, scaled_dot_product_attention, math kernel).
+    """
+    root = q.shape[-1] ** -0.25
+    made = [b.add(Mul(root), part, name=f"{name}_scaled") for part, name in ((q, "q"), (k, "k"))]
+    y = b.add(Matmul(transpose_b=True), *made, name="scores")
+    y = layers.add(b, y, scores, name="biased") if scores is not None else y
+    return b.add(Matmul(), b.add(Softmax(kept=True), y, name="weights"), v, name="values")
 
 
 def position_bias(b: GraphBuilder, table: Tensor, seq: int) -> Tensor:

@@ -171,21 +171,10 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 """Further names of some workloads."""
 
 _FAMILIES = (
-    *("aggregate", "class_attention", "convnext", "crossvit", "csp", "davit", "densenet", "dla", "efficientvit", "eva"),
-    *(
-        "ghost",
-        "hard_core",
-        "hiera",
-        "highres",
-        "hybrid",
-        "levit",
-        "maxvit",
-        "metaformer",
-        "mixer",
-        "mobile",
-        "mobileone",
-    ),
-    *("mobilevit", "own", "preact", "pyramid", "regnet", "resnet", "resnet_blocks", "swin", "vgg", "vit"),
+    *("aggregate", "class_attention", "convnext", "crossvit", "csp", "davit", "densenet", "dla", "efficientvit"),
+    *("eva", "ghost", "hard_core", "hiera", "highres", "hybrid", "levit", "maxvit", "metaformer", "mixer", "mobile"),
+    *("mobileone", "mobilevit", "own", "own_attention", "preact", "pyramid", "rdnet", "regnet", "repvit", "resnet"),
+    *("resnet_blocks", "segment_anything", "selecsls", "swin", "tresnet", "vgg", "vit", "volo"),
 )
 
 FAMILY_MODULES: tuple[str, ...] = tuple(f"hwsim.workloads.timm.{module}" for module in _FAMILIES)

@@ -104,6 +104,8 @@ SAMPLES: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
     "tile": [({"repeats": (2, 1)}, [(2, 3)])],
     "topk": [({"k": 2}, [(3, 5)]), ({"k": 3, "axis": 0, "largest": False}, [(5, 2)])],
     "transpose": [({"perm": (2, 0, 1)}, [(2, 3, 4)])],
+    "unfold": [({"kernel": (3, 2), "stride": (2, 1), "padding": (1, 0)}, [(2, 3, 5, 4)])],
+    "fold": [({"size": (5, 4), "kernel": (3, 2), "stride": (2, 1), "padding": (1, 0)}, [(2, 18, 9)])],
     "upsample": [({}, [(1, 2, 3, 3)]), ({"scales": None, "size": (5, 4), "mode": "bilinear"}, [(1, 2, 3, 3)])],
 }
 VIEWS: dict[str, list[tuple[dict[str, Any], Shapes]]] = {

@@ -19,14 +19,6 @@ __all__ = ["FAMILIES", "HGNet", "VoVNet"]
 _CORNER = ((0, 0), (0, 0), (0, 1), (0, 1))
 
 
-def _whole_gate(b: GraphBuilder, x: Tensor, gate: str = "sigmoid") -> Tensor:
-    """Channels scaled by one product of their means (Lee and Park 2020, CenterMask, equation 2)."""
-    with b.scope("gate"):
-        y = b.add(Reshape((*x.shape[:2], 1, 1)), layers.global_average(b, x))
-        y = layers.activation(b, layers.conv(b, y, x.shape[1], 1, name="conv"), gate)
-        return layers.multiply(b, x, y)
-
-
 @dataclass(frozen=True, slots=True)
 class HGNet:
     """Stages of (inner width, width, blocks, whether layers are light, kernel), ``layers`` in each block.
@@ -82,7 +74,7 @@ class HGNet:
         y = b.add(Concat(1), *made)
         if self.second:
             return self._conv(b, self._conv(b, y, width // 2, 1, name="squeeze"), width, 1, name="widen")
-        return _whole_gate(b, self._conv(b, y, width, 1, name="join"))
+        return image_layers.whole_gate(b, self._conv(b, y, width, 1, name="join"))
 
     def _conv(
         self,
@@ -149,7 +141,7 @@ class VoVNet:
         y = self._conv(b, b.add(Concat(1), *made), width, 1, name="join")
         if not last or not self.gate:
             return y
-        return image_layers.efficient_gate(b, y) if self.gate == "eca" else _whole_gate(b, y, "hardsigmoid")
+        return image_layers.efficient_gate(b, y) if self.gate == "eca" else image_layers.whole_gate(b, y, "hardsigmoid")
 
     def _layer(self, b: GraphBuilder, x: Tensor, channels: int, name: str, stride: int = 1) -> Tensor:
         if not self.light:

@@ -2,14 +2,15 @@
 
 The notation: kind of block, how many, then ``c256`` channels, ``s2`` stride of the first, ``g32`` channels of a group
 (1: depthwise), ``r0.25`` inner width over the outer one. Kinds: "basic" two 3x3, "bottle" 1x1 3x3 1x1, "edge" 3x3 1x1,
-"rep" 3x3 and 1x1 side by side, every other one in that many groups (Ding et al. 2021, RepVGG, Fig. 2).
+"rep" 3x3 and 1x1 side by side, every other one in that many groups (Ding et al. 2021, RepVGG, Fig. 2), or one of the
+``attended``: 1x1, what mixes positions, 1x1.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from hwsim.graph.graph import GraphBuilder
 from hwsim.graph.tensor import Tensor
@@ -56,7 +57,8 @@ class OwnBlocks:
     "gc" or none. ``features``: width of a last 1x1 convolution. ``inward``: inner widths follow from what a block
     reads. ``bare``: no activation behind the sum. ``twice``: a second 3x3 in each bottleneck. ``soft``: strides are
     averages behind a convolution. ``norm_group``: EvoNorm over groups of so many channels. ``head``: "linear",
-    "hidden" (a normalised layer of ``hidden`` first) or "attention" (CLIP).
+    "hidden" (a normalised layer of ``hidden`` first) or "attention" (CLIP). ``attended``: what mixes positions in
+    blocks of that kind, given the stride. ``stem_kernel``: side of the stem's kernels.
     """
 
     stages: tuple[str, ...]
@@ -76,6 +78,8 @@ class OwnBlocks:
     head: str = "linear"
     hidden: int = 0
     width: float = 1.0
+    attended: Mapping[str, Callable[[GraphBuilder, Tensor, int], Tensor]] = field(default_factory=dict)
+    stem_kernel: int = 3
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """Logits (batch, classes)."""
@@ -109,7 +113,7 @@ class OwnBlocks:
             if self.stem_acts and place < len(self.stem) - self.stem_acts:
                 x = layers.conv(b, x, channels, 3, stride=stride, bias=False, name=f"stem{place}")
             else:
-                x = self._conv(b, x, channels, 3, stride=stride, name=f"stem{place}")
+                x = self._conv(b, x, channels, self.stem_kernel, stride=stride, name=f"stem{place}")
         if self.pool == "max":
             return layers.pool(b, x, "max", 3, stride=2, padding=1, name="stem_pool")
         return layers.pool(b, x, "average", 2, name="stem_pool") if self.pool else x
@@ -121,7 +125,7 @@ class OwnBlocks:
             "bottle": self._bottle,
             "edge": self._edge,
         }
-        y = kinds[block.kind](b, x, block, channels, stride)
+        y = kinds.get(block.kind, self._attentive)(b, x, block, channels, stride)
         if y.shape == x.shape:
             y = layers.add(b, y, x)
         elif self.shortcut:
@@ -143,6 +147,14 @@ class OwnBlocks:
         y = self._conv(b, y, inner, 3, stride=stride, groups=groups, name="conv2")
         y = self._conv(b, y, inner, 3, groups=groups, name="conv2b") if self.twice else y
         return self._conv(b, self._gated(b, y), channels, 1, act="", name="conv3")
+
+    def _attentive(self, b: GraphBuilder, x: Tensor, block: _Block, channels: int, stride: int) -> Tensor:
+        inner = layers.divisible((x.shape[1] if self.inward else channels) * block.ratio)
+        y = self._conv(b, x, inner, 1, name="conv1")
+        with b.scope(block.kind):
+            y = self.attended[block.kind](b, y, stride)
+        y = layers.activation(b, layers.batch_norm(b, y, name="attended_bn"), self.act)
+        return self._conv(b, y, channels, 1, act="", name="conv3")
 
     def _edge(self, b: GraphBuilder, x: Tensor, block: _Block, channels: int, stride: int) -> Tensor:
         inner = layers.divisible(channels * block.ratio)

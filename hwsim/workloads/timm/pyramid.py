@@ -14,21 +14,10 @@ from hwsim.operators.expand import Expand
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.slice import Slice
 from hwsim.operators.split import Split
-from hwsim.operators.transpose import Transpose
 from hwsim.workloads import image_layers, layers
 from hwsim.workloads.families import ImageFamily, Sized
 
 __all__ = ["FAMILIES", "PiT", "PyramidTransformer"]
-
-_FLAT = Transpose((0, 2, 1))
-
-
-def _sequence(b: GraphBuilder, image: Tensor) -> Tensor:
-    return b.add(_FLAT, b.add(Reshape((*image.shape[:2], -1)), image))
-
-
-def _image(b: GraphBuilder, x: Tensor, side: tuple[int, ...]) -> Tensor:
-    return b.add(Reshape((x.shape[0], x.shape[2], *side)), b.add(_FLAT, x))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +48,7 @@ class PiT:
                     x = layers.conv(b, x, width, 3, stride=2, groups=x.shape[1], name="pool")
                     tokens = layers.linear(b, tokens, width, name="pool_tokens")
                 side = x.shape[2:]
-                y = b.add(Concat(1), tokens, _sequence(b, x))
+                y = b.add(Concat(1), tokens, image_layers.to_sequence(b, x))
                 for place in range(depth):
                     with b.scope(f"layer{place}"):
                         z = layers.attention(b, layers.layer_norm(b, y, name="norm1"), heads, packed=True)
@@ -67,7 +56,7 @@ class PiT:
                         z = layers.mlp(b, layers.layer_norm(b, y, name="norm2"), 4 * width)
                         y = layers.add(b, y, z, name="add2")
                 tokens = b.add(Slice(1, 0, count), y)
-                x = _image(b, b.add(Slice(1, count, None), y), side)
+                x = image_layers.to_image(b, b.add(Slice(1, count, None), y), side)
         tokens = layers.layer_norm(b, tokens)
         made = []
         for place in range(count):
@@ -97,14 +86,14 @@ class PyramidTransformer:
                 kernel, stride = (3, 2) if stage else (7, 4)
                 x = layers.conv(b, x, width, kernel, stride=stride, name="patches")
                 side = x.shape[2:]
-                y = layers.layer_norm(b, _sequence(b, x), name="patch_norm")
+                y = layers.layer_norm(b, image_layers.to_sequence(b, x), name="patch_norm")
                 for place in range(depth):
                     with b.scope(f"block{place}"):
                         z = self._attend(b, layers.layer_norm(b, y, name="norm1", kept=True), stage, side)
                         y = layers.add(b, y, z)
                         z = self._mlp(b, layers.layer_norm(b, y, name="norm2", kept=True), self.ratios[stage], side)
                         y = layers.add(b, y, z, name="add2")
-                x = _image(b, layers.layer_norm(b, y, name="norm", kept=True), side)
+                x = image_layers.to_image(b, layers.layer_norm(b, y, name="norm", kept=True), side)
         return layers.linear(b, layers.global_average(b, x), classes, name="head")
 
     def _attend(self, b: GraphBuilder, x: Tensor, stage: int, side: tuple[int, ...]) -> Tensor:
@@ -112,12 +101,12 @@ class PyramidTransformer:
         with b.scope("attention"):
             q = layers.split_heads(b, layers.linear(b, x, width, name="q"), heads, name="q_heads")
             if self.pooled:
-                y = layers.adaptive_average(b, _image(b, x, side), 7)
-                y = layers.layer_norm(b, _sequence(b, layers.conv(b, y, width, 1, name="reduce")))
+                y = layers.adaptive_average(b, image_layers.to_image(b, x, side), 7)
+                y = layers.layer_norm(b, image_layers.to_sequence(b, layers.conv(b, y, width, 1, name="reduce")))
                 y = layers.activation(b, y, "gelu")
             elif reduced > 1:
-                y = layers.conv(b, _image(b, x, side), width, reduced, stride=reduced, padding=0, name="reduce")
-                y = layers.layer_norm(b, _sequence(b, y))
+                y = layers.conv(b, image_layers.to_image(b, x, side), width, reduced, stride=reduced, padding=0, name="reduce")
+                y = layers.layer_norm(b, image_layers.to_sequence(b, y))
             else:
                 y = x
             parts = b.add_all(Split(-1, (width, width)), layers.linear(b, y, 2 * width, name="kv"))
@@ -128,9 +117,9 @@ class PyramidTransformer:
         """With a depthwise convolution between."""
         width = x.shape[2]
         with b.scope("mlp"):
-            y = _image(b, layers.linear(b, x, ratio * width, name="up"), side)
+            y = image_layers.to_image(b, layers.linear(b, x, ratio * width, name="up"), side)
             y = layers.activation(b, y, "relu") if self.pooled else y
-            y = _sequence(b, layers.conv(b, y, ratio * width, 3, groups=ratio * width, name="depthwise"))
+            y = image_layers.to_sequence(b, layers.conv(b, y, ratio * width, 3, groups=ratio * width, name="depthwise"))
             return layers.linear(b, layers.activation(b, y, "gelu"), width, name="down")
 
 

@@ -21,10 +21,14 @@ __all__ = ["Transpose"]
 @register
 @dataclass(frozen=True, slots=True)
 class Transpose:
-    """Axis i of the result is axis ``perm[i]`` of x."""
+    """Axis i of the result is axis ``perm[i]`` of x.
+
+    ``copied``: into memory of that order, whatever order x lies in (PyTorch's ``contiguous``), even if nothing moves.
+    """
 
     kind: ClassVar[str] = "transpose"
     perm: tuple[int, ...] = (1, 0)
+    copied: bool = False
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """The permuted shape; a weight stays one. Raises ShapeError unless ``perm`` names each axis once."""
@@ -43,7 +47,7 @@ class Transpose:
         """
         (x,), (y,) = inputs, outputs
         long_axes = [axis for axis in self.perm if x.shape[axis] > 1]
-        if x.weight or long_axes == sorted(long_axes):
+        if x.weight or (long_axes == sorted(long_axes) and not self.copied):
             return ()
         in_place = [axis for axis in range(len(self.perm)) if self.perm[axis:] == tuple(range(axis, len(self.perm)))]
         run = x.shape[in_place[0] :] if in_place else ()

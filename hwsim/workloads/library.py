@@ -171,10 +171,11 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 """Further names of some workloads."""
 
 _FAMILIES = (
-    *("aggregate", "class_attention", "convnext", "crossvit", "csp", "davit", "densenet", "dla", "efficientvit"),
-    *("eva", "ghost", "hard_core", "hiera", "highres", "hybrid", "levit", "maxvit", "metaformer", "mixer", "mobile"),
-    *("mobileone", "mobilevit", "own", "own_attention", "preact", "pyramid", "rdnet", "regnet", "repvit", "resnet"),
-    *("resnet_blocks", "segment_anything", "selecsls", "swin", "tresnet", "vgg", "vit", "volo"),
+    *("aggregate", "class_attention", "coat", "convnext", "crossvit", "csp", "davit", "densenet", "dla", "edgenext"),
+    *("efficientvit", "eva", "fastvit", "ghost", "group_attention", "grouped_windows", "hard_core", "hiera"),
+    *("highres", "hybrid", "levit", "maxvit", "metaformer", "mixer", "mobile", "mobileone", "mobilevit", "mvit"),
+    *("own", "own_attention", "preact", "pyramid", "rdnet", "regnet", "repvit", "resnet", "resnet_blocks"),
+    *("segment_anything", "selecsls", "swin", "tresnet", "vgg", "vit", "volo"),
 )
 
 FAMILY_MODULES: tuple[str, ...] = tuple(f"hwsim.workloads.timm.{module}" for module in _FAMILIES)

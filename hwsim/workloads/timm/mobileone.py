@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from hwsim.graph.graph import GraphBuilder
 from hwsim.graph.tensor import Tensor
+from hwsim.operators.add import Add
 from hwsim.workloads import image_layers, layers
 from hwsim.workloads.families import ImageFamily, Sized
 
@@ -24,24 +25,36 @@ def branches(
     groups: int = 1,
     count: int = 1,
     scaled: bool = True,
+    whole: bool = False,
     name: str,
 ) -> Tensor:
-    """Convolutions side by side, a 1x1 one unless ``scaled`` is off, and a norm of x (Vasu et al. 2023, Fig. 3)."""
-    made = []
+    """Convolutions side by side, a 1x1 one unless ``scaled`` is off, and a norm of x (Vasu et al. 2023, Fig. 3).
+
+    Branches that are not there count as the number 0 in the published code, so that sums have kernels all the same:
+    one for each convolution and one for the norm; those of ``whole`` blocks begin with the norm and the 1x1.
+    """
     with b.scope(name):
-        if channels == x.shape[1] and stride == 1:
-            made.append(layers.batch_norm(b, x, name="identity"))
+        same = channels == x.shape[1] and stride == 1
+        identity = layers.batch_norm(b, x, name="identity") if same else None
+        point = None
         if kernel > 1 and scaled:
-            made.append(
-                layers.conv_bn_act(b, x, channels, 1, stride=stride, padding=0, groups=groups, act="", name="point")
+            point = layers.conv_bn_act(
+                b, x, channels, 1, stride=stride, padding=0, groups=groups, act="", name="point"
             )
-        made += [
+        made = [
             layers.conv_bn_act(b, x, channels, kernel, stride=stride, groups=groups, act="", name=f"conv{place}")
             for place in range(count)
         ]
-        y = made[0]
-        for place, part in enumerate(made[1:]):
-            y = layers.add(b, y, part, name=f"sum{place}")
+        parts: list[Tensor | None] = [point, identity, *made] if whole else [point, *made, identity]
+        y = parts[0]
+        for place, part in enumerate(parts[1:]):
+            if y is None and part is None:
+                continue  # two numbers
+            if y is None or part is None:
+                y = b.add(Add(0.0), y if y is not None else part, name=f"sum{place}")
+            else:
+                y = layers.add(b, y, part, name=f"sum{place}")
+        assert y is not None, name
         return y
 
 

@@ -8,8 +8,6 @@ from types import MappingProxyType
 
 from hwsim.graph.graph import GraphBuilder
 from hwsim.graph.tensor import Tensor
-from hwsim.operators.embedding import Embedding
-from hwsim.operators.matmul import Matmul
 from hwsim.operators.reduce import ReduceAxes
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.split import Split
@@ -18,34 +16,11 @@ from hwsim.operators.transpose import Transpose
 from hwsim.operators.upsample import Resize
 from hwsim.workloads import image_layers, layers, windows
 from hwsim.workloads.families import ImageFamily, Sized
+from hwsim.workloads.timm.distances import axis_scores
 
-__all__ = ["FAMILIES", "HieraDetector", "SegmentAnything", "split_positions"]
+__all__ = ["FAMILIES", "HieraDetector", "SegmentAnything"]
 
 _TO_LAST, _TO_SECOND = Transpose((0, 2, 3, 1)), Transpose((0, 3, 1, 2))
-
-
-def split_positions(
-    b: GraphBuilder, q: Tensor, seen: tuple[int, int], rows: tuple[int, int] | None = None, name: str = "relative"
-) -> Tensor:
-    """(batch heads, seq, seq seen): biases of q (batch heads, height, width, dim) by distances along each axis.
-
-    (Li et al. 2022, MViTv2, equations 4 and 5.) ``rows``: those of the tables, if not one for each distance.
-    """
-    count, height, width, dim = q.shape
-    made = []
-    for place, (axis, size) in enumerate((("height", height), ("width", width))):
-        table = b.weight(f"{name}_{axis}.weight", (rows[place] if rows else 2 * max(size, seen[place]) - 1, dim))
-        places = b.state(f"{name}_{axis}.places", (size * seen[place],), "int64")
-        found = b.add(Reshape((size, seen[place], dim)), b.add(Embedding(), places, table))
-        line = b.add(Transpose((1, 0, 2, 3) if place == 0 else (2, 0, 1, 3)), q, name=f"{name}_{axis}_lines")
-        y = b.add(Matmul(transpose_b=True), b.add(Reshape((size, -1, dim)), line), found, name=f"{name}_{axis}_scores")
-        y = b.add(Reshape((size, count, -1, seen[place])), y)
-        perm = (1, 0, 2, 3) if place == 0 else (1, 2, 0, 3)
-        y = b.add(Transpose(perm), y, name=f"{name}_{axis}_back")
-        shape = (count, height, width, seen[0], 1) if place == 0 else (count, height, width, 1, seen[1])
-        made.append(b.add(Reshape(shape), y))
-    y = layers.add(b, made[0], made[1], name=f"{name}_both")
-    return b.add(Reshape((count, height * width, seen[0] * seen[1])), y)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +70,9 @@ class SegmentAnything:
             joint = b.add(Transpose((2, 0, 3, 1, 4)), joint, name="parts_first")
             parts = b.add_all(Split(0, (1, 1, 1)), b.add(Reshape((3, count * self.heads, seq, dim)), joint))
             q, k, v = (b.add(Reshape((count * self.heads, seq, dim)), part) for part in parts)
-            scores = split_positions(b, b.add(Reshape((count * self.heads, *side, dim)), q), side)
+            down, across = axis_scores(b, b.add(Reshape((count * self.heads, *side, dim)), q), side)
+            scores = layers.add(b, down, across, name="distances")
+            scores = b.add(Reshape((count * self.heads, seq, seq)), scores)
             y = image_layers.plain_attention(b, q, k, v, scores)
             y = b.add(Transpose((0, 2, 1, 3)), b.add(Reshape((count, self.heads, seq, dim)), y), name="merge")
             return layers.linear(b, b.add(Reshape((count, seq, width)), y), width, name="out")

@@ -172,10 +172,11 @@ ALIASES: Mapping[str, str] = MappingProxyType(
 
 _FAMILIES = (
     *("aggregate", "class_attention", "coat", "convnext", "crossvit", "csp", "davit", "densenet", "dla", "edgenext"),
-    *("efficientvit", "eva", "fastvit", "ghost", "group_attention", "grouped_windows", "hard_core", "hiera"),
-    *("highres", "hybrid", "levit", "maxvit", "metaformer", "mixer", "mobile", "mobileone", "mobilevit", "mvit"),
-    *("own", "own_attention", "preact", "pyramid", "rdnet", "regnet", "repvit", "resnet", "resnet_blocks"),
-    *("segment_anything", "selecsls", "swin", "tresnet", "vgg", "vit", "volo"),
+    *("efficientformer_v2", "efficientvit", "eva", "fastvit", "gcvit", "ghost", "group_attention", "grouped_windows"),
+    *("hard_core", "hiera", "highres", "hybrid", "inception_next", "levit", "maxvit", "metaformer", "mixer"),
+    *("mobile", "mobileone", "mobilevit", "mvit", "nextvit", "own", "own_attention", "preact", "pyramid", "rdnet"),
+    *("regnet", "repvit", "resnet", "resnet_blocks", "segment_anything", "selecsls", "swin", "tresnet", "vgg", "vit"),
+    *("volo",),
 )
 
 FAMILY_MODULES: tuple[str, ...] = tuple(f"hwsim.workloads.timm.{module}" for module in _FAMILIES)

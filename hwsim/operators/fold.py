@@ -45,7 +45,7 @@ class Fold:
         area = self.kernel[0] * self.kernel[1]
         if x.shape[1] % area or x.shape[2] != max(rows, 0) * max(cols, 0):
             raise ShapeError(
-                f"fold: columns {list(x.shape)} are not those of {rows} x {cols} windows of {self.kernel} on {self.size}"
+                f"fold: columns {list(x.shape)} are not {rows} x {cols} windows of {self.kernel} on {self.size}"
             )
         return (TensorType((x.shape[0], x.shape[1] // area, *self.size), x.format),)
 

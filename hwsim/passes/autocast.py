@@ -1,11 +1,11 @@
 """Formats as PyTorch's automatic mixed precision chooses them, and biases of convolutions as kernels of their own.
 
 Weights are fp32. Products run in the narrow format, whatever they are given; norms and powers in fp32, behind a cast;
-softmax (but for that inside attention) and sums read what there is and write fp32; group norms and layer norms that keep their format run in the
-narrow one (assumption: timm's fast norms, which its measured BiT, ConvNeXt and EVA networks agree with); everything
-else runs in the widest format it reads, so that a
-factor or an embedding that is learned makes fp32 of the activations it meets (PyTorch, Automatic Mixed Precision
-package, CUDA op-specific behavior, and type promotion). Casts of weights, once a run, are left out.
+softmax (but for that inside attention) and sums read what there is and write fp32; group norms and layer norms that
+keep their format run in the narrow one (assumption: timm's fast norms, which its measured BiT, ConvNeXt and EVA
+networks agree with); everything else runs in the widest format it reads, so that a factor or an embedding that is
+learned makes fp32 of the activations it meets (PyTorch, Automatic Mixed Precision package, CUDA op-specific behavior,
+and type promotion). Casts of weights, once a run, are left out.
 """
 
 from __future__ import annotations

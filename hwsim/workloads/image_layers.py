@@ -30,13 +30,14 @@ __all__ = [
     "efficient_gate",
     "evo_norm",
     "fused_attention",
-    "to_image",
+    "mixed_conv",
     "plain_attention",
     "position_bias",
     "rounded",
     "same_padding",
-    "to_sequence",
     "standard_conv",
+    "to_image",
+    "to_sequence",
     "whole_gate",
 ]
 
@@ -77,11 +78,12 @@ def channel_gate(b: GraphBuilder, x: Tensor, ratio: float = 1 / 16, *, limit: fl
     return layers.squeeze_excite(b, x, rounded(x.shape[1] * ratio, limit=limit), act="relu", gate="sigmoid")
 
 
-def efficient_gate(b: GraphBuilder, x: Tensor, name: str = "eca") -> Tensor:
-    """Channels scaled by a short convolution over their means (Wang et al. 2020, ECA-Net, section 3.3)."""
+def efficient_gate(b: GraphBuilder, x: Tensor, name: str = "eca", *, size: int = 0) -> Tensor:
+    """Channels scaled by a convolution of ``size`` over their means, or so long as they are many (Wang et al. 2020)."""
     batch, channels = x.shape[:2]
-    size = int(abs(math.log2(channels) + 1) / 2)
-    size = max(size if size % 2 else size + 1, 3)
+    if not size:
+        half = int(abs(math.log2(channels) + 1) / 2)
+        size = max(half if half % 2 else half + 1, 3)
     with b.scope(name):
         y = b.add(Reshape((batch, 1, channels)), layers.global_average(b, x))
         y = b.add(Conv1d(padding=size // 2), y, b.weight("weight", (1, 1, size)), name="conv")
@@ -156,6 +158,32 @@ def position_bias(b: GraphBuilder, table: Tensor, seq: int) -> Tensor:
     places = b.state("places", (seq * seq,), "int64")
     rows = b.add(Reshape((seq, seq, heads)), b.add(Embedding(), places, table))
     return b.add(Reshape((1, heads, seq, seq)), b.add(Transpose((2, 0, 1)), rows))
+
+
+def mixed_conv(
+    b: GraphBuilder,
+    x: Tensor,
+    shares: Tensor,
+    channels: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    groups: int = 1,
+    name: str,
+) -> Tensor:
+    """A convolution whose weights are sums of experts by ``shares`` (batch, experts), other ones for each image.
+
+    All images as channels of one, in groups, as timm has it (Yang et al. 2019, CondConv, equation 1).
+    """
+    batch, read, height, width = x.shape
+    shape = (batch * channels, read // groups, kernel, kernel)
+    with b.scope(name):
+        experts = b.weight("weight", (shares.shape[1], channels * read // groups * kernel * kernel))
+        weights = b.add(Reshape(shape), b.add(Matmul(), shares, experts, name="weights"))
+    y = b.add(Reshape((1, batch * read, height, width)), b.add(Transpose((0, 1, 2, 3), copied=True), x))
+    op = Conv2d(stride=(stride, stride), padding=((kernel - 1) // 2,) * 2, groups=groups * batch)
+    y = b.add(op, y, weights, name=name)
+    return b.add(Reshape((batch, channels, *y.shape[2:])), y)
 
 
 def standard_conv(

@@ -174,9 +174,9 @@ _FAMILIES = (
     *("aggregate", "class_attention", "coat", "convmixer", "convnext", "crossvit", "csp", "davit", "densenet", "dla"),
     *("dpn", "edgenext", "efficientformer_v2", "efficientvit", "eva", "fastvit", "gcvit", "ghost", "group_attention"),
     *("grouped_windows", "hard_core", "hiera", "highres", "hybrid", "inception_next", "levit", "maxvit"),
-    *("metaformer", "mixer", "mobile", "mobileone", "mobilevit", "mvit", "nextvit", "own", "own_attention", "preact"),
-    *("pyramid", "rdnet", "regnet", "repvit", "resnet", "resnet_blocks", "segment_anything", "selecsls", "sequencer"),
-    *("swin", "tresnet", "vgg", "visformer", "vit", "volo"),
+    *("metaformer", "mixer", "mobile", "mobile_kin", "mobileone", "mobilevit", "mvit", "nasnet", "nextvit", "own"),
+    *("own_attention", "preact", "pruned", "pyramid", "rdnet", "regnet", "repvit", "resnet", "resnet_blocks"),
+    *("segment_anything", "selecsls", "sequencer", "swin", "tresnet", "vgg", "visformer", "vit", "volo"),
 )
 
 FAMILY_MODULES: tuple[str, ...] = tuple(f"hwsim.workloads.timm.{module}" for module in _FAMILIES)

@@ -13,7 +13,7 @@ __all__ = ["axis_scores"]
 
 
 def axis_scores(b: GraphBuilder, q: Tensor, seen: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """(count, height, width, seen height, 1) and (count, height, width, 1, seen width) of q (count, height, width, dim).
+    """(count, height, width, rows, 1) and (count, height, width, 1, columns) of q (count, height, width, dim).
 
     Products with the row of each distance, line by line (Li et al. 2022, MViTv2, equations 4 and 5).
     """

@@ -82,9 +82,7 @@ class DualPath:
 _68 = (16, 32, 32, 64)
 _NETWORKS: Mapping[str, DualPath] = MappingProxyType(
     {
-        "dpn48b": DualPath(
-            depths=(3, 4, 6, 3), growths=_68, stem=10, inner=128, small=True, parted=True, act="silu"
-        ),
+        "dpn48b": DualPath(depths=(3, 4, 6, 3), growths=_68, stem=10, inner=128, small=True, parted=True, act="silu"),
         "dpn68": DualPath(depths=(3, 4, 12, 3), growths=_68, stem=10, inner=128, small=True),
         "dpn68b": DualPath(depths=(3, 4, 12, 3), growths=_68, stem=10, inner=128, small=True, parted=True),
         "dpn92": DualPath(depths=(3, 4, 20, 3), growths=(16, 32, 24, 128), stem=64, inner=96),

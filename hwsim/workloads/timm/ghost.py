@@ -18,7 +18,7 @@ from hwsim.workloads import layers
 from hwsim.workloads.families import ImageFamily, Sized
 from hwsim.workloads.image_layers import rounded
 
-__all__ = ["FAMILIES", "GhostNet", "ReXNet"]
+__all__ = ["FAMILIES", "GhostNet", "ReXNet", "RepGhostNet"]
 
 _GHOST = (
     # kernel, inner width, width, gated, stride
@@ -62,10 +62,7 @@ class GhostNet:
         if gated:
             y = layers.squeeze_excite(b, y, rounded(inner * 0.25, divisor=4), act="relu", gate="hardsigmoid")
         y = self._ghost(b, y, width, "", "ghost2")
-        if y.shape != x.shape:
-            x = layers.conv_bn_act(b, x, x.shape[1], kernel, stride=stride, groups=x.shape[1], act="", name="shortcut1")
-            x = layers.conv_bn_act(b, x, width, 1, act="", name="shortcut2")
-        return layers.add(b, y, x)
+        return layers.add(b, y, _shortcut(b, x, y, kernel, stride))
 
     def _ghost(self, b: GraphBuilder, x: Tensor, width: int, act: str, name: str) -> Tensor:
         """Half of the features by 1x1, the other half from them by depthwise 3x3 (Fig. 2b)."""
@@ -81,6 +78,53 @@ class GhostNet:
         y = layers.conv_bn_act(b, y, width, (1, 5), groups=width, act="", name="gate1")
         y = layers.conv_bn_act(b, y, width, (5, 1), groups=width, act="", name="gate2")
         return b.add(Resize(size=(size[0], size[1]), mode="nearest"), layers.activation(b, y, "sigmoid"), name="grown")
+
+
+@dataclass(frozen=True, slots=True)
+class RepGhostNet:
+    """GhostNets that add instead of joining, half as wide inside, with branches not yet merged (Chen et al. 2022)."""
+
+    width: float
+
+    def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+        """Logits (batch, classes)."""
+        x = layers.conv_bn_act(b, image, self._rounded(16), 3, stride=2, name="stem")
+        for place, (kernel, base, channels, gated, stride) in enumerate(_GHOST):
+            inner = self._rounded(120 if base == 184 else base // 2)
+            with b.scope(f"block{place}"):
+                x = self._block(b, x, kernel, inner, self._rounded(channels), gated, stride)
+        x = layers.conv_bn_act(b, x, self._rounded(960), 1, name="last")
+        y = b.add(Reshape((x.shape[0], x.shape[1], 1, 1)), layers.global_average(b, x))
+        y = layers.activation(b, layers.conv(b, y, 1280, 1, name="head"), "relu")
+        return layers.linear(b, layers.flatten(b, y), classes, name="classifier")
+
+    def _rounded(self, base: int) -> int:
+        return rounded(base * self.width, divisor=4)
+
+    def _block(
+        self, b: GraphBuilder, x: Tensor, kernel: int, inner: int, width: int, gated: bool, stride: int
+    ) -> Tensor:
+        y = self._added(b, x, inner, "relu", "ghost1")
+        if stride > 1:
+            y = layers.conv_bn_act(b, y, inner, kernel, stride=stride, groups=inner, act="", name="depthwise")
+        if gated:
+            y = layers.squeeze_excite(b, y, rounded(inner * 0.25, divisor=4), act="relu", gate="hardsigmoid")
+        y = self._added(b, y, width, "", "ghost2")
+        return layers.add(b, y, _shortcut(b, x, y, kernel, stride))
+
+    def _added(self, b: GraphBuilder, x: Tensor, width: int, act: str, name: str) -> Tensor:
+        y = layers.conv_bn_act(b, x, width, 1, act=act, name=f"{name}_primary")
+        z = layers.conv_bn_act(b, y, width, 3, groups=width, act="", name=f"{name}_cheap")
+        z = layers.add(b, z, layers.batch_norm(b, y, name=f"{name}_identity"), name=f"{name}_add")
+        return layers.activation(b, z, act)
+
+
+def _shortcut(b: GraphBuilder, x: Tensor, y: Tensor, kernel: int, stride: int) -> Tensor:
+    """X, or a separable convolution of it where the shape changes."""
+    if y.shape == x.shape:
+        return x
+    x = layers.conv_bn_act(b, x, x.shape[1], kernel, stride=stride, groups=x.shape[1], act="", name="shortcut1")
+    return layers.conv_bn_act(b, x, y.shape[1], 1, act="", name="shortcut2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +182,8 @@ _UNITS: Mapping[str, int] = MappingProxyType({"": 1, "r": 8})
 
 
 def _find(name: str) -> Sized | None:
+    if merged := re.match(r"repghostnet_(\d{3})$", name):
+        return Sized(RepGhostNet(int(merged[1]) / 100))
     found = re.match(r"ghostnet(v2)?_(\d{3})$", name)
     return Sized(GhostNet(int(found[2]) / 100, bool(found[1]))) if found else None
 
@@ -154,8 +200,8 @@ FAMILIES = (
     ImageFamily(
         name="ghostnet",
         title="cheap features from others",
-        source="Han et al. 2020, GhostNet, Table 1; Tang et al. 2022, GhostNetV2",
-        examples=("ghostnet_100", "ghostnetv2_160"),
+        source="Han et al. 2020, GhostNet, Table 1; Tang et al. 2022, GhostNetV2; Chen et al. 2022, RepGhost",
+        examples=("ghostnet_100", "repghostnet_150", "ghostnetv2_160"),
         find=_find,
     ),
     ImageFamily(

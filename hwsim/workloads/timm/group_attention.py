@@ -122,7 +122,7 @@ FAMILIES = (
     ImageFamily(
         name="efficientvit m",
         title="heads on parts of the channels",
-        source="Liu et al. 2023, EfficientViT: Memory Efficient Vision Transformer with Cascaded Group Attention, Table 1",
+        source="Liu et al. 2023, EfficientViT: Memory Efficient Vision Transformer, Table 1",
         examples=tuple(_NETWORKS),
         find=_find,
     ),

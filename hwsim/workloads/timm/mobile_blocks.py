@@ -5,7 +5,8 @@ A stage is a text of blocks separated by ``;``, a block a kind, how often it rep
 squeeze-and-excite to a quarter. Kinds: ``cn`` convolution, ``ds`` depthwise and pointwise, ``ir`` inverted residual
 (Sandler et al. 2018, MobileNetV2, Fig. 3), ``er`` the same with a full convolution for its first two (Gupta and Tan
 2019, EfficientNet-EdgeTPU), ``uir`` with a depthwise convolution ``a`` in front and ``k`` in the middle, either of
-which may be 0, and ``mqa`` multi-query attention over positions (Qin et al. 2024, MobileNetV4, sections 3 and 4).
+which may be 0, ``cc`` an inverted residual whose weights mix ``x`` experts for each image (Yang et al. 2019, CondConv,
+equation 1), and ``mqa`` multi-query attention over positions (Qin et al. 2024, MobileNetV4, sections 3 and 4).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from hwsim.operators.reshape import Reshape
 from hwsim.operators.split import Split
 from hwsim.operators.transpose import Transpose
 from hwsim.workloads import image_layers, layers
-from hwsim.workloads.image_layers import rounded
+from hwsim.workloads.image_layers import mixed_conv, rounded
+from hwsim.workloads.timm.own_blocks import global_context
 
 __all__ = ["Block", "InvertedResiduals", "parse_stage"]
 
@@ -46,13 +48,14 @@ class Block:
     heads: int = 0
     head_dim: int = 0
     kv_stride: int = 1
+    experts: int = 0
     skip: bool = True
     parts: tuple[int, int] = (1, 1)
 
 
-_TOKEN = re.compile(r"(se|gs|fc|[kascehdvp])([\d.]+)$")
+_TOKEN = re.compile(r"(se|gs|fc|[kascehdvpx])([\d.]+)$")
 _NUMBERS = {"a": "before", "s": "stride", "c": "channels", "gs": "group", "fc": "forced"}
-_NUMBERS |= {"h": "heads", "d": "head_dim", "v": "kv_stride"}
+_NUMBERS |= {"h": "heads", "d": "head_dim", "v": "kv_stride", "x": "experts"}
 _RATIOS = {"e": "expansion", "se": "squeeze"}
 
 
@@ -174,6 +177,7 @@ class InvertedResiduals:
             "dsa": self._separable,
             "ir": self._inverted,
             "er": self._edge,
+            "cc": self._mixed,
             "uir": self._universal,
             "mqa": self._query,
         }
@@ -198,6 +202,17 @@ class InvertedResiduals:
         y = self._depthwise(b, y, block, stride)
         y = self._excited(b, y, block)
         return self._pointwise(b, y, channels, block.parts[1], act="", name="project")
+
+    def _mixed(self, b: GraphBuilder, x: Tensor, block: Block, channels: int, stride: int) -> Tensor:
+        """The experts' shares come from the means of x."""
+        act, hidden = block.act or self.act, rounded(x.shape[1] * block.expansion)
+        shares = layers.linear(b, layers.global_average(b, x), block.experts, name="shares")
+        shares = layers.activation(b, shares, "sigmoid")
+        y = mixed_conv(b, x, shares, hidden, 1, name="expand")
+        y = layers.activation(b, self._norm(b, y, "expand_norm"), act)
+        y = mixed_conv(b, y, shares, hidden, block.kernels[0], stride=stride, groups=hidden, name="depthwise")
+        y = self._excited(b, layers.activation(b, self._norm(b, y, "depthwise_norm"), act), block)
+        return self._norm(b, mixed_conv(b, y, shares, channels, 1, name="project"), "project_norm")
 
     def _edge(self, b: GraphBuilder, x: Tensor, block: Block, channels: int, stride: int) -> Tensor:
         base = self.rounded_channels(block.forced) if block.forced else x.shape[1]
@@ -247,6 +262,8 @@ class InvertedResiduals:
         own, gate, rounds, from_hidden = self.squeeze
         share = block.squeeze if from_hidden else block.squeeze / block.expansion
         squeezed = rounded(y.shape[1] * share) if rounds else round(y.shape[1] * share)
+        if gate == "context":
+            return global_context(b, y, squeezed, own or block.act or self.act)
         return layers.squeeze_excite(b, y, squeezed, act=own or block.act or self.act, gate=gate)
 
     def _depthwise(self, b: GraphBuilder, x: Tensor, block: Block, stride: int) -> Tensor:

@@ -38,9 +38,7 @@ def branches(
         identity = layers.batch_norm(b, x, name="identity") if same else None
         point = None
         if kernel > 1 and scaled:
-            point = layers.conv_bn_act(
-                b, x, channels, 1, stride=stride, padding=0, groups=groups, act="", name="point"
-            )
+            point = layers.conv_bn_act(b, x, channels, 1, stride=stride, padding=0, groups=groups, act="", name="point")
         made = [
             layers.conv_bn_act(b, x, channels, kernel, stride=stride, groups=groups, act="", name=f"conv{place}")
             for place in range(count)
@@ -48,12 +46,10 @@ def branches(
         parts: list[Tensor | None] = [point, identity, *made] if whole else [point, *made, identity]
         y = parts[0]
         for place, part in enumerate(parts[1:]):
-            if y is None and part is None:
-                continue  # two numbers
-            if y is None or part is None:
-                y = b.add(Add(0.0), y if y is not None else part, name=f"sum{place}")
-            else:
+            if y is not None and part is not None:
                 y = layers.add(b, y, part, name=f"sum{place}")
+            elif (only := y if y is not None else part) is not None:
+                y = b.add(Add(0.0), only, name=f"sum{place}")
         assert y is not None, name
         return y
 

@@ -24,7 +24,7 @@ _FLAT = Transpose((0, 2, 1))
 
 @dataclass(frozen=True, slots=True)
 class NextViT:
-    """Blocks of the third stage; of every five there the last attends, and the last of the other stages but the first."""
+    """Blocks of the third stage; there every fifth attends, in the others the last, but for the first stage."""
 
     depth: int
 

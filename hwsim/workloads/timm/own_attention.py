@@ -160,7 +160,9 @@ class Lambda:
         if not self.side:
             rows = b.weight("distances", (2 * side[0] - 1, 2 * side[1] - 1, self.dim))
             table = b.add(Reshape((-1, self.dim)), rows)
-            pairs = b.add(Reshape((1, seq, seq, self.dim)), b.add(Embedding(), b.state("places", (seq * seq,), "int64"), table))
+            pairs = b.add(
+                Reshape((1, seq, seq, self.dim)), b.add(Embedding(), b.state("places", (seq * seq,), "int64"), table)
+            )
             pairs = b.add(Transpose((0, 1, 3, 2)), pairs, name="distances_turned")
             y = b.add(Matmul(), pairs, b.add(Reshape((batch, 1, seq, dim_v)), v), name="position")
             return b.add(Reshape((batch, 1, seq, self.dim, dim_v)), y)
@@ -173,9 +175,13 @@ class Lambda:
 
 
 def _mixed(
-    depths: tuple[int, ...], every: tuple[tuple[int, ...], ...], kinds: tuple[str, ...], widths: tuple[int, ...], group: str
+    depths: tuple[int, ...],
+    every: tuple[tuple[int, ...], ...],
+    kinds: tuple[str, ...],
+    widths: tuple[int, ...],
+    group: str,
 ) -> tuple[str, ...]:
-    """Bottlenecks a quarter as wide inside (a third of 1536); in each stage those at the places ``every`` mix positions in that way."""
+    """Bottlenecks a quarter as wide inside (a third of 1536); in each stage those at the places ``every`` mix."""
     stages = []
     for stage, (depth, places, kind, width) in enumerate(zip(depths, every, kinds, widths, strict=True)):
         for place in range(depth):
@@ -213,8 +219,14 @@ _HALO2: Mapping[str, _Attention] = {"halo": HaloAttention(halo=2)}
 _HALO3: Mapping[str, _Attention] = {"halo": HaloAttention(), "halo4": HaloAttention(heads=4)}
 _LAMBDA: Mapping[str, _Attention] = {"lambda": Lambda()}
 _MIXED: Mapping[str, _Attention] = {**_BOTTLENECK, **_HALO3, "lambda": Lambda(side=13)}
-_18, _34, _D33 = (2, 2, 2, 2), (3, 4, 6, 3), (2, 3, 3, 2)
-_SE33 = {"widths": (256, 512, 1024, 1536), "pool": "", "gate": "se", "features": 1280}
+
+
+def _gated33(kind: str, attended: Mapping[str, _Attention]) -> OwnBlocks:
+    widths = (256, 512, 1024, 1536)
+    return _net((2, 3, 3, 2), _33, kind, attended, widths=widths, pool="", gate="se", features=1280)
+
+
+_18, _34 = (2, 2, 2, 2), (3, 4, 6, 3)
 _HALO_Z = OwnBlocks(
     stages=(
         *("bottle 2 c48 s2 g16 r3", "bottle 6 c96 s2 g16 r3", "bottle 3 c192 s2 g16 r3", "halo 1 c192 r3"),
@@ -234,13 +246,13 @@ _NETWORKS: Mapping[str, tuple[OwnBlocks, int]] = MappingProxyType(
     {
         "botnet26t_256": (_net(_18, _26, "bottleneck", _BOTTLENECK, act="relu"), 256),
         "botnet50ts_256": (_net(_34, _50, "bottleneck", _BOTTLENECK), 256),
-        "sebotnet33ts_256": (_net(_D33, _33, "bottleneck", _BOTTLENECK, **_SE33), 256),
+        "sebotnet33ts_256": (_gated33("bottleneck", _BOTTLENECK), 256),
         "eca_botnext26ts_256": (
             _net(_18, _26, "bottleneck", {"bottleneck": BottleneckAttention(head=16)}, group=" g16", gate="eca"),
             256,
         ),
         "halonet26t": (_net(_18, _26, "halo", _HALO2, act="relu"), 256),
-        "sehalonet33ts": (_net(_D33, _33, "halo", _HALO3, **_SE33), 256),
+        "sehalonet33ts": (_gated33("halo", _HALO3), 256),
         "halonet50ts": (_net(_34, _50, ("halo", "halo4", "halo", "halo"), _HALO3), 256),
         "eca_halonext26ts": (
             _net(_18, _26, "halo", {"halo": HaloAttention(halo=2, head=16)}, group=" g16", gate="eca"),
@@ -280,8 +292,8 @@ FAMILIES = (
     ImageFamily(
         name="botnet, halonet, lambda",
         title="residual network with attention",
-        source="Srinivas et al. 2021, Bottleneck Transformers; Vaswani et al. 2021, Scaling Local Self-Attention; Bello "
-        "2021, LambdaNetworks",
+        source="Srinivas et al. 2021, Bottleneck Transformers; Vaswani et al. 2021, Scaling Local Self-Attention; "
+        "Bello 2021, LambdaNetworks",
         examples=tuple(_NETWORKS),
         find=_find,
     ),

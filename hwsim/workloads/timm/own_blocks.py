@@ -202,7 +202,7 @@ class OwnBlocks:
         return layers.pool(b, x, "average", 2, stride=stride, name=f"{name}_pool") if soft else x
 
 
-def global_context(b: GraphBuilder, x: Tensor) -> Tensor:
+def global_context(b: GraphBuilder, x: Tensor, squeezed: int = 0, act: str = "relu") -> Tensor:
     """X plus what a small network makes of its mean under learned weights (Cao et al. 2019, GCNet, Fig. 4d)."""
     batch, channels, height, width = x.shape
     with b.scope("context"):
@@ -210,8 +210,8 @@ def global_context(b: GraphBuilder, x: Tensor) -> Tensor:
         weights = b.add(Softmax(axis=2), weights)
         flat = b.add(Reshape((batch, 1, channels, height * width)), x)
         y = b.add(Reshape((batch, channels, 1, 1)), b.add(Matmul(), flat, weights))
-        y = image_layers.channel_norm(b, layers.conv(b, y, channels // 8, 1, name="reduce"), "norm")
-        y = layers.conv(b, layers.activation(b, y, "relu"), channels, 1, name="expand")
+        y = image_layers.channel_norm(b, layers.conv(b, y, squeezed or channels // 8, 1, name="reduce"), "norm")
+        y = layers.conv(b, layers.activation(b, y, act), channels, 1, name="expand")
         return layers.add(b, x, y, name="added")
 
 

@@ -105,7 +105,9 @@ class PyramidTransformer:
                 y = layers.layer_norm(b, image_layers.to_sequence(b, layers.conv(b, y, width, 1, name="reduce")))
                 y = layers.activation(b, y, "gelu")
             elif reduced > 1:
-                y = layers.conv(b, image_layers.to_image(b, x, side), width, reduced, stride=reduced, padding=0, name="reduce")
+                y = layers.conv(
+                    b, image_layers.to_image(b, x, side), width, reduced, stride=reduced, padding=0, name="reduce"
+                )
                 y = layers.layer_norm(b, image_layers.to_sequence(b, y))
             else:
                 y = x

@@ -1,15 +1,19 @@
-"""RegNets by the names of timm: ``regnet[x|y|z]_<hundreds of MFLOP>``, with the parameters their widths follow from."""
+"""RegNets by the names of timm: ``regnet[v|x|y|z]_<hundreds of MFLOP>``, with what their widths follow from."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
+from hwsim.graph.graph import GraphBuilder
+from hwsim.graph.tensor import Tensor
+from hwsim.workloads import layers
 from hwsim.workloads.families import ImageFamily, Sized
 from hwsim.workloads.regnet import RegNet, quantized_widths
 
-__all__ = ["FAMILIES"]
+__all__ = ["FAMILIES", "PreRegNet"]
 
 _PARAMETERS: Mapping[str, tuple[int, float, float, int, int]] = MappingProxyType(
     {
@@ -49,7 +53,47 @@ _PARAMETERS: Mapping[str, tuple[int, float, float, int, int]] = MappingProxyType
 _HEADS = {"z_005": 1024, "z_040": 0, "z_040_h": 1536}
 
 
+@dataclass(frozen=True, slots=True)
+class PreRegNet(RegNet):
+    """A RegNet whose blocks normalise first (He et al. 2016, Identity Mappings in Deep Residual Networks).
+
+    ``average_down``: shortcuts are pooled before they are projected.
+    """
+
+    average_down: bool = False
+
+    def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+        """Logits (batch, classes)."""
+        x = layers.conv(b, image, 32, 3, stride=2, bias=False, name="stem")
+        for stage, (depth, width) in enumerate(zip(self.depths, self.widths, strict=True)):
+            for place in range(depth):
+                with b.scope(f"stage{stage + 1}.{place}"):
+                    x = self._block(b, x, width, 2 if place == 0 else 1)
+        return layers.linear(b, layers.global_average(b, layers.activation(b, x, self.act)), classes, name="fc")
+
+    def _block(self, b: GraphBuilder, x: Tensor, width: int, stride: int) -> Tensor:
+        def normed(y: Tensor, name: str) -> Tensor:
+            return layers.activation(b, layers.batch_norm(b, y, name=name), self.act)
+
+        read, x = x.shape[1], normed(x, "bn1")
+        y = normed(layers.conv(b, x, width, 1, bias=False, name="conv1"), "bn2")
+        groups = width // min(self.group_width, width)
+        y = layers.conv(b, y, width, 3, stride=stride, groups=groups, bias=False, name="conv2")
+        y = layers.squeeze_excite(b, y, round(read * self.squeeze), act=self.act, gate="sigmoid")
+        y = layers.conv(b, normed(y, "bn3"), width, 1, bias=False, name="conv3")
+        if y.shape != x.shape:
+            if self.average_down and stride > 1:
+                x, stride = layers.pool(b, x, "average", 2, ceil=True, name="downsample_pool"), 1
+            x = layers.conv(b, x, width, 1, stride=stride, bias=False, name="downsample")
+        return layers.add(b, y, x)
+
+
 def _find(name: str) -> Sized | None:
+    if first := re.match(r"regnetv_(040|064)$", name):
+        parameters = _PARAMETERS[f"y_{first[1]}"]
+        depths, widths = quantized_widths(*parameters)
+        pooled = first[1] == "064"
+        return Sized(PreRegNet(depths, widths, parameters[4], act="silu", average_down=pooled))
     found = re.match(r"regnet([xyz]_\d+)(_tv|_sgn|_h)?$", name)
     if found is None or found[1] not in _PARAMETERS:
         return None
@@ -75,7 +119,7 @@ FAMILIES = (
         name="regnet",
         title="network of a design space",
         source="Radosavovic et al. 2020, Designing Network Design Spaces",
-        examples=("regnetx_032", "regnety_160", "regnetz_040"),
+        examples=("regnetx_032", "regnety_160", "regnetv_064", "regnetz_040"),
         find=_find,
     ),
 )

@@ -41,6 +41,8 @@ _NAME = re.compile(r"(se|eca)?(wide_)?resne(x?)t(rs|aa|blur)?(\d+)([cdst]?)(?:_(
 def _find(name: str) -> Sized | None:
     if name in ("senet154", "legacy_senet154"):
         return Sized(ResNet(_DEPTHS[152], True, 64, 4, (64, 64, 128), gate="se", down_kernel=3, reduced=2))
+    if name == "ecaresnetlight":
+        return Sized(ResNet((1, 1, 11, 3), average_down=True, gate="eca"))
     found = _NAME.match(name)
     if found is None or int(found[5]) not in _DEPTHS or bool(found[2]) != (found[9] == "_2"):
         return None

@@ -55,7 +55,9 @@ class SegmentAnything:
                 x = layers.add(b, x, y, name="add2")
         x = b.add(_TO_SECOND, x)
         if not self.neck:
-            return layers.linear(b, layers.global_average(b, image_layers.channel_norm(b, x, "norm")), classes, name="head")
+            return layers.linear(
+                b, layers.global_average(b, image_layers.channel_norm(b, x, "norm")), classes, name="head"
+            )
         x = layers.conv(b, x, self.neck, 1, bias=False, name="neck1")
         x = image_layers.channel_norm(b, x, "neck_norm1")
         x = layers.conv(b, x, self.neck, 3, bias=False, name="neck2")

@@ -77,7 +77,7 @@ FAMILIES = (
     ImageFamily(
         name="selecsls",
         title="short and long skips, joined",
-        source="Mehta et al. 2020, XNect: Real-time Multi-Person 3D Motion Capture, section 4.1.1, as published with it",
+        source="Mehta et al. 2020, XNect: Real-time Multi-Person 3D Motion Capture, section 4.1.1",
         examples=tuple(_NETWORKS),
         find=_find,
     ),

@@ -50,7 +50,9 @@ class Sequencer:
         batch, height, across, width = x.shape
         y = b.add(Transpose((0, 2, 1, 3)), x, name="columns_first")
         columns = _both_ways(b, b.add(Reshape((batch * across, height, width)), y), "columns")
-        columns = b.add(Transpose((0, 2, 1, 3)), b.add(Reshape((batch, across, height, -1)), columns), name="rows_first")
+        columns = b.add(
+            Transpose((0, 2, 1, 3)), b.add(Reshape((batch, across, height, -1)), columns), name="rows_first"
+        )
         rows = _both_ways(b, b.add(Reshape((batch * height, across, width)), x), "rows")
         joined = b.add(Concat(3), columns, b.add(Reshape((batch, height, across, -1)), rows), name="joined")
         return layers.linear(b, joined, width, name="union")

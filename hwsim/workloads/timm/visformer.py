@@ -96,7 +96,9 @@ class ConViT:
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """Logits (batch, classes)."""
-        x = image_layers.to_sequence(b, layers.conv(b, image, 48 * self.heads, 16, stride=16, padding=0, name="patches"))
+        x = image_layers.to_sequence(
+            b, layers.conv(b, image, 48 * self.heads, 16, stride=16, padding=0, name="patches")
+        )
         x = layers.add(b, x, b.weight("positions", (1, *x.shape[1:])), name="add_positions")
         for place in range(12):
             x = _with_token(b, x) if place == 10 else x

@@ -47,6 +47,8 @@ def _find(name: str) -> Sized | None:
         return Sized(VisionTransformer(depth=depth, width=width, heads=heads, token_positions=False), 240)
     if name == "vit_base_patch16_224_miil":
         return Sized(VisionTransformer(depth=12, width=768, heads=12, packed_bias=False), 224, 11_221)
+    if name == "test_vit":
+        return Sized(VisionTransformer(depth=6, width=64, heads=2, hidden=192), 160)
     found = _NAME.match(name)
     if found is None or found["size"] not in _SIZES:
         return None

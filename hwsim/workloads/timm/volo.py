@@ -20,7 +20,7 @@ from hwsim.operators.softmax import Softmax
 from hwsim.operators.split import Split
 from hwsim.operators.transpose import Transpose
 from hwsim.operators.unfold import Unfold
-from hwsim.workloads import image_layers, layers
+from hwsim.workloads import layers
 from hwsim.workloads.families import ImageFamily, Sized
 
 __all__ = ["FAMILIES", "Volo"]

@@ -40,6 +40,7 @@ __all__ = [
     "KINDS",
     "NOMINAL",
     "Array",
+    "CostColumns",
     "Costs",
     "DeviceKind",
     "KernelConstants",
@@ -62,8 +63,8 @@ BOUNDS: tuple[str, ...] = ("compute", "memory", "overhead", "link")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Costs:
-    """What devices charge for rows of Work, each alone; every column has shape (chips, rows).
+class CostColumns:
+    """What work costs alone, a column for each term.
 
     ``time_s`` is the time alone, all overheads included; ``overhead_s`` the part of it that neither compute nor
     bandwidth explains (dispatch, launch, fill); ``dispatch_s`` the part of that spent on the host, which an
@@ -91,6 +92,11 @@ class Costs:
     def energy_j(self) -> Array:
         """Dynamic energy and the active floor; idle power is added by the report."""
         return self.compute_j + self.memory_j + self.active_j
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs(CostColumns):
+    """What devices charge for rows of Work; every column has shape (chips, rows)."""
 
     def take(self, rows: NDArray[np.int64]) -> Costs:
         """The same columns for those rows, in that order."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.cost.power import average_power_w, capped_blend, voltage
-from hwsim.devices.base import KINDS, Array, Costs, DeviceKind, OperatingPoint, Params, gathered, supported
+from hwsim.devices.base import KINDS, CostColumns, Costs, DeviceKind, OperatingPoint, Params, gathered, supported
 from hwsim.devices.interconnect import exchange_factor, price_collectives
 from hwsim.graph.graph import Phase
 from hwsim.graph.lowering import Lowered, Table, tables_of
@@ -27,29 +27,11 @@ CLOCKS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4,
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeCosts:
+class NodeCosts(CostColumns):
     """Costs of the nodes of one phase at one repeat; columns of shape (nodes,).
 
     ``bound`` is that of the node's longest row; the time of unsupported nodes is infinite.
     """
-
-    time_s: Array
-    overhead_s: Array
-    dispatch_s: Array
-    prologue_s: Array
-    dram_bytes: Array
-    cache_bytes: Array
-    compute_j: Array
-    memory_j: Array
-    active_j: Array
-    flop: Array
-    utilization: Array
-    bound: NDArray[np.int8]
-
-    @property
-    def energy_j(self) -> Array:
-        """Dynamic energy and the active floor."""
-        return self.compute_j + self.memory_j + self.active_j
 
 
 @dataclass(frozen=True, eq=False)

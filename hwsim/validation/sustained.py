@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hwsim.cost.power import capped_blend, voltage
 from hwsim.devices.base import KINDS, OperatingPoint, price
+from hwsim.devices.pricing import CLOCKS
 from hwsim.graph.work import Attention, Gemm, Work, size_bytes
 from hwsim.specs.device import DeviceSpec
 from hwsim.specs.software import SoftwareSpec
@@ -19,7 +20,6 @@ Floats = NDArray[np.float64]
 
 SUSTAINED = "cuda_graph_sustained_power"
 """The timing of rows that were measured over a second or so, at the power cap."""
-_CLOCKS = tuple(1.0 - 0.05 * step for step in range(15))
 _SWITCHING = 0.25
 """Share of a read's energy that weights and caches take in those benchmarks, which allocate but hardly fill them: equal
 bits switch few wires. Chosen on seven in ten of B200's products (by CRC-32)."""
@@ -40,7 +40,7 @@ def sustained(
     blank = unfilled or [False] * len(works)
     calm = np.array([_stored_bytes(work) if one else 0.0 for work, one in zip(works, blank, strict=True)])
     times, energies = [], []
-    for clock in _CLOCKS:
+    for clock in CLOCKS:
         at = OperatingPoint(clock, float(voltage(clock, spec.power.voltage_floor)))
         params = kind.params(spec, stack, at)
         costs = price(kind, works, params, spec.name)

@@ -1,6 +1,6 @@
 """Fits the constants of interconnects to measured collectives and prints them as YAML fragments.
 
-    python benchmarks/fit_links.py [--only TEXT] [--data ../shared/ground_truth/gpu] [--starts 6] [--without RANKS]
+    python -m benchmarks.fit_links [--only TEXT] [--data ../shared/ground_truth/gpu] [--starts 6] [--without RANKS]
 
 A family is what one software measured on one kind of machine. A hash of each row's own text puts three rows in ten
 aside (`held_out_rows`); the constants are fitted to the rest, by least squares of the logarithms with little weight on
@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd  # noqa: TID253 -- a script, not part of the package
-from fit_gpu import COLLECTIVE, held_out
 from scipy.optimize import least_squares  # noqa: TID253 -- likewise
 
+from benchmarks.fit_gpu import COLLECTIVE, held_out
 from hwsim.cost.link import (
     EagerConstants,
     ExchangeConstants,
@@ -268,7 +268,7 @@ def _print(family: Family, rows: pd.DataFrame, out: np.ndarray, constants: Mappi
     )
     for name, value in constants.items():
         if name in family.space:
-            unit = "s" if name.split(".")[-1] in SECONDS else "bytes" if name == "pair_bytes" else ""
+            unit = "s" if name.split(".")[-1] in SECONDS else "B" if name == "pair_bytes" else ""
             print(f"  {name}: {format_quantity(value, unit) if unit else f'{value:.3g}'}")
     parts = pd.Series(error[out]).groupby([rows["op"][out].to_numpy(), rows["ngpus"][out].to_numpy()]).mean()
     print("  by pattern and ranks:", ", ".join(f"{op} x{n}: {value:.1f}" for (op, n), value in parts.items()))

@@ -7,7 +7,9 @@ way: the speed of L2 in bytes a clock and SM, and where no host is timed, the la
 none was fitted; residuals are left out. Errors in per cent: with the chip's own constants (``own``), a relative's
 (``carried``), those but the chip's own ceiling of its matrix units, which a power limit sets (``+ ceiling``), and its
 own host and launch time, which belong to the machine (``+ launch``); and that of the geometric mean over all other
-chips (``mean``).
+chips (``mean``). Of collectives, ``+ launch`` and ``mean`` are the constants that all other systems share
+(``fit_shared_links``): with a start of the system's own, which the time of one all-reduce gives, and with the mean of
+all others' starts.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+from pandas import DataFrame  # noqa: TID253 -- a script, not part of the package
 
+from benchmarks import fit_shared_links
+from benchmarks.fit_links import Family as LinkFamily
 from benchmarks.fit_residuals import TRUTH, by_device, families
 from hwsim.devices.base import KINDS
 from hwsim.devices.interconnect import price_collectives
@@ -56,9 +61,9 @@ RELATIVES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """The nearest generation, first choice first: of the same maker where there is one, before or after."""
 SYSTEMS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "A100-SXM4-80GB": ("a100_x{}", "h100_x{}"),
-        "H100-SXM5-80GB": ("h100_x{}", "a100_x{}"),
-        "B200-SXM": ("b200_x{}", "h100_x{}"),
+        "a100": ("a100_x{}", "h100_x{}"),
+        "h100": ("h100_x{}", "a100_x{}"),
+        "b200": ("b200_x{}", "h100_x{}"),
     }
 )
 """Systems measured with ``nccl_bench`` over NVLink, and their relatives."""
@@ -183,29 +188,41 @@ def kernel_lines(folder: Path, only: str = "") -> Iterator[Line]:
 def collective_lines(folder: Path) -> Iterator[Line]:
     """A line for each chip whose collectives were measured with NCCL's benchmark, over links of a relative's kind."""
     rows = [row for row in _measured(folder / "comm_dev.csv").rows if row.text("timing") == "nccl_bench"]
-    for device, (own, other) in SYSTEMS.items():
+    known = fit_shared_links.measured(folder)
+    for name, (own, other) in SYSTEMS.items():
         found: dict[str, list[Floats]] = {"own": [], "carried": [], "measured": []}
-        for row in (row for row in rows if row.text("device") == device):
+        for row in (row for row in rows if row.text("device") == known[name][0].device):
             work = kernel_work(row)
             assert isinstance(work, Collective)
             table = tables_of([work])[work.form]
-            links = [load_system(name.format(work.participants)).interconnect for name in (own, other)]
+            links = [load_system(each.format(work.participants)).interconnect for each in (own, other)]
             assert links[0] is not None
-            for key, link in (("own", links[0]), ("carried", _lent_links(links[1], links[0]))):
+            mine = replace(links[0], residuals=())
+            for key, link in (("own", mine), ("carried", _lent_links(links[1], mine))):
                 found[key].append(price_collectives(table, link, work.participants).time_s[0])
             found["measured"].append(np.array([row.figures["latency_us"]]))
-        mine, carried, measured = (np.concatenate(found[key]) for key in ("own", "carried", "measured"))
+        priced, carried, measured = (np.concatenate(found[key]) for key in ("own", "carried", "measured"))
         error, bias = _error(carried, measured), float(100.0 * (carried / measured - 1.0).mean())
+        started, mean = _shared(name, known)
         yield Line(
             what="nccl_bench, collectives", chip=own.format(8), relative=other.format(8), rows=len(measured),
-            own=_error(mine, measured), carried=error, bias=bias, ceiling=error, launch=error, mean=error,
+            own=_error(priced, measured), carried=error, bias=bias, ceiling=error, launch=started, mean=mean,
         )  # fmt: skip
+
+
+def _shared(name: str, known: Mapping[str, tuple[LinkFamily, DataFrame]]) -> tuple[float, float]:
+    """Errors of a system from what the others share: with a start of its own, and with the mean of theirs."""
+    family, rows = known[name]
+    others = fit_shared_links.fit_shared({other: pair for other, pair in known.items() if other != name})
+    starts = (others.start_s(family, rows), others.mean_start_s)
+    own, mean = (float(np.abs(others.errors(family, rows, start)).mean()) for start in starts)
+    return own, mean
 
 
 def _lent_links(relative: InterconnectSpec | None, own: InterconnectSpec) -> InterconnectSpec:
     """A relative's constants on a system's own links; what NCCL plans with follows from the links."""
     assert relative is not None
-    found = replace(relative, bandwidth_bytes_per_s=own.bandwidth_bytes_per_s)
+    found = replace(relative, bandwidth_bytes_per_s=own.bandwidth_bytes_per_s, residuals=())
     if found.eager is None or own.eager is None:
         return found
     planned = ("planned_eager_bytes_per_s", "planned_bulk_bytes_per_s")

@@ -19,6 +19,7 @@ from hwsim.loading.device import SCHEMA as DEVICE_SCHEMA
 from hwsim.loading.device import load_device, load_reference
 from hwsim.loading.document import Keys, Node, read_file
 from hwsim.loading.faults import Faults
+from hwsim.loading.links import carried
 from hwsim.loading.merge import with_values
 from hwsim.loading.models import (
     OrText,
@@ -137,12 +138,13 @@ def _spelled(node: Node, inner: str) -> Node:
 def read_system(path: Path) -> tuple[SystemSpec, tuple[Path, ...]]:
     """The system in a file, and the files it was made from; raises FileFormatError."""
     faults = Faults()
-    node = spelled_out(read_file(path, faults, SCHEMA), "devices", "use")
+    node = carried(spelled_out(read_file(path, faults, SCHEMA), "devices", "use"))
     name = node.child("name")
     if name is not None and isinstance(name.value, str) and name.value != path.stem:
         faults.add(name.place, "name", f"the file is called {path.name}; write '{path.stem}' or rename the file")
     _look_ahead(node, path, faults)
     _check_residuals(node, faults)
+    _check_carried(node, faults)
     model: Any = validate(system_model(), node, faults)
     devices = _devices(model.devices_, node, path, faults)
     roles = list(itertools.chain.from_iterable(_roles(role, use) for role, use in model.devices_.items()))
@@ -187,6 +189,18 @@ def _check_residuals(node: Node, faults: Faults) -> None:
             for pattern, place in check_residuals(residual, path, faults, (EXCHANGE_SIZES,)):
                 if pattern not in PATTERNS:
                     faults.add(place, f"{path}.of", f"no collective {shown(pattern)}{known_names(pattern, PATTERNS)}")
+
+
+def _check_carried(node: Node, faults: Faults) -> None:
+    """Note starts that an interconnect lacks, or that nothing reads."""
+    links = node.child("interconnect")
+    if links is None or not isinstance(links.value, dict) or "like" in links.value:
+        return
+    for key in sorted({"base", "step"} - links.value.keys()):
+        faults.add(links.place, f"interconnect.{key}", f"is missing; write '{key}: 1 us', or 'like: nvlink' for all")
+    if "start" in links.value:
+        place = links.value["start"].place
+        faults.add(place, "interconnect.start", "is read where 'like: nvlink' stands beside it; write 'base'")
 
 
 def first_line(error: InputError) -> str:

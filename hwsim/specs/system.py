@@ -82,14 +82,18 @@ class ExchangeSpec:
 class InterconnectSpec:
     """What prices collectives: t = (t_alpha^p + t_beta^p)^(1/p), :class:`hwsim.cost.link.LinkConstants`.
 
-    ``node`` devices are one machine (all of them where left out); ``network`` joins machines. ``residuals`` are smooth
-    factors that measurements of these links add to the formula, over ``bytes`` and ``participants``, for patterns
-    inside a machine. ``validated`` are mean errors in percent on runs that were not fitted.
+    A file gives ``base`` and ``step``, or ``like`` nvlink: constants that are left out are then those which carry
+    between NVLink systems, with ``start`` for a call (:mod:`hwsim.loading.links`). ``node`` devices are one machine
+    (all of them where left out); ``network`` joins machines. ``residuals`` are smooth factors that measurements of
+    these links add to the formula, over ``bytes`` and ``participants``, for patterns inside a machine. ``validated``
+    are mean errors in percent on runs that were not fitted.
     """
 
     bandwidth_bytes_per_s: Annotated[float, Quantity("bandwidth", "bytes/s")]
-    base_s: Annotated[float, Quantity("base", "s", zero=True)]
-    step_s: Annotated[float, Quantity("step", "s", zero=True)]
+    like: Annotated[str, Choice("like", ("nvlink",))] = ""
+    start_s: Annotated[float, Quantity("start", "s")] = 0.0
+    base_s: Annotated[float, Quantity("base", "s", zero=True)] = 0.0
+    step_s: Annotated[float, Quantity("step", "s", zero=True)] = 0.0
     efficiency: Annotated[float, Ratio("efficiency", 0.001, 1.0)] = 0.8
     overlap: Annotated[float, Ratio("overlap", 0.1, 10.0)] = 0.55
     own: Annotated[float, Ratio("own", 0.0)] = 0.0

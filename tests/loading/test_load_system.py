@@ -9,6 +9,7 @@ import pytest
 from hwsim.errors import FileFormatError, InputError, UnknownNameError
 from hwsim.loading import library
 from hwsim.loading.device import load_device
+from hwsim.loading.links import MEAN_START_S
 from hwsim.loading.system import load_system
 
 pytestmark = pytest.mark.usefixtures("write")
@@ -178,6 +179,34 @@ def test_faults_of_every_sort_come_at_once(duo) -> None:
         "devices.npu.use",
         "links.0.between",
         "links.0.bandwith",
+    ]
+
+
+def test_links_like_nvlink_take_what_carries_between_its_generations(duo) -> None:
+    """What the file gives stands; starts follow from its start, what NCCL plans with from its bandwidth."""
+    links_text = 'interconnect: {{like: nvlink, bandwidth: 100 GB/s, {}assumption: "x"}}\n'
+    text = "devices: {{gpu: {{use: toy, count: 2}}}}\n" + links_text
+    duo(text.format("start: 4 us, own: 0.5, eager: {step: 2 us}, "))
+    links = load_system("duo").interconnect
+    assert links is not None
+    assert links.eager is not None
+    assert links.exchange is not None
+    assert (links.eager.base_s, links.eager.step_s, links.own, links.efficiency) == (4e-6, 2e-6, 0.5, 0.939)
+    assert links.exchange.base_s == pytest.approx(6.42e-6)
+    assert (links.eager.planned_eager_bytes_per_s, links.eager.planned_bulk_bytes_per_s) == (31e9, 81e9)
+    duo(text.format(""))
+    links = load_system("duo").interconnect
+    assert links is not None
+    assert links.eager is not None
+    assert links.eager.base_s == pytest.approx(MEAN_START_S)
+
+
+def test_links_without_starts_are_incomplete(duo) -> None:
+    duo('devices: {gpu: toy}\ninterconnect: {bandwidth: 1 GB/s, start: 4 us, assumption: "x"}\n')
+    assert [line.split(": ", 1)[1] for line in faults()] == [
+        "interconnect.base: is missing; write 'base: 1 us', or 'like: nvlink' for all",
+        "interconnect.step: is missing; write 'step: 1 us', or 'like: nvlink' for all",
+        "interconnect.start: is read where 'like: nvlink' stands beside it; write 'base'",
     ]
 
 

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 __all__ = [
     "blocked_traffic_bytes",
     "column_traffic_bytes",
+    "fresh_pages",
+    "layout_copies",
     "level_bandwidth_bytes_per_s",
     "parallel_share",
     "simd_flop_per_s",
@@ -24,6 +26,11 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 Number = Floats | float
+
+# Largest buffer that glibc's allocator may keep for the next request; larger ones it maps afresh each time and gives
+# back when freed (mallopt(3), M_MMAP_THRESHOLD: at most 4 x 1024 x 1024 x sizeof(long)). Linux maps pages of 4 KiB.
+_KEPT_BYTES = 32.0 * 1024.0 * 1024.0
+_PAGE_BYTES = 4096.0
 
 
 def simd_flop_per_s(
@@ -121,3 +128,26 @@ def column_traffic_bytes(m: Number, k: Number, places: Number, bytes_per_element
     """
     moved: Floats = 2.0 * np.multiply(m, k) * bytes_per_element
     return np.where(np.asarray(places, float) > 1.0, moved, 0.0)
+
+
+def layout_copies(places: Number) -> Floats:
+    """Times a convolution's weights are written anew before its kernel reads them, by the places of its window.
+
+    They are stored (outputs, inputs, places); a kernel reads blocks of inputs and outputs at each place (E. Georganas
+    et al., "Anatomy of High-Performance Deep Learning Convolutions on SIMD Architectures", 2018, section II). A
+    framework that keeps images with channels last brings weights into that order first, which for one place they have.
+
+    >>> [float(layout_copies(places)) for places in (1, 9)]
+    [1.0, 2.0]
+    """
+    return np.where(np.asarray(places, float) > 1.0, 2.0, 1.0)
+
+
+def fresh_pages(size_bytes: Number) -> Floats:
+    """Pages that the system clears for a buffer on first touch, in every run: none where the allocator keeps buffers.
+
+    >>> [float(fresh_pages(size * 2**20)) for size in (32, 33)]
+    [0.0, 8448.0]
+    """
+    size = np.asarray(size_bytes, float)
+    return np.where(size > _KEPT_BYTES, np.ceil(size / _PAGE_BYTES), 0.0)

@@ -1,8 +1,9 @@
 """CPU: cores with SIMD, fused multiply-add ports and matrix units, cache levels, DRAM.
 
-A kernel takes ``launch + (compute^p + transfer^p)^(1/p)``: compute at the peak of SIMD or matrix units, less for
-vectors and cores that are not full (:mod:`hwsim.cost.cpu`); transfer at the bandwidth of the nearest level that holds
-the working set.
+A kernel takes ``launch + before + (compute^p + transfer^p)^(1/p)``: compute at the peak of SIMD or matrix units, less
+for vectors and cores that are not full (:mod:`hwsim.cost.cpu`); transfer at the bandwidth of the nearest level that
+holds the working set; before that, where the stack says so, weights are read and brought into the kernel's layout, and
+pages of large buffers cleared.
 The ceilings and p belong to the software stack.
 """
 
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 from hwsim.cost.cpu import (
     blocked_traffic_bytes,
     column_traffic_bytes,
+    fresh_pages,
+    layout_copies,
     level_bandwidth_bytes_per_s,
     parallel_share,
     simd_flop_per_s,
@@ -97,10 +100,11 @@ class _Terms(TypedDict):
 
 _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {"compute": (1e-5, 2.0), "memory": (1e-5, 10.0), "overlap": (0.1, 100.0), "keep": (0.0, 4.0), "serial": (0.0, 1.0)}
-    | {"columns": (0.0, 1.0), "packed": (0.0, 1.0)}
+    | {"columns": (0.0, 1.0), "packed": (0.0, 1.0), "apart": (0.0, 1.0), "relaid": (0.0, 1.0)}
+    | {"small": (0.0, 1e9), "split": (0.0, 1.0)}
 )
 _COMMON = {"compute": 0.7, "memory": 0.7, "overlap": 3.0, "keep": 0.5, "serial": 0.0}
-_COMMON |= {"columns": 0.0, "packed": 0.0}
+_COMMON |= dict.fromkeys(("columns", "packed", "apart", "relaid", "small", "split", "setup", "page"), 0.0)
 
 
 class Cpu(DeviceKind[CpuParams]):
@@ -109,13 +113,18 @@ class Cpu(DeviceKind[CpuParams]):
     name: ClassVar[str] = "cpu"
     section: ClassVar[type[CpuSection]] = CpuSection
     constants: ClassVar[Mapping[str, Ratio | Quantity]] = MappingProxyType(
-        {"launch": Quantity("launch", "s", zero=True)}
+        {name: Quantity(name, "s", zero=True) for name in ("launch", "setup", "page")}
         | {name: Ratio(name, low, high) for name, (low, high) in _RANGES.items()}
     )
     """``compute`` and ``memory``: shares of the units' and the memory's peak that are reached. ``overlap``: the
     exponent p. ``keep``: share of each cache that holds tensors between operators. ``serial``: Amdahl's share that
     does not thread. ``columns``: 1 where a convolution lays out its windows as columns first (im2col).
-    ``packed``: 1 where a product copies its operands into panels first, which matrix-vector products do not."""
+    ``packed``: 1 where a product copies its operands into panels first, which matrix-vector products do not.
+    ``apart``: 1 where stored weights arrive before a product computes, from the level that holds those of the network.
+    ``relaid``: 1 where a convolution brings its weights into the layout of its kernel in every run; ``setup``: what
+    it takes to start one beyond a launch. Neither holds for an image's convolution of one place over at most ``small``
+    inputs, which runs as a product. ``split``: 1 where reductions of few rows are cut along them. ``page``: the time to
+    clear a page of a buffer too large to be kept."""
     defaults: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType(
         {
             Form.GEMM: _COMMON,
@@ -189,10 +198,10 @@ class Cpu(DeviceKind[CpuParams]):
             ("bytes through DRAM", terms["dram_bytes"], "B"),
             ("bytes from the nearest level that holds them", terms["cache_bytes"], "B"),
             ("DRAM bandwidth", params.dram_bytes_per_s, "B/s"),
-            ("transfer", terms["memory_s"], "s"),
+            ("transfer, with weights and fresh pages before the rest", terms["memory_s"], "s"),
             ("overlap exponent p", params.kernels.column(table, "overlap"), ""),
             ("launch", terms["launch_s"], "s"),
-            ("time = launch + (compute^p + transfer^p)^(1/p)", terms["launch_s"] + terms["busy_s"], "s"),
+            ("time = launch + before + (compute^p + transfer^p)^(1/p)", terms["launch_s"] + terms["busy_s"], "s"),
         ]
         return [(label, float(column[0, 0]), unit) for label, column, unit in shown]
 
@@ -215,22 +224,50 @@ def _widened(rates: Mapping[str, float]) -> dict[str, float]:
     return found
 
 
+def _levels(table: Table, params: CpuParams, working_set: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Bandwidth of the nearest level that holds a working set, and whether a cache does."""
+    keep = params.kernels.column(table, "keep")
+    sizes = [keep * params.cache_bytes[:, [level]] for level in range(_LEVELS)]
+    rates = [params.cache_bytes_per_s[:, [level]] for level in range(_LEVELS)]
+    bandwidth = level_bandwidth_bytes_per_s(working_set, [*sizes, np.inf], [*rates, params.dram_bytes_per_s])
+    return bandwidth, np.maximum.reduce([working_set <= size for size in sizes])
+
+
 def _finished(table: Table, params: CpuParams, compute: Array, moved: Array) -> _Terms:
     """The terms of a kernel that computes for so long and moves so many bytes."""
     constant = params.kernels.column
-    keep = constant(table, "keep")
-    sizes = [keep * params.cache_bytes[:, [level]] for level in range(_LEVELS)]
-    rates = [params.cache_bytes_per_s[:, [level]] for level in range(_LEVELS)]
-    bandwidth = level_bandwidth_bytes_per_s(moved, [*sizes, np.inf], [*rates, params.dram_bytes_per_s])
-    held = np.maximum.reduce([moved <= size for size in sizes])
+    bandwidth, held = _levels(table, params, moved)
     memory = moved / (bandwidth * constant(table, "memory"))
+    cleared = constant(table, "page") * fresh_pages(table.bytes_out)
     return _Terms(
-        busy_s=overlap_time_s(compute, memory, constant(table, "overlap")),
+        busy_s=overlap_time_s(compute, memory, constant(table, "overlap")) + cleared,
         compute_s=compute,
-        memory_s=memory,
+        memory_s=memory + cleared,
         launch_s=constant(table, "launch"),
         dram_bytes=np.where(held, 0.0, moved),
         cache_bytes=moved + np.zeros_like(compute),
+    )
+
+
+def _with_weights(table: Table, params: CpuParams, terms: _Terms, read: Array, places: Array) -> _Terms:
+    """The terms of a product that reads stored weights of so many bytes first, and lays those of a convolution out."""
+    constant = params.kernels.column
+    weights = table.b_is_weight * table.b_elements * _BYTES[table.b_format[0]] * table.b_storage
+    one_image = (table.m == table.out_h * table.out_w) & (table.groups == 1) & (places == 1)
+    inputs = table.channels * table.m * table.stride**2
+    own = (table.channels > 0) & ~(one_image & (inputs <= constant(table, "small")))
+    bandwidth, held = _levels(table, params, np.maximum(weights, table.cycled_bytes))
+    copies = own * constant(table, "relaid") * layout_copies(places)
+    before = read / (bandwidth * constant(table, "memory")) + copies * (
+        weights / bandwidth + constant(table, "page") * fresh_pages(weights)
+    )
+    return _Terms(
+        busy_s=terms["busy_s"] + before,
+        compute_s=terms["compute_s"],
+        memory_s=terms["memory_s"] + before,
+        launch_s=terms["launch_s"] + own * constant(table, "setup"),
+        dram_bytes=terms["dram_bytes"] + np.where(held, 0.0, read),
+        cache_bytes=terms["cache_bytes"] + read + 2.0 * copies * weights,
     )
 
 
@@ -261,7 +298,8 @@ def _gemm_terms(table: Table, params: CpuParams) -> _Terms:
     columns = params.kernels.column(table, "columns")
     places = np.where(table.channels > 0, table.k / np.maximum(table.channels, 1.0), 1.0)
     moved = moved + columns * batch * column_traffic_bytes(table.m, table.k, places, element)
-    return _finished(table, params, compute, moved)
+    apart = params.kernels.column(table, "apart") * table.b_is_weight * b
+    return _with_weights(table, params, _finished(table, params, compute, moved - apart), apart, places)
 
 
 def _attention_terms(table: Table, params: CpuParams) -> _Terms:
@@ -278,7 +316,9 @@ def _vector_terms(table: Table, params: CpuParams) -> _Terms:
     if table.form is Form.MOVE:
         return _finished(table, params, np.zeros((len(params.cores), len(table))), moved)
     count = table.elements if table.form is Form.MAP else table.rows * table.cols
-    pieces = np.ceil(count / 1024.0) if table.form is Form.MAP else table.rows
+    pieces = np.ceil(count / 1024.0)
+    if table.form is Form.REDUCE:
+        pieces = np.maximum(table.rows, params.kernels.column(table, "split") * pieces)
     work = count * (table.flop_per_element + _SPECIAL_FLOP * table.special_per_element)
     return _finished(table, params, work / _threaded(table, params, pieces, params.vector_rate(table)), moved)
 

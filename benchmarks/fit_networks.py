@@ -22,6 +22,7 @@ from hwsim.graph.work import Form, Work
 from hwsim.loading.device import load_device
 from hwsim.passes import apply_passes
 from hwsim.specs.device import DeviceSpec
+from hwsim.validation.names import NAMESAKES
 from hwsim.workloads import WORKLOADS
 
 __all__ = ["Network", "NetworkFit", "network_times_s"]
@@ -198,12 +199,13 @@ def timm(chip: str, unit: str) -> Callable[[], list[Network]]:
     def load() -> list[Network]:
         found = []
         for row in _rows("edge/timm_gpu_cpu.csv"):
-            if row["chip"] != chip or unit not in row["compute_unit"] or row["model"] not in WORKLOADS:
+            name = NAMESAKES.get((row["source_repo"], row["model"]), row["model"])
+            if row["chip"] != chip or unit not in row["compute_unit"] or name not in WORKLOADS:
                 continue
             height, width = (int(side) for side in row["input"].split("x")[:2])
             changes = {"batch": int(row["batch"]), "height": height, "width": width}
             dtype = "fp32" if row["precision"] == "fp32" else "fp16"
-            found.append(Network(row["model"], dtype, float(row["latency_ms"]) * 1e-3, changes))
+            found.append(Network(name, dtype, float(row["latency_ms"]) * 1e-3, changes))
         return found
 
     return load

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from hwsim.errors import InputError
 from hwsim.workloads import WORKLOADS
 
-__all__ = ["EXPORTED", "UNSAID", "named_workload"]
+__all__ = ["EXPORTED", "NAMESAKES", "UNSAID", "named_workload"]
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "aot_gan": ("aotgan",),
@@ -263,6 +263,12 @@ EXPORTED: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType(
 """What a repository exports instead of what its pages print, by (repository, name): quic/ai-hub-models prints the sizes
 of torchvision's checkpoints (380 and 384), but exports every ImagenetClassifier that names no input of its own for 224
 (models/_shared/imagenet_classifier/model.py, models/efficientnet_b4/model.py)."""
+
+NAMESAKES: Mapping[tuple[str, str], str] = MappingProxyType(
+    {("huggingface/pytorch-image-models", f"vgg{layers}"): f"vgg{layers}_conv" for layers in (16, 19)}
+)
+"""What a repository means by the name of another network, by (repository, workload): the fully connected layers of
+timm's VGG are convolutions (timm/models/vgg.py, ConvMlp), those of torchvision's, which the workloads follow, are not."""
 
 _KNOWN: Mapping[str, str] = MappingProxyType({name: workload for workload, names in _NAMES.items() for name in names})
 _RULES = (

@@ -12,7 +12,7 @@ from hwsim.graph.graph import Graph
 from hwsim.validation.frameworks import FUSED, framework_run
 from hwsim.validation.language import language_run
 from hwsim.validation.measured import Row
-from hwsim.validation.names import EXPORTED, UNSAID, named_workload
+from hwsim.validation.names import EXPORTED, NAMESAKES, UNSAID, named_workload
 from hwsim.validation.training import TRAINING, Division, division_of, training_passes
 from hwsim.workloads import WORKLOADS
 
@@ -103,6 +103,7 @@ def planned(row: Row, timing: str = "") -> Planned:
     run_in = framework_run(row)
     model, division = division_of(row.text("model").removesuffix(FUSED))
     name, folded = named_workload(run_in.model if run_in else model, _parameters(row))
+    name = NAMESAKES.get((row.text("source_repo"), name), name)
     accepted = WORKLOADS[name].parameters
     given: dict[str, object] = {**_batch(row), "dtype": scheme_of(row)}
     if "phase" in accepted and "prompt" in accepted and "phase" not in UNSAID.get(folded, {}):

@@ -17,10 +17,15 @@ _CHANNELS = (64, 128, 256, 512, 512)
 
 @dataclass(frozen=True, slots=True)
 class Vgg:
-    """Convolutions of each of the five stages, with batch normalisation or without."""
+    """Convolutions of each of the five stages, with batch normalisation or without.
+
+    ``convolutional``: the first two fully connected layers are convolutions of 7 x 7 and 1 x 1 places, and what larger
+    images leave of places is averaged after them.
+    """
 
     depths: tuple[int, int, int, int, int]
     normalised: bool = False
+    convolutional: bool = False
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """Logits (batch, classes)."""
@@ -32,6 +37,10 @@ class Vgg:
                 x = layers.batch_norm(b, x, name=f"{name}_bn") if self.normalised else x
                 x = layers.activation(b, x, "relu")
             x = layers.pool(b, x, "max", 2, name=f"pool{stage + 1}")
+        if self.convolutional:
+            for place, kernel in ((6, 7), (7, 1)):
+                x = layers.activation(b, layers.conv(b, x, 4096, kernel, padding=0, name=f"fc{place}"), "relu")
+            return layers.linear(b, layers.global_average(b, x), classes, name="fc8")
         x = layers.flatten(b, layers.adaptive_average(b, x, 7))
         for place in (6, 7):
             x = layers.activation(b, layers.linear(b, x, 4096, name=f"fc{place}"), "relu")

@@ -1,4 +1,7 @@
-"""VGG networks by the names of timm: ``vgg<layers>[_bn]``."""
+"""VGG networks as timm builds them, all layers but the last convolutions: ``vgg<layers>[_bn|_conv]``.
+
+``_conv`` tells those without norms from torchvision's, whose names ``vgg16`` and ``vgg19`` are.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,10 @@ _DEPTHS: Mapping[str, tuple[int, int, int, int, int]] = MappingProxyType(
 
 
 def _find(name: str) -> Sized | None:
-    found = re.match(r"vgg(\d+)(_bn)?$", name)
+    found = re.match(r"vgg(\d+)(_bn|_conv)?$", name)
     if found is None or found[1] not in _DEPTHS:
         return None
-    return Sized(Vgg(_DEPTHS[found[1]], normalised=bool(found[2])))
+    return Sized(Vgg(_DEPTHS[found[1]], normalised=found[2] == "_bn", convolutional=True))
 
 
 FAMILIES = (
@@ -28,7 +31,7 @@ FAMILIES = (
         name="vgg",
         title="plain convolutions",
         source="Simonyan and Zisserman 2015, Very Deep Convolutional Networks, Table 1",
-        examples=("vgg11", "vgg13_bn", "vgg16_bn"),
+        examples=("vgg11", "vgg13_bn", "vgg16_conv"),
         find=_find,
         minimum=224,
     ),

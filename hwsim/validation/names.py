@@ -268,7 +268,7 @@ NAMESAKES: Mapping[tuple[str, str], str] = MappingProxyType(
     {("huggingface/pytorch-image-models", f"vgg{layers}"): f"vgg{layers}_conv" for layers in (16, 19)}
 )
 """What a repository means by the name of another network, by (repository, workload): the fully connected layers of
-timm's VGG are convolutions (timm/models/vgg.py, ConvMlp), those of torchvision's, which the workloads follow, are not."""
+timm's VGG are convolutions (timm/models/vgg.py, ConvMlp), those of torchvision's, after which they are named, not."""
 
 _KNOWN: Mapping[str, str] = MappingProxyType({name: workload for workload, names in _NAMES.items() for name in names})
 _RULES = (

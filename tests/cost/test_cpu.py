@@ -47,3 +47,11 @@ def test_blocks_of_the_output_re_read_both_operands() -> None:
 @given(a=st.integers(1, 10**7), b=st.integers(1, 10**7), side=st.integers(1, 4000), cache=st.integers(100, 10**7))
 def test_traffic_is_at_least_compulsory(a: int, b: int, side: int, cache: int) -> None:
     assert float(cpu.blocked_traffic_bytes(a, b, 3, side, side, cache)) >= a + b + 3
+
+
+def test_only_buffers_above_32_mib_are_mapped_afresh() -> None:
+    assert [float(cpu.fresh_pages(size)) for size in (2**25, 2**25 + 1)] == [0.0, 8193.0]
+
+
+def test_a_window_of_one_place_is_in_channels_last_already() -> None:
+    assert [float(cpu.layout_copies(places)) for places in (1, 2, 49)] == [1.0, 2.0, 2.0]

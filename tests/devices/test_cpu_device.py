@@ -142,6 +142,88 @@ def test_columns_of_a_convolution_are_written_and_read() -> None:
     assert _time_s(one, spec) == pytest.approx(_time_s(one, _chip(bandwidth=1.0)))
 
 
+def _weighted(**changes: int) -> Gemm:
+    """64 x 64 x 64 with weights of 16,384 bytes."""
+    return replace(_gemm(64, 64, 64), b_is_weight=True, **changes)  # type: ignore[arg-type]
+
+
+def _extra_s(work: Gemm, constants: Mapping[str, float], cache: float = 1.0) -> float:
+    """What a constant of products adds at a byte a second from DRAM and ten from the cache."""
+    plain = _chip(bandwidth=1.0, cache=cache)
+    return _time_s(work, _chip(bandwidth=1.0, cache=cache, kernels={"gemm": PERFECT | constants})) - _time_s(
+        work, plain
+    )
+
+
+def test_weights_that_arrive_apart_hide_nothing() -> None:
+    """16,384 B at ten a second from the cache, then the 16,384 s of computing, under which all were hidden before."""
+    assert _extra_s(_weighted(), {"apart": 1.0}, cache=50_000.0) == pytest.approx(1638.4, rel=0.01)
+    assert _extra_s(_gemm(64, 64, 64), {"apart": 1.0}, cache=50_000.0) == 0.0
+
+
+def test_weights_of_a_network_that_a_cache_cannot_hold_come_from_memory() -> None:
+    """All 49,152 bytes lie in the cache, unless other weights passed since: 16,384 at one instead of ten a second."""
+    apart = _chip(bandwidth=1.0, cache=50_000.0, kernels={"gemm": PERFECT | {"apart": 1.0}})
+    more = _time_s(_weighted(cycled_bytes=60_000), apart) - _time_s(_weighted(), apart)
+    assert more == pytest.approx(16384.0 * 0.9)
+
+
+@pytest.mark.parametrize(("kernel", "copies"), [(1, 1), (3, 2)])
+def test_weights_of_a_convolution_are_laid_out_once_or_twice(kernel: int, copies: int) -> None:
+    """Into the kernel's blocks; those of more than one place into channels last before."""
+    window = _weighted(kh=kernel, kw=kernel, channels=64 // kernel**2, out_h=8, out_w=8)
+    window = replace(window, k=window.channels * kernel**2)
+    assert _extra_s(window, {"relaid": 1.0}) == pytest.approx(copies * 16384.0, rel=0.01)
+    assert _extra_s(_weighted(), {"relaid": 1.0}) == 0.0
+
+
+def test_a_small_convolution_of_one_image_runs_as_a_product() -> None:
+    """8 x 8 places of 64 channels are 4,096 inputs; two images of 4 x 8 places are no single image."""
+    constants = {"setup": 100.0, "relaid": 1.0, "small": 4096.0}
+    one = _weighted(channels=64, out_h=8, out_w=8)
+    assert _extra_s(one, constants) == 0.0
+    assert _extra_s(replace(one, out_h=4), constants) > 100.0
+    assert _extra_s(one, constants | {"small": 4095.0}) > 100.0
+    assert _extra_s(_weighted(), constants) == 0.0
+
+
+def test_pages_of_a_buffer_above_32_mib_are_cleared() -> None:
+    """8,193 pages at two seconds each."""
+    size = 8193 * 4096
+    spec = _chip(kernels={"move": PERFECT | {"page": 2.0}})
+    large = Move(kernel="copy", elements=1, bytes_in=0, bytes_out=size, contiguous=True, format="int8")
+    assert _time_s(large, spec) - _time_s(large) == pytest.approx(2 * 8193.0)
+    assert _time_s(replace(large, bytes_out=size - 4096), spec) == _time_s(replace(large, bytes_out=size - 4096))
+
+
+def test_pages_of_weights_are_cleared_at_each_copy() -> None:
+    constants = {"relaid": 1.0, "page": 2.0}
+    large = _weighted(channels=16, kh=2, kw=2, b_elements=9 * 2**20)
+    per_byte = _extra_s(large, {"relaid": 1.0})
+    assert _extra_s(large, constants) - per_byte == pytest.approx(2 * 2 * 9 * 1024)
+
+
+def test_a_reduction_of_few_rows_is_cut_along_them_where_the_stack_does() -> None:
+    row = _mean(rows=1, cols=4096)
+    whole = _chip(_section(cores=4))
+    cut = _chip(_section(cores=4), kernels={"reduce": PERFECT | {"split": 1.0}})
+    assert _time_s(row, whole) == pytest.approx(4 * _time_s(row, cut))
+
+
+def _mean(rows: int, cols: int) -> Reduce:
+    return Reduce(
+        kernel="mean",
+        rows=rows,
+        cols=cols,
+        passes=1,
+        flop_per_element=1,
+        special_per_element=0,
+        bytes_in=0,
+        bytes_out=0,
+        format="fp32",
+    )
+
+
 def test_serial_work_keeps_one_core_busy() -> None:
     serial = _chip(_section(cores=4), kernels={"gemm": PERFECT | {"serial": 1.0}})
     assert _time_s(_gemm(256, 256, 64), serial) == pytest.approx(_time_s(_gemm(256, 256, 64)))

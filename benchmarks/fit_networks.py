@@ -237,8 +237,8 @@ _CPU = {
     "gemm:setup": 50e-6,
     "gemm:compute": 0.6,
     "gemm:memory": 0.6,
-    "map:compute": 0.1,
     "reduce:compute": 0.01,
+    "layernorm:compute": 0.01,
 }
 FITS: Mapping[str, NetworkFit] = {
     "rtx_3090 amp": NetworkFit(_AMP, timm("NVIDIA RTX 3090", "amp nhwc"), not_in_sample, "amp"),

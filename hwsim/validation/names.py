@@ -180,6 +180,10 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "shufflenet_v2_x1_0": ("shufflenet_v2",),
     "stable_diffusion_2_base": ("stable_diffusion_2_base_e2e", "stable_diffusion_2_1_base_e2e"),
     "squeezenet1_1": ("squeezenet_v1_1",),
+    "ssd_mobilenet_v1_voc": ("mobilenet_ssd",),
+    "ssd_squeezenet_voc": ("squeezenet_ssd",),
+    "proxylessnas_mobile": ("proxylessnasnet",),
+    "tiny_yolov4": ("yolov4_tiny",),
     "ssd_mobilenet_v1_detections": ("mobilenet_v1_ssd",),
     "ssd_mobilenet_v2_detections": ("mobilenet_v2_ssd",),
     "unet_mobilenet_v2_k3": ("unet_mobilenetv2",),
@@ -258,11 +262,23 @@ EXPORTED: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType(
     {
         ("quic/ai-hub-models", "efficientnet_b4"): {"height": 224, "width": 224},
         ("quic/ai-hub-models", "efficientnet_v2_s"): {"height": 224, "width": 224},
+        **{
+            ("Tencent/ncnn", name): {"height": size, "width": size}
+            for size, names in (
+                (227, ("squeezenet", "alexnet")),
+                (300, ("squeezenet_ssd", "mobilenet_ssd")),
+                (320, ("nanodet_m",)),
+                (352, ("fastestdet",)),
+                (416, ("yolov4_tiny",)),
+            )
+            for name in names
+        },
     }
 )
 """What a repository exports instead of what its pages print, by (repository, name): quic/ai-hub-models prints the sizes
 of torchvision's checkpoints (380 and 384), but exports every ImagenetClassifier that names no input of its own for 224
-(models/_shared/imagenet_classifier/model.py, models/efficientnet_b4/model.py)."""
+(models/_shared/imagenet_classifier/model.py, models/efficientnet_b4/model.py). Tencent/ncnn times each network at the
+size that benchmark/benchncnn.cpp gives it."""
 
 NAMESAKES: Mapping[tuple[str, str], str] = MappingProxyType(
     {("huggingface/pytorch-image-models", f"vgg{layers}"): f"vgg{layers}_conv" for layers in (16, 19)}

@@ -59,6 +59,7 @@ _FORMATS: Mapping[str, str] = MappingProxyType(
         "fp16 amp": "fp16",
         "fp16/w6": "fp16",
         "w6 palettized / fp16 act": "fp16",
+        "fp16/fp32 (arch dependent)": "auto",
         "fp32": "fp32",
         "int8": "w8a8",
         "int8 (w8a8; some w4)": "w8a8",
@@ -81,7 +82,8 @@ _FORMATS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Schemes by the precision of measured data; phones run "float" networks in fp16, and so palettized weights
-count; their NPUs run w8a16 in integers."""
+count; their NPUs run w8a16 in integers. What depends on the architecture is what its
+device file prefers."""
 STREAMS = 64
 """Requests that fill any chip, run as one batch: what many streams of a throughput benchmark come to."""
 _MANY = "multi-stream"

@@ -100,6 +100,9 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "pixart": ("pixart_sigma",),
     "regnet": ("regnet_y_400mf", "regnet_y_800mf"),
     "resnet": ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "wide_resnet50_2"),
+    "light_detectors": ("nanodet_m", "fastestdet"),
+    "proxylessnas": ("proxylessnas_mobile",),
+    "shufflenet": ("shufflenet",),
     "shufflenet_v2": ("shufflenet_v2_x1_0",),
     "restoration": (
         *("quicksrnet_small", "quicksrnet_medium", "quicksrnet_large", "xlsr", "sesr_m5", "esrgan", "real_esrgan_x2"),
@@ -118,6 +121,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("unet_segmentation", "unet_mobilenet_v2", "unet_mobilenet_v2_k3", "bisenet"),
     ),
     "squeezenet": ("squeezenet1_0", "squeezenet1_1"),
+    "caffe_ssd": ("ssd_mobilenet_v1_voc", "ssd_squeezenet_voc"),
     "ssd": (
         *("ssd_mobilenet_v1", "ssd_mobilenet_v2", "retinaface_mobile", "retinaface_resnet50"),
         *("ssd_mobilenet_v1_detections", "ssd_mobilenet_v2_detections"),

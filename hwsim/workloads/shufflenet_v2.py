@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hwsim.graph.graph import GraphBuilder
 from hwsim.graph.tensor import Tensor
 from hwsim.operators.concat import Concat
@@ -11,17 +13,17 @@ from hwsim.operators.transpose import Transpose
 from hwsim.workloads import layers
 from hwsim.workloads.families import image_network, torchvision
 
-__all__: list[str] = []
+__all__ = ["shufflenet_v2_stages"]
 
-_STAGES = ((116, 4), (232, 8), (464, 4))
-"""Channels and units of stages 2, 3 and 4."""
+_UNITS = (4, 8, 4)
+"""Units of stages 2, 3 and 4."""
 
 
-def _branch(b: GraphBuilder, x: Tensor, channels: int, stride: int) -> Tensor:
+def _branch(b: GraphBuilder, x: Tensor, channels: int, stride: int, act: str) -> Tensor:
     """1x1, depthwise 3x3, 1x1."""
-    y = layers.conv_bn_act(b, x, channels, 1, name="conv1")
+    y = layers.conv_bn_act(b, x, channels, 1, act=act, name="conv1")
     y = layers.conv_bn_act(b, y, channels, 3, stride=stride, groups=channels, act="", name="depthwise")
-    return layers.conv_bn_act(b, y, channels, 1, name="conv2")
+    return layers.conv_bn_act(b, y, channels, 1, act=act, name="conv2")
 
 
 def _shuffled(b: GraphBuilder, x: Tensor) -> Tensor:
@@ -31,24 +33,32 @@ def _shuffled(b: GraphBuilder, x: Tensor) -> Tensor:
     return b.add(Reshape(x.shape), b.add(Transpose((0, 2, 1, 3, 4)), y, name="shuffle"))
 
 
-def _unit(b: GraphBuilder, x: Tensor, channels: int, stride: int) -> Tensor:
+def _unit(b: GraphBuilder, x: Tensor, channels: int, stride: int, act: str) -> Tensor:
     half = channels // 2
     if stride == 1:
         kept, turned = b.add_all(Split(1, (half, half)), x)
-        return _shuffled(b, b.add(Concat(1), kept, _branch(b, turned, half, 1)))
+        return _shuffled(b, b.add(Concat(1), kept, _branch(b, turned, half, 1, act)))
     y = layers.conv_bn_act(b, x, x.shape[1], 3, stride=2, groups=x.shape[1], act="", name="side_depthwise")
-    y = layers.conv_bn_act(b, y, half, 1, name="side_conv")
-    return _shuffled(b, b.add(Concat(1), y, _branch(b, x, half, 2)))
+    y = layers.conv_bn_act(b, y, half, 1, act=act, name="side_conv")
+    return _shuffled(b, b.add(Concat(1), y, _branch(b, x, half, 2, act)))
+
+
+def shufflenet_v2_stages(b: GraphBuilder, image: Tensor, widths: Sequence[int], *, act: str = "relu") -> list[Tensor]:
+    """Features at strides 8, 16 and 32, of so many channels."""
+    x = layers.conv_bn_act(b, image, 24, 3, stride=2, act=act, name="stem")
+    x = layers.pool(b, x, "max", 3, stride=2, padding=1, name="maxpool")
+    found = []
+    for stage, (channels, count) in enumerate(zip(widths, _UNITS, strict=True)):
+        for place in range(count):
+            with b.scope(f"stage{stage + 2}.{place}"):
+                x = _unit(b, x, channels, 2 if place == 0 else 1, act)
+        found.append(x)
+    return found
 
 
 def _shufflenet_v2(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
     """Logits (batch, classes)."""
-    x = layers.conv_bn_act(b, image, 24, 3, stride=2, name="stem")
-    x = layers.pool(b, x, "max", 3, stride=2, padding=1, name="maxpool")
-    for stage, (channels, count) in enumerate(_STAGES):
-        for place in range(count):
-            with b.scope(f"stage{stage + 2}.{place}"):
-                x = _unit(b, x, channels, 2 if place == 0 else 1)
+    x = shufflenet_v2_stages(b, image, (116, 232, 464))[-1]
     x = layers.conv_bn_act(b, x, 1024, 1, name="conv5")
     return layers.linear(b, layers.global_average(b, x), classes, name="fc")
 

@@ -10,7 +10,7 @@ from hwsim.operators.concat import Concat
 from hwsim.workloads import layers
 from hwsim.workloads.registry import Published, workload
 
-__all__ = ["squeezenet1_1"]
+__all__ = ["fire", "squeezenet1_1", "squeezenet1_1_fires"]
 
 _FIRES = (
     # squeezed channels, channels of each expansion, pooled before
@@ -41,23 +41,36 @@ def _conv_relu(b: GraphBuilder, x: Tensor, channels: int, kernel: int, name: str
     return layers.activation(b, layers.conv(b, x, channels, kernel, name=name), "relu", name=f"{name}_relu")
 
 
-def _fire(b: GraphBuilder, x: Tensor, squeezed: int, expanded: int) -> Tensor:
+def fire(b: GraphBuilder, x: Tensor, squeezed: int, expanded: int) -> Tensor:
     """1x1 to few channels, then 1x1 and 3x3 side by side."""
     x = _conv_relu(b, x, squeezed, 1, "squeeze")
     return b.add(Concat(1), _conv_relu(b, x, expanded, 1, "expand1"), _conv_relu(b, x, expanded, 3, "expand3"))
+
+
+def _fires(b: GraphBuilder, x: Tensor, stem: tuple[int, int], fires: Sequence[tuple[int, int, bool]]) -> list[Tensor]:
+    """The output of each fire module."""
+    channels, kernel = stem
+    x = layers.activation(b, layers.conv(b, x, channels, kernel, stride=2, padding=0, name="stem"), "relu")
+    found = []
+    for place, (squeezed, expanded, pooled) in enumerate(fires):
+        if pooled:
+            x = layers.pool(b, x, "max", 3, stride=2, ceil=True)
+        with b.scope(f"fire{place + 2}"):
+            x = fire(b, x, squeezed, expanded)
+        found.append(x)
+    return found
+
+
+def squeezenet1_1_fires(b: GraphBuilder, image: Tensor) -> list[Tensor]:
+    """The output of each fire module of version 1.1, as detectors take them."""
+    return _fires(b, image, (64, 3), _FIRES)
 
 
 def _network(
     b: GraphBuilder, x: Tensor, stem: tuple[int, int], fires: Sequence[tuple[int, int, bool]], classes: int
 ) -> Tensor:
     """Logits; ``stem``: channels and window, ``fires``: channels squeezed and expanded to, pooled before."""
-    channels, kernel = stem
-    x = layers.activation(b, layers.conv(b, x, channels, kernel, stride=2, padding=0, name="stem"), "relu")
-    for place, (squeezed, expanded, pooled) in enumerate(fires):
-        if pooled:
-            x = layers.pool(b, x, "max", 3, stride=2, ceil=True)
-        with b.scope(f"fire{place + 2}"):
-            x = _fire(b, x, squeezed, expanded)
+    x = _fires(b, x, stem, fires)[-1]
     return layers.global_average(b, _conv_relu(b, x, classes, 1, "classifier"))
 
 

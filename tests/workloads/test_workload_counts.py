@@ -18,6 +18,7 @@ EXACT_PARAMETERS = {
     "efficientnet_b4": 19_341_616,
     "mnasnet1_0": 4_383_312,
     "mobilenet_v2": 3_504_872,
+    "proxylessnas_mobile": 4_080_512,
     "mobilenet_v3_large": 5_483_032,
     "mobilenet_v3_small": 2_542_856,
     "regnet_y_400mf": 4_344_144,

@@ -26,6 +26,7 @@ from benchmarks.fit_gpu import COLLECTIVE, held_out
 from hwsim.cost.link import (
     EagerConstants,
     ExchangeConstants,
+    LineConstants,
     LinkConstants,
     NetworkConstants,
     collective_time_s,
@@ -41,6 +42,7 @@ EAGER: Space = {
     "eager.base": (1e-6, 3e-5), "eager.step": (1e-7, 5e-6), "eager.widen": (0.01, 1.0),
     "eager.efficiency": (0.005, 0.6),
 }  # fmt: skip
+LINES: Space = {"lines.base": (1e-6, 5e-5), "lines.step": (1e-7, 2e-5), "lines.efficiency": (0.05, 1.0)}
 EXCHANGE: Space = {
     "exchange.base": (1e-6, 3e-5), "exchange.jump": (1e-7, 2e-5), "exchange.peer": (1e-8, 5e-6),
     "exchange.efficiency": (0.005, 1.0), "exchange.own": (0.01, 1.0), "exchange.overlap": (0.5, 5.0),
@@ -105,7 +107,7 @@ class Family:
         """Constants of the formula."""
         parts = {
             part: _named({n[len(part) + 1 :]: v for n, v in constants.items() if n.startswith(part)})
-            for part in ("eager", "exchange")
+            for part in ("eager", "lines", "exchange")
         }
         eager, bulk = PLANNED[self.bandwidth]
         planned = {"planned_eager_bytes_per_s": eager, "planned_bulk_bytes_per_s": bulk}
@@ -115,6 +117,7 @@ class Family:
             eager=EagerConstants(**{"step_s": 0.0} | parts["eager"] | planned, over=over, own=own)
             if parts["eager"]
             else None,
+            lines=LineConstants(**parts["lines"]) if parts["lines"] else None,
             exchange=ExchangeConstants(**parts["exchange"]) if parts["exchange"] else None,
             **_named({n: v for n, v in constants.items() if "." not in n}),
         )
@@ -128,7 +131,7 @@ def families() -> list[Family]:
     """Everything this script fits; bandwidths are those of the data sheets, of one rank and direction."""
     nccl = {"timing": "nccl_bench"}
     found = [
-        Family(name="a100", device="A100-SXM4-80GB", bandwidth=300e9, space=INSIDE, **nccl),
+        Family(name="a100", device="A100-SXM4-80GB", bandwidth=300e9, space=INSIDE | LINES, **nccl),
         Family(name="h100", device="H100-SXM5-80GB", bandwidth=450e9, space=INSIDE | SWITCH, **nccl),
         Family(name="b200", device="B200-SXM", bandwidth=900e9, space=INSIDE, **nccl),
     ]
@@ -229,7 +232,7 @@ def waits(
 
 def _mean_error(family: Family, rows: pd.DataFrame, constants: Mapping[str, float]) -> float:
     measured = rows["latency_us"].to_numpy(float) * 1e-6
-    return float(np.mean(np.abs(family.predict(rows, constants) / measured - 1.0)))
+    return 0.0 if rows.empty else float(np.mean(np.abs(family.predict(rows, constants) / measured - 1.0)))
 
 
 def main(arguments: list[str]) -> int:

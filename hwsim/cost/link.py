@@ -4,12 +4,14 @@ Point to point follows Hockney (latency + bytes / bandwidth). Collectives follow
 steps and traffic (Thakur, Rabenseifner, Gropp, "Optimization of collective communication operations in
 MPICH", 2005) with a soft crossover from latency to bandwidth: t = (t_alpha^p + t_beta^p)^(1/p).
 
-NCCL has two ways to pass a message on. *Eager* (its LL) sends a flag beside every word: a step starts quickly, half the
-bandwidth is lost. *Bulk* (its Simple) writes whole buffers and signals them: the full bandwidth, a costly start. Which
-one runs is decided by NCCL's own model of both, ``src/graph/tuning.cc``, whose constants are public; it switches where
-that model says, not where the measured times cross, and measured times jump there by up to two. Separate constants for
-both ways, that rule, the copy of a rank's own part and the sum inside a switch (NVIDIA, "NVLink SHARP") bring held-out
-errors on NVLink to 5-7 %, where one crossover reaches 8-9 and plain alpha-beta 12-27 (``benchmarks/fit_links.py``).
+NCCL has three ways to pass a message on. *Eager* (its LL) sends a flag beside every word: a step starts quickly, half
+the bandwidth is lost. *Lines* (its LL128, over NVLink only) sends a flag with every line of 128 bytes: 15/16 of the
+bandwidth, a start between the others'. *Bulk* (its Simple) writes whole buffers and signals them: the full bandwidth,
+a costly start. Which one runs is decided by NCCL's own model of them, ``src/graph/tuning.cc``, whose constants are
+public; it switches where that model says, not where measured times cross, and measured times jump there by up to two.
+Separate constants for each way, that rule, the copy of a rank's own part and the sum inside a switch (NVIDIA, "NVLink
+SHARP") bring held-out errors on NVLink to 4-7 %, where one crossover reaches 8-9 and plain alpha-beta 12-27
+(``benchmarks/fit_links.py``).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = [
     "EagerConstants",
     "ExchangeConstants",
+    "LineConstants",
     "LinkConstants",
     "NetworkConstants",
     "collective_time_s",
@@ -35,8 +38,9 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 _ONE_ROUND = ("all_gather", "reduce_scatter", "all_to_all")
-_PLANNED_S = (6.6e-6, 8.4e-6)
-_PLANNED_STEP_S = {"nvlink": (0.6e-6, 3.4e-6), "pcie": (1.0e-6, 5.7e-6)}
+_PLANNED_S = (6.6e-6, 14.0e-6, 8.4e-6)
+_PLANNED_STEP_S = {"nvlink": (0.6e-6, 1.9e-6, 3.4e-6), "pcie": (1.0e-6, 2.5e-6, 5.7e-6)}
+_PLANNED_LINES = 0.92  # of the bulk bandwidth
 _EAGER_WIDENS = (1024.0, 16384.0)  # bytes a rank: one channel, then all of them; from NCCL's thresholds for threads
 _EXCHANGE_JUMPS = (8192.0, 65536.0)  # bytes a peer; NCCL's limit for eager messages between pairs is 16 KiB a channel
 _EAGER_OVERLAP = 1.5  # fitted to A100, H100 and B200 together
@@ -65,6 +69,15 @@ class EagerConstants:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LineConstants:
+    """How ring collectives of middling size run over NVLink, fields as in :class:`LinkConstants`."""
+
+    base_s: float
+    step_s: float
+    efficiency: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeConstants:
     """How messages between pairs run, alone or as an all-to-all.
 
@@ -87,11 +100,11 @@ class LinkConstants:
     ``bandwidth_bytes_per_s`` is one rank's, per direction, of which ``efficiency`` is reached. ``base_s``: fixed
     start-up; ``step_s``: start-up of each round of the ring. ``overlap``: the exponent p, large for a sharp crossover,
     below 1 for a slow one. ``own``: cost of a byte of a rank's own part, which it copies, against a byte at the full
-    bandwidth. ``eager``: constants of small messages, without which the above hold for all; ``exchange``: of messages
-    between pairs, which otherwise cost a round of the ring. ``switch_s``, ``switch_efficiency``: start-up and reachable
-    bandwidth of an all-reduce that the switch sums up; 0 where it cannot. ``meeting_s``: what an all-reduce of more
-    than two ranks takes at least, because they wait for the last; ``pair_s``: that of two ranks, for ``pair_bytes``
-    and more.
+    bandwidth. ``eager``: constants of small messages, without which the above hold for all, ``lines``: of those of
+    middling size; ``exchange``: of messages between pairs, which otherwise cost a round of the ring. ``switch_s``,
+    ``switch_efficiency``: start-up and reachable bandwidth of an all-reduce that the switch sums up; 0 where it cannot.
+    ``meeting_s``: what an all-reduce of more than two ranks takes at least, because they wait for the last; ``pair_s``:
+    that of two ranks, for ``pair_bytes`` and more.
     """
 
     bandwidth_bytes_per_s: float
@@ -101,6 +114,7 @@ class LinkConstants:
     overlap: float = 1.0
     own: float = 0.0
     eager: EagerConstants | None = None
+    lines: LineConstants | None = None
     exchange: ExchangeConstants | None = None
     switch_s: float = 0.0
     switch_efficiency: float = 0.0
@@ -184,11 +198,14 @@ def collective_time_s(pattern: str, size_bytes: ArrayLike, participants: int, li
         return np.zeros_like(size)
     if pattern in ("all_to_all", "send") and links.exchange is not None:
         time = _exchange_s(pattern, size, participants, links, links.exchange)
-    else:
+    elif links.eager is None:
         time = _bulk_s(pattern, size, participants, links)
-        if links.eager is not None:
-            small = _eager_s(pattern, size, participants, links, links.eager)
-            time = np.where(_is_bulk(pattern, size, participants, links.eager), time, small)
+    else:
+        ways = [_eager_s(pattern, size, participants, links, links.eager)]
+        ways += [_lines_s(pattern, size, participants, links, links.lines)] if links.lines else []
+        ways += [_bulk_s(pattern, size, participants, links)]
+        planned = _planned_s(pattern, size, participants, links.eager, lines=links.lines is not None)
+        time = np.take_along_axis(np.stack(ways), np.argmin(planned, axis=0)[None], axis=0)[0]
     if pattern == "all_reduce" and participants > 2:
         if links.switch_efficiency > 0.0:
             full = size / links.bandwidth_bytes_per_s
@@ -215,6 +232,13 @@ def _eager_s(pattern: str, size: Floats, ranks: int, links: LinkConstants, eager
     return _crossed(alpha * wide, factor * size / links.bandwidth_bytes_per_s, _EAGER_OVERLAP)
 
 
+def _lines_s(pattern: str, size: Floats, ranks: int, links: LinkConstants, lines: LineConstants) -> Floats:
+    """Lines of 128 bytes passed round the ring; every rank copies its own part."""
+    alpha = lines.base_s + lines.step_s * steps_of(pattern, ranks)
+    factor = traffic_factor(pattern, ranks) / lines.efficiency + links.own / ranks
+    return np.asarray(alpha + factor * size / links.bandwidth_bytes_per_s)
+
+
 def _exchange_s(pattern: str, size: Floats, ranks: int, links: LinkConstants, known: ExchangeConstants) -> Floats:
     """Messages to one peer, or to all at once."""
     peers, own = (1, 0.0) if pattern == "send" else (ranks, known.own / ranks)
@@ -223,19 +247,25 @@ def _exchange_s(pattern: str, size: Floats, ranks: int, links: LinkConstants, kn
     return _crossed(alpha, factor * size / links.bandwidth_bytes_per_s, known.overlap)
 
 
-def _is_bulk(pattern: str, size: Floats, ranks: int, eager: EagerConstants) -> NDArray[np.bool_]:
-    """Which messages NCCL passes on in bulk: those for which its own model of the two ways says so.
+def _planned_s(pattern: str, size: Floats, ranks: int, eager: EagerConstants, *, lines: bool) -> Floats:
+    """What NCCL thinks that eager messages, lines (where it has them) and bulk take, (ways, ...); it takes the least.
 
     Its model of a ring is latency + bytes / bandwidth. Source: NCCL 2.27, ``src/graph/tuning.cc``, baseLatencies and
-    hwLatencies of rings (LL, Simple), bandwidths of rings times ranks / steps.
+    hwLatencies of rings (LL, LL128, Simple), bandwidths of rings times ranks / steps.
     """
     steps = max(1, steps_of(pattern, ranks))
     per_step = size * steps / ranks
-    small_step_s, large_step_s = _PLANNED_STEP_S[eager.over]
-    small = _PLANNED_S[0] + small_step_s * steps + per_step / eager.planned_eager_bytes_per_s
-    large = _PLANNED_S[1] + large_step_s * steps + per_step / eager.planned_bulk_bytes_per_s
-    found: NDArray[np.bool_] = large < small
-    return found
+    bulk = eager.planned_bulk_bytes_per_s
+    known = [
+        base_s + step_s * steps + per_step / rate
+        for base_s, step_s, rate in zip(
+            _PLANNED_S,
+            _PLANNED_STEP_S[eager.over],
+            (eager.planned_eager_bytes_per_s, _PLANNED_LINES * bulk, bulk),
+            strict=True,
+        )
+    ]
+    return np.stack(known if lines else [known[0], known[2]])
 
 
 def _between(size: Floats, low: float, high: float) -> Floats:

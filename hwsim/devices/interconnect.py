@@ -12,6 +12,7 @@ import numpy as np
 from hwsim.cost.link import (
     EagerConstants,
     ExchangeConstants,
+    LineConstants,
     LinkConstants,
     NetworkConstants,
     collective_time_s,
@@ -93,8 +94,9 @@ def exchange_factor(table: Table, links: InterconnectSpec, participants: int) ->
 def _times_s(works: Sequence[Collective], ranks: Sequence[int], links: InterconnectSpec) -> Array:
     """Seconds of each, (1, rows): that of the slower of the links inside a machine and the network between machines."""
     inside = LinkConstants(
-        **_shared(links, LinkConstants, "eager", "exchange"),
+        **_shared(links, LinkConstants, "eager", "lines", "exchange"),
         eager=EagerConstants(**_shared(links.eager, EagerConstants)) if links.eager else None,
+        lines=LineConstants(**_shared(links.lines, LineConstants)) if links.lines else None,
         exchange=ExchangeConstants(**_shared(links.exchange, ExchangeConstants)) if links.exchange else None,
     )
     time = [

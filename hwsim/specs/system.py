@@ -14,7 +14,16 @@ from hwsim.specs.device import DeviceSpec, MemorySpec
 from hwsim.specs.fields import Choice, Count, Formats, Key, Quantity, Ratio, Text
 from hwsim.specs.software import ResidualSpec
 
-__all__ = ["EagerSpec", "ExchangeSpec", "InterconnectSpec", "LinkSpec", "NetworkSpec", "SystemSpec", "single"]
+__all__ = [
+    "EagerSpec",
+    "ExchangeSpec",
+    "InterconnectSpec",
+    "LineSpec",
+    "LinkSpec",
+    "NetworkSpec",
+    "SystemSpec",
+    "single",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +76,15 @@ class EagerSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LineSpec:
+    """How ring collectives of middling size run over NVLink, :class:`hwsim.cost.link.LineConstants`."""
+
+    base_s: Annotated[float, Quantity("base", "s", zero=True)]
+    step_s: Annotated[float, Quantity("step", "s", zero=True)]
+    efficiency: Annotated[float, Ratio("efficiency", 0.001, 1.0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeSpec:
     """How messages between pairs run, :class:`hwsim.cost.link.ExchangeConstants`."""
 
@@ -98,6 +116,7 @@ class InterconnectSpec:
     overlap: Annotated[float, Ratio("overlap", 0.1, 10.0)] = 0.55
     own: Annotated[float, Ratio("own", 0.0)] = 0.0
     eager: Annotated[EagerSpec | None, Key("eager")] = None
+    lines: Annotated[LineSpec | None, Key("lines")] = None
     exchange: Annotated[ExchangeSpec | None, Key("exchange")] = None
     switch_s: Annotated[float, Quantity("switch", "s", zero=True)] = 0.0
     switch_efficiency: Annotated[float, Ratio("switch_efficiency", 0.0, 1.0)] = 0.0

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hwsim.cost.link import (
     EagerConstants,
     ExchangeConstants,
+    LineConstants,
     LinkConstants,
     NetworkConstants,
     collective_time_s,
@@ -144,6 +145,20 @@ def test_nccl_goes_over_to_bulk_where_its_own_model_of_both_ways_says(pattern: s
     below, above = (float(collective_time_s(pattern, switch + d, ranks, links)) for d in (-2, 2))
     assert below < 1e-3
     assert above > 1.0
+
+
+@pytest.mark.parametrize(("size", "way_s"), [(2e6, 0.01), (3e6, 2.0), (15e6, 2.0), (16e6, 3.0)])
+def test_lines_run_between_eager_and_bulk_messages_among_eight(size: float, way_s: float) -> None:
+    """Planned are 10.8, 27.3 and 32.2 us and bytes at 87.7, 220.8 and 240 GB/s: lines from 2.74 to 15.5 MB (A100)."""
+    known = {"planned_eager_bytes_per_s": 87.7e9, "planned_bulk_bytes_per_s": 240e9, "efficiency": 1.0}
+    links = LinkConstants(
+        bandwidth_bytes_per_s=math.inf,
+        base_s=3.0,
+        eager=EagerConstants(base_s=0.01, step_s=0.0, **known),
+        lines=LineConstants(base_s=2.0, step_s=0.0, efficiency=1.0),
+    )
+    assert float(collective_time_s("all_gather", size, 8, links)) == pytest.approx(way_s)
+    assert float(collective_time_s("all_gather", 15e6, 8, replace(links, lines=None))) == 3.0
 
 
 def test_an_eager_ring_starts_dearer_when_all_channels_take_part() -> None:

@@ -281,10 +281,18 @@ of torchvision's checkpoints (380 and 384), but exports every ImagenetClassifier
 size that benchmark/benchncnn.cpp gives it."""
 
 NAMESAKES: Mapping[tuple[str, str], str] = MappingProxyType(
-    {("huggingface/pytorch-image-models", f"vgg{layers}"): f"vgg{layers}_conv" for layers in (16, 19)}
+    {
+        ("huggingface/pytorch-image-models", name): name + ending
+        for names, ending in (
+            (("vgg16", "vgg19"), "_conv"),
+            (("repvgg_a0", "repvgg_a1", "repvgg_a2", "repvgg_b0"), "_branches"),
+        )
+        for name in names
+    }
 )
 """What a repository means by the name of another network, by (repository, workload): the fully connected layers of
-timm's VGG are convolutions (timm/models/vgg.py, ConvMlp), those of torchvision's, after which they are named, not."""
+timm's VGG are convolutions (timm/models/vgg.py, ConvMlp), those of torchvision's, after which they are named, not;
+timm's benchmarks run the branches of RepVGG, which the workloads of those names have merged, as they are deployed."""
 
 _KNOWN: Mapping[str, str] = MappingProxyType({name: workload for workload, names in _NAMES.items() for name in names})
 _RULES = (

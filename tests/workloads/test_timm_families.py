@@ -10,6 +10,7 @@ import pytest
 
 from hwsim.errors import UnknownNameError
 from hwsim.graph.graph import Graph
+from hwsim.validation.names import NAMESAKES
 from hwsim.workloads import WORKLOADS, workload
 from hwsim.workloads.regnet import quantized_widths
 from hwsim.workloads.timm.mobile_blocks import InvertedResiduals, parse_stage
@@ -71,8 +72,6 @@ TRUNKS = (
     *("eva02_small_patch14_224", "eva02_tiny_patch14_224", "mci", "r50_s16", "huge_fl4"),
 )
 """Networks that timm counts with another classifier than one of 1000 classes, or with none."""
-MERGED = ("repvgg_a0", "repvgg_a1", "repvgg_a2", "repvgg_b0")
-"""Shipped with their branches merged, as they are deployed; timm runs the branches."""
 
 
 @pytest.mark.parametrize("name", sorted(PARAMETERS))
@@ -84,6 +83,13 @@ def test_every_example_of_every_family_is_found_and_the_last_builds() -> None:
     for family in WORKLOADS.families():
         assert all(example in WORKLOADS for example in family.examples), family.name
         assert WORKLOADS[family.examples[-1]].build(batch=2).macs > 0, family.examples[-1]
+
+
+def test_namesakes_are_the_networks_as_timm_builds_them() -> None:
+    """As many parameters as timm states; torchvision's VGG has none other, the merged RepVGG-A0 0.8 million fewer."""
+    assert NAMESAKES["huggingface/pytorch-image-models", "vgg16"] == "vgg16_conv"
+    assert workload("vgg16_conv").parameters == workload("vgg16").parameters == 138_357_544
+    assert workload("repvgg_a0_branches").parameters / 1e6 == pytest.approx(9.11, abs=0.0051)
 
 
 @pytest.mark.slow
@@ -158,8 +164,9 @@ def test_macs_and_parameters_are_those_that_timm_counted_for_every_network_measu
     with (shared_dir / "ground_truth" / "edge" / "timm_gpu_cpu.csv").open(newline="") as stream:
         rows = {(row["model"], row["input"]): row for row in csv.DictReader(stream)}
     covered, off = set(), []
-    for (name, size), row in rows.items():
-        if name not in WORKLOADS or name in MERGED:
+    for (model, size), row in rows.items():
+        name = NAMESAKES.get((row["source_repo"], model), model)
+        if name not in WORKLOADS:
             continue
         height, width, _ = map(int, size.split("x"))
         graph = workload(name, height=height, width=width)

@@ -167,7 +167,7 @@ def _find(name: str) -> Sized | None:
 
 
 def _find_rep(name: str) -> Sized | None:
-    found = re.match(r"repvgg_([abd]\d)(g4)?(se)?$", name)
+    found = re.match(r"repvgg_([abd]\d)(g4)?(se)?(?:_branches)?$", name)
     if found is None or found[1] not in _REP_WIDTHS:
         return None
     size, grouped, gated = found.groups()
@@ -193,7 +193,7 @@ FAMILIES = (
         name="repvgg",
         title="convolutions with branches, not merged",
         source="Ding et al. 2021, RepVGG: Making VGG-style ConvNets Great Again, Table 2",
-        examples=("repvgg_b1g4", "repvgg_d2se"),
+        examples=("repvgg_b1g4", "repvgg_a0_branches", "repvgg_d2se"),
         find=_find_rep,
     ),
 )

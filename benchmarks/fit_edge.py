@@ -43,7 +43,7 @@ LATER = frozenset(
         *("sd1_text_encoder", "sd1_unet", "sd1_vae_decoder", "video_mae_base", "nomic_embed_text"),
         *("rtmpose_m_wholebody", "zipformer_decoder", "zipformer_joiner", "xmem_key", "xmem_value", "xmem_segment"),
         *("easyocr_recognizer", "cross_view_transformer", "geometry_kernel_transformer", "depth_anything3_small"),
-        *("conditional_detr_resnet50",),
+        *("conditional_detr_resnet50", "zipformer_encoder", "nasnetalarge", "sequencer2d_s"),
     )
 )
 """Workloads of AI Hub that were added after the constants had been fitted, and never are."""

@@ -157,7 +157,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "yolov10": ("yolov10n", "yolov10s", "yolov10m", "yolov10b", "yolov10l", "yolov10x"),
     "text_reader": ("easyocr_recognizer",),
     "xmem": ("xmem_key", "xmem_value", "xmem_segment"),
-    "zipformer": ("zipformer_decoder", "zipformer_joiner"),
+    "zipformer": ("zipformer_encoder", "zipformer_decoder", "zipformer_joiner"),
     "yolox": (
         *("yolox_tiny", "yolox_s", "yolox_m", "yolox_l", "yolox_x"),
         *("yolox_s_leaky", "yolox_s_wide_leaky", "yolox_l_leaky"),

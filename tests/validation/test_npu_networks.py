@@ -49,7 +49,8 @@ def test_the_median_error_of_networks_never_fitted(device: str, bound: float) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("device", "bound"), [("hexagon_v75", 0.36), ("hexagon_v79", 0.36), ("hexagon_v73", 0.36), ("hexagon_x_elite", 0.36)]
+    ("device", "bound"),
+    [("hexagon_v75", 0.36), ("hexagon_v79", 0.36), ("hexagon_v73", 0.36), ("hexagon_x_elite", 0.36)],
 )
 @pytest.mark.usefixtures("shared_dir")
 def test_the_median_error_of_networks_that_came_after_the_constants(device: str, bound: float) -> None:

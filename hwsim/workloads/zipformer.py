@@ -34,7 +34,7 @@ _SOURCE = (__doc__ or "").split("Sources: ")[1].strip().replace("\n", " ")
 _HUB = "quic/ai-hub-models, model card: parameters"
 _VOCABULARY, _WIDTH = 6254, 512
 _FEATURES, _HEADS, _KEYS, _PLACES, _KERNEL, _CONTEXT = 384, 8, 192, 4, 31, 128
-"""Width of the encoder, heads, width of keys (twice that of values), of places in a head, kernel, frames looked back."""
+"""Width of the encoder, heads, width of keys (twice that of values), of places in a head, kernel, frames kept."""
 _STACKS = ((1, 2, 1024), (2, 4, 1024), (4, 3, 1536), (8, 2, 1536), (2, 4, 1024))
 """How much slower each stack runs, its layers, the width of its perceptrons."""
 
@@ -143,7 +143,7 @@ class _Layer:
 def _embedded(b: GraphBuilder, sound: Tensor) -> Tensor:
     """(1, 32, 384): frames of half the rate from (1, 71, 80) by three convolutions."""
     x = b.add(Reshape((1, 1, *sound.shape[1:])), sound)
-    rows = ((8, 1, (0, 1)), (32, 2, 0), (128, (1, 2), 0))
+    rows = ((8, (1, 1), (0, 1)), (32, (2, 2), (0, 0)), (128, (1, 2), (0, 0)))
     for place, (channels, stride, padding) in enumerate(rows):
         x = layers.conv(b, x, channels, 3, stride=stride, padding=padding, name=f"conv{place}")
         x = _double_swish(b, x, f"swish{place}")

@@ -10,9 +10,9 @@ The ceilings and p belong to the software stack.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Annotated, ClassVar, TypedDict
+from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,15 +87,31 @@ class CpuParams(Params):
     cache_bytes_per_s: Array
 
 
-class _Terms(TypedDict):
-    """The terms of a kernel's time, columns of shape (chips, rows), as :func:`settle` takes them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Terms:
+    """The terms of a kernel's time, columns of shape (chips, rows); ``busy_s`` holds ``before_s`` too."""
 
     busy_s: Array
+    before_s: Array
     compute_s: Array
-    memory_s: Array
+    transfer_s: Array
     launch_s: Array
     dram_bytes: Array
     cache_bytes: Array
+
+    def settled(self, table: Table, params: CpuParams, *, vector: bool = False) -> Costs:
+        """Full cost columns; weights and pages before the rest count as transfer."""
+        return settle(
+            table,
+            params,
+            busy_s=self.busy_s,
+            compute_s=self.compute_s,
+            memory_s=self.transfer_s + self.before_s,
+            launch_s=self.launch_s,
+            dram_bytes=self.dram_bytes,
+            cache_bytes=self.cache_bytes,
+            vector=vector,
+        )
 
 
 _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
@@ -159,23 +175,23 @@ class Cpu(DeviceKind[CpuParams]):
 
     def price_gemm(self, table: Table, params: CpuParams) -> Costs:
         """Blocked products on full or partly full vectors and cores."""
-        return settle(table, params, **_gemm_terms(table, params))
+        return _gemm_terms(table, params).settled(table, params)
 
     def price_attention(self, table: Table, params: CpuParams) -> Costs:
         """Both products and the softmax, heads and query blocks dealt to cores."""
-        return settle(table, params, **_attention_terms(table, params))
+        return _attention_terms(table, params).settled(table, params)
 
     def price_map(self, table: Table, params: CpuParams) -> Costs:
         """Vector operations against bytes."""
-        return settle(table, params, **_vector_terms(table, params), vector=True)
+        return _vector_terms(table, params).settled(table, params, vector=True)
 
     def price_reduce(self, table: Table, params: CpuParams) -> Costs:
         """Vector operations against bytes; a row stays in the nearest cache between passes."""
-        return settle(table, params, **_vector_terms(table, params), vector=True)
+        return _vector_terms(table, params).settled(table, params, vector=True)
 
     def price_move(self, table: Table, params: CpuParams) -> Costs:
         """Bytes alone."""
-        return settle(table, params, **_vector_terms(table, params), vector=True)
+        return _vector_terms(table, params).settled(table, params, vector=True)
 
     def supports(self, table: Table, params: CpuParams) -> NDArray[np.bool_]:
         """Every format that is no wider than the widest the cores have; moves in any."""
@@ -194,14 +210,15 @@ class Cpu(DeviceKind[CpuParams]):
         shown: list[tuple[str, Array, str]] = [
             ("operations", table.flop, "FLOP"),
             ("peak of the cores", rate, "FLOP/s"),
-            ("compute: operations / (peak x ceiling x full vectors x full cores)", terms["compute_s"], "s"),
-            ("bytes through DRAM", terms["dram_bytes"], "B"),
-            ("bytes from the nearest level that holds them", terms["cache_bytes"], "B"),
+            ("compute: operations / (peak x ceiling x full vectors x full cores)", terms.compute_s, "s"),
+            ("bytes through DRAM", terms.dram_bytes, "B"),
+            ("bytes from the nearest level that holds them", terms.cache_bytes, "B"),
             ("DRAM bandwidth", params.dram_bytes_per_s, "B/s"),
-            ("transfer, with weights and fresh pages before the rest", terms["memory_s"], "s"),
+            ("transfer", terms.transfer_s, "s"),
+            ("before: weights read and laid out, pages cleared", terms.before_s, "s"),
             ("overlap exponent p", params.kernels.column(table, "overlap"), ""),
-            ("launch", terms["launch_s"], "s"),
-            ("time = launch + before + (compute^p + transfer^p)^(1/p)", terms["launch_s"] + terms["busy_s"], "s"),
+            ("launch", terms.launch_s, "s"),
+            ("time = launch + before + (compute^p + transfer^p)^(1/p)", terms.launch_s + terms.busy_s, "s"),
         ]
         return [(label, float(column[0, 0]), unit) for label, column, unit in shown]
 
@@ -241,8 +258,9 @@ def _finished(table: Table, params: CpuParams, compute: Array, moved: Array) -> 
     cleared = constant(table, "page") * fresh_pages(table.bytes_out)
     return _Terms(
         busy_s=overlap_time_s(compute, memory, constant(table, "overlap")) + cleared,
+        before_s=cleared + np.zeros_like(compute),
         compute_s=compute,
-        memory_s=memory + cleared,
+        transfer_s=memory,
         launch_s=constant(table, "launch"),
         dram_bytes=np.where(held, 0.0, moved),
         cache_bytes=moved + np.zeros_like(compute),
@@ -261,13 +279,13 @@ def _with_weights(table: Table, params: CpuParams, terms: _Terms, read: Array, p
     before = read / (bandwidth * constant(table, "memory")) + copies * (
         weights / bandwidth + constant(table, "page") * fresh_pages(weights)
     )
-    return _Terms(
-        busy_s=terms["busy_s"] + before,
-        compute_s=terms["compute_s"],
-        memory_s=terms["memory_s"] + before,
-        launch_s=terms["launch_s"] + own * constant(table, "setup"),
-        dram_bytes=terms["dram_bytes"] + np.where(held, 0.0, read),
-        cache_bytes=terms["cache_bytes"] + read + 2.0 * copies * weights,
+    return replace(
+        terms,
+        busy_s=terms.busy_s + before,
+        before_s=terms.before_s + before,
+        launch_s=terms.launch_s + own * constant(table, "setup"),
+        dram_bytes=terms.dram_bytes + np.where(held, 0.0, read),
+        cache_bytes=terms.cache_bytes + read + 2.0 * copies * weights,
     )
 
 

@@ -254,6 +254,13 @@ def test_the_parts_of_an_explanation_make_the_time() -> None:
     assert CPU.explain(_gemm(9, 9, 9), _params(spec))[-1][1] == pytest.approx(_time_s(_gemm(9, 9, 9), spec))
 
 
+def test_an_explanation_shows_what_passes_before_a_product() -> None:
+    """16,384 B of weights at ten a second from the cache, and no transfer of theirs."""
+    spec = _chip(bandwidth=1.0, cache=50_000.0, kernels={"gemm": PERFECT | {"apart": 1.0}})
+    terms = {name.partition(":")[0]: value for name, value, _ in CPU.explain(_weighted(), _params(spec))}
+    assert (terms["before"], terms["transfer"]) == (pytest.approx(1638.4), pytest.approx(3276.8))
+
+
 @pytest.mark.slow
 def test_a_thousand_chips_in_one_call_equal_a_thousand_calls() -> None:
     rng = np.random.default_rng(0)

@@ -15,7 +15,7 @@ all others' starts.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -67,6 +67,14 @@ SYSTEMS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 """Systems measured with ``nccl_bench`` over NVLink, and their relatives."""
+PROFILED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "a100_dgx_x16": ("h100_dgx_x16", "a100_pair_x2"),
+        "h100_dgx_x16": ("a100_dgx_x16", "a100_pair_x2"),
+        "a100_pair_x2": ("h100_dgx_x16", "a100_dgx_x16"),
+    }
+)
+"""Systems whose collectives were profiled in PyTorch, and the others, the nearest first."""
 _ON_CHIP = ("cuda_graph", "profiler")
 _CEILINGS, _STARTS = ("compute",), ("launch", "dispatch", "floor")
 
@@ -210,6 +218,48 @@ def collective_lines(folder: Path) -> Iterator[Line]:
         )  # fmt: skip
 
 
+def profiled_lines(folder: Path) -> Iterator[Line]:
+    """A line for each system whose collectives were profiled, inside machines and between them."""
+    rows = [row for row in _measured(folder / "comm_dev.csv").rows if row.text("timing") == "profiler_kernel"]
+    for name, others in PROFILED.items():
+        system = load_system(name)
+        works: list[tuple[Collective, int]] = []
+        measured: list[float] = []
+        for row in rows:
+            work = kernel_work(row)
+            assert isinstance(work, Collective)
+            if row.text("device") in system.aliases and work.participants <= len(system.devices):
+                works.append((work, int(row.text("model").partition("=")[2])))
+                measured.append(row.figures["latency_us"])
+        own = _plain(system.interconnect)
+        carried = [_exchanged_s(_lent_links(_plain(load_system(other).interconnect), own), works) for other in others]
+        true = np.array(measured)
+        error = _error(carried[0], true)
+        yield Line(
+            what="profiler, collectives", chip=name, relative=others[0], rows=len(true),
+            own=_error(_exchanged_s(own, works), true), carried=error,
+            bias=float(100.0 * (carried[0] / true - 1.0).mean()), ceiling=error, launch=error,
+            mean=_error(np.exp(np.mean(np.log(carried), axis=0)), true),
+        )  # fmt: skip
+
+
+def _plain(links: InterconnectSpec | None) -> InterconnectSpec:
+    """Links without residuals."""
+    assert links is not None
+    return replace(links, residuals=(), network=links.network and replace(links.network, residuals=()))
+
+
+def _exchanged_s(links: InterconnectSpec, works: Sequence[tuple[Collective, int]]) -> Floats:
+    """Seconds of collectives, each with the ranks that share a machine."""
+    found = [
+        price_collectives(
+            tables_of([work])[work.form], replace(links, node=min(node, links.node)), work.participants
+        ).time_s[0, 0]
+        for work, node in works
+    ]
+    return np.array(found)
+
+
 def _shared(name: str, known: Mapping[str, tuple[LinkFamily, DataFrame]]) -> tuple[float, float]:
     """Errors of a system from what the others share: with a start of its own, and with the mean of theirs."""
     family, rows = known[name]
@@ -223,6 +273,9 @@ def _lent_links(relative: InterconnectSpec | None, own: InterconnectSpec) -> Int
     """A relative's constants on a system's own links; what NCCL plans with follows from the links."""
     assert relative is not None
     found = replace(relative, bandwidth_bytes_per_s=own.bandwidth_bytes_per_s, residuals=())
+    if found.network is not None and own.network is not None:  # that long messages leave slower is one network's alone
+        wire = {name: getattr(own.network, name) for name in ("bandwidth_bytes_per_s", "ranks_per_port")}
+        found = replace(found, node=own.node, network=replace(found.network, **wire, long_efficiency=0.0))
     if found.eager is None or own.eager is None:
         return found
     planned = ("planned_eager_bytes_per_s", "planned_bulk_bytes_per_s")
@@ -233,11 +286,14 @@ def main() -> None:
     """Print the table as Markdown."""
     parser = argparse.ArgumentParser(description="Errors on chips whose own calibration is taken away.")
     parser.add_argument("--data", type=Path, default=TRUTH)
-    parser.add_argument("--only", default="", help="kernel families whose stack, name or chips contain this")
+    parser.add_argument(
+        "--only", default="", help="kernel families whose stack, name or chips contain this; collectives"
+    )
     given = parser.parse_args()
     print("| kernels | chip | relative | rows | own | carried | bias | + ceiling | + launch | mean |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    lines = [*kernel_lines(given.data, given.only), *(() if given.only else collective_lines(given.data))]
+    lines = list(kernel_lines(given.data, given.only))
+    lines += [*collective_lines(given.data), *profiled_lines(given.data)] if given.only in "collectives" else []
     for line in lines:
         errors = (line.own, line.carried, line.bias, line.ceiling, line.launch, line.mean)
         figures = " | ".join(f"{error:+.0f}" if error is line.bias else f"{error:.1f}" for error in errors)

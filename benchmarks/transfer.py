@@ -3,13 +3,13 @@
     python -m benchmarks.transfer [--data ../shared/ground_truth/gpu] [--only TEXT]
 
 A chip keeps what its data sheet says and takes the constants of its nearest relative that was measured in the same
-way: the speed of L2 in bytes a clock and SM, and where no host is timed, the launch in clocks. All rows count, since
-none was fitted; residuals are left out. Errors in per cent: with the chip's own constants (``own``), a relative's
-(``carried``), those but the chip's own ceiling of its matrix units, which a power limit sets (``+ ceiling``), and its
-own host and launch time, which belong to the machine (``+ launch``); and that of the geometric mean over all other
-chips (``mean``). Of collectives, ``+ launch`` and ``mean`` are the constants that all other systems share
-(``fit_shared_links``): with a start of the system's own, which the time of one all-reduce gives, and with the mean of
-all others' starts.
+way: the speed of L2 in bytes a clock and SM, the clock that its power limit leaves to products, and where no host is
+timed, launches and rows in clocks. All rows count, since none was fitted; residuals are left out. Errors in per cent:
+with the chip's own constants (``own``), a relative's (``carried``), those but the chip's own ceiling of its matrix
+units (``+ ceiling``), and its own host and launch time, which belong to the machine (``+ launch``); and that of the
+geometric mean over all other chips (``mean``). Of collectives, ``+ launch`` and ``mean`` are the constants that all
+other systems share (``fit_shared_links``): with a start of the system's own, which the time of one all-reduce gives,
+and with the mean of all others' starts.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pandas import DataFrame  # noqa: TID253 -- a script, not part of the packag
 from benchmarks import fit_shared_links
 from benchmarks.fit_links import Family as LinkFamily
 from benchmarks.fit_residuals import TRUTH, by_device, families
+from hwsim.cost.carrying import LIMITED, ON_CHIP, PRODUCTS, ChipFacts, carried, clock_share
 from hwsim.devices.base import KINDS
 from hwsim.devices.interconnect import price_collectives
 from hwsim.graph.lowering import tables_of
@@ -75,7 +76,6 @@ PROFILED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Systems whose collectives were profiled in PyTorch, and the others, the nearest first."""
-_ON_CHIP = ("cuda_graph", "profiler")
 _CEILINGS, _STARTS = ("compute",), ("launch", "dispatch", "floor")
 
 
@@ -114,29 +114,44 @@ def _error(predicted: Floats, measured: Floats) -> float:
     return float(100.0 * np.abs(predicted / measured - 1.0).mean())
 
 
-def lent(stack: SoftwareSpec, relative: str, chip: str) -> SoftwareSpec:
-    """A relative's constants on a chip: L2 gives a multiprocessor as many bytes a clock, whatever the DRAM does.
+def lent(stack: SoftwareSpec, relative: str, chip: str, fmt: str = "") -> SoftwareSpec:
+    """A relative's constants on a chip, as a device file inherits them (:mod:`hwsim.cost.carrying`).
 
-    A launch that no host takes part in lasts as many clocks.
+    ``fmt`` is that of kernel families which name none.
     """
-    mine, theirs = load_device(chip), load_device(relative)
-    clocks, faster = (_clock_hz(theirs) / _clock_hz(mine), mine.core.sms / theirs.core.sms)
-    slower_dram = theirs.main_memory.bandwidth_bytes_per_s / mine.main_memory.bandwidth_bytes_per_s
-    lower = {"cache_speedup": faster / clocks * slower_dram}
-    lower |= {"launch": clocks} if stack.name in _ON_CHIP else {}
-    kernels = {
-        family: {
-            name: max(1.0 if name == "cache_speedup" else 0.0, value * lower.get(name, 1.0))
-            for name, value in given.items()
-        }
-        for family, given in stack.kernels.items()
-    }
+    theirs, mine = load_device(relative), load_device(chip)
+    facts, peaks = [_facts(spec) for spec in (mine, theirs)], [KINDS[spec.kind].peaks(spec) for spec in (mine, theirs)]
+    on_chip = bool(ON_CHIP & set(stack.timing))
+    kernels = {}
+    for family, given in stack.kernels.items():
+        form, _, own = family.partition(".")
+        key = own or fmt or theirs.preferred_dtype
+        found = {name: carried(name, value, facts[0], facts[1], on_chip=on_chip) for name, value in given.items()}
+        if "compute" in found and form in LIMITED:
+            ceiling, both = found["compute"], (peaks[0].get(key, 0.0), peaks[1].get(key, 0.0))
+            found["compute"] *= clock_share(facts[0], facts[1], both, ceiling, max(ceiling, _best(theirs, key)))
+        kernels[family] = found
     return replace(stack, kernels=MappingProxyType(kernels), residuals=())
 
 
-def _clock_hz(spec: DeviceSpec) -> float:
-    """The clock of short kernels, which is that of the vector peak where sheets quote two."""
-    return float(spec.core.vector_clock_hz or spec.core.clock_hz)
+def _best(spec: DeviceSpec, fmt: str) -> float:
+    """The largest share of the peak that any of a device's products reach in a format."""
+    names = {f"{name}.{fmt}" for name in PRODUCTS} | (set(PRODUCTS) if fmt == spec.preferred_dtype else set())
+    families = [item for stack in spec.software.values() for item in stack.kernels.items()]
+    return max((given.get("compute", 0.0) for name, given in families if name in names), default=0.0)
+
+
+def _facts(spec: DeviceSpec) -> ChipFacts:
+    return ChipFacts(
+        sms=spec.core.sms,
+        clock_hz=float(spec.core.vector_clock_hz or spec.core.clock_hz),
+        matrix_clock_hz=spec.core.clock_hz,
+        bandwidth_bytes_per_s=spec.main_memory.bandwidth_bytes_per_s,
+        tdp_w=spec.power.tdp_w,
+        idle_w=spec.power.idle_w,
+        voltage_floor=spec.power.voltage_floor,
+        process=spec.process,
+    )
 
 
 def _mended(stack: SoftwareSpec, own: SoftwareSpec, work: Work, names: tuple[str, ...]) -> SoftwareSpec:
@@ -173,11 +188,11 @@ def kernel_lines(folder: Path, only: str = "") -> Iterator[Line]:
                 continue
             work, measured = family.works[0], family.measured_s
             plain = {other: replace(chips[other].stack, residuals=()) for other in chips}
-            borrowed = lent(chips[relative].stack, relative, chip)
-            carried = seconds(family, chip, borrowed)
+            borrowed = lent(chips[relative].stack, relative, chip, work.format)
+            relatives = seconds(family, chip, borrowed)
             ceiling = _mended(borrowed, plain[chip], work, _CEILINGS)
             launch = _mended(ceiling, plain[chip], work, _STARTS)
-            others = (lent(chips[other].stack, other, chip) for other in chips if other != chip)
+            others = (lent(chips[other].stack, other, chip, work.format) for other in chips if other != chip)
             logs = [np.log(seconds(family, chip, stack)) for stack in others]
             yield Line(
                 what=f"{measured_by}, {name}",
@@ -185,8 +200,8 @@ def kernel_lines(folder: Path, only: str = "") -> Iterator[Line]:
                 relative=relative,
                 rows=len(measured),
                 own=_error(seconds(family, chip, plain[chip]), measured),
-                carried=_error(carried, measured),
-                bias=float(100.0 * (carried / measured - 1.0).mean()),
+                carried=_error(relatives, measured),
+                bias=float(100.0 * (relatives / measured - 1.0).mean()),
                 ceiling=_error(seconds(family, chip, ceiling), measured),
                 launch=_error(seconds(family, chip, launch), measured),
                 mean=_error(np.exp(np.mean(logs, axis=0)), measured),
@@ -209,8 +224,8 @@ def collective_lines(folder: Path) -> Iterator[Line]:
             for key, link in (("own", mine), ("carried", _lent_links(links[1], mine))):
                 found[key].append(price_collectives(table, link, work.participants).time_s[0])
             found["measured"].append(np.array([row.figures["latency_us"]]))
-        priced, carried, measured = (np.concatenate(found[key]) for key in ("own", "carried", "measured"))
-        error, bias = _error(carried, measured), float(100.0 * (carried / measured - 1.0).mean())
+        priced, others, measured = (np.concatenate(found[key]) for key in ("own", "carried", "measured"))
+        error, bias = _error(others, measured), float(100.0 * (others / measured - 1.0).mean())
         started, mean = _shared(name, known)
         yield Line(
             what="nccl_bench, collectives", chip=own.format(8), relative=other.format(8), rows=len(measured),

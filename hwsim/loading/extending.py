@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hwsim.errors import InputError
 from hwsim.loading import library
+from hwsim.loading.carrying import carried_stacks
 from hwsim.loading.document import Node, read_file
 from hwsim.loading.faults import Faults
 from hwsim.loading.merge import merged, with_values, without
@@ -131,7 +132,7 @@ def _relatives(parent: Node, child: Node, whole: Node, origin: str) -> Node:
         given = own.value if own is not None and isinstance(own.value, dict) else {}
         if name in old.value and isinstance(stack.value, dict):
             stacks[name] = _as_relative(stack, given, origin, same_die=same_die)
-    return with_values(software, stacks)
+    return with_values(software, carried_stacks(parent, child, whole, stacks))
 
 
 def _as_relative(stack: Node, given: dict[str, Node], origin: str, *, same_die: bool) -> Node:

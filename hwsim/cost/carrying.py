@@ -1,0 +1,124 @@
+"""What a chip's fitted constants become on a relative that was never measured.
+
+A level-two cache gives each multiprocessor as many bytes a clock, whatever the memory behind it does, and what takes a
+fixed time on the chip takes as many of its clocks. A chip that may draw less power runs its products at a lower clock:
+an operation costs what the relative's limit left for it, in proportion to the energy of the process and to the
+square of the voltage (M. Horowitz et al., "Low-power digital design", 1994). Energy by process: A. Stillmaker, B. Baas,
+"Scaling equations for the accurate prediction of CMOS device performance from 180 nm to 7 nm", 2017 (45 nm is 1); below
+7 nm and between its processes by the trend of the others.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from hwsim.cost.power import voltage
+
+__all__ = [
+    "CLOCKS",
+    "CLOCKS_ON_CHIP",
+    "LIMITED",
+    "ON_CHIP",
+    "PRODUCTS",
+    "ChipFacts",
+    "carried",
+    "clock_share",
+    "process_energy",
+]
+
+_ENERGY = MappingProxyType(
+    {65: 1.24, 45: 1.0, 32: 0.66, 28: 0.51, 22: 0.29, 16: 0.17, 14: 0.16, 12: 0.13, 10: 0.12, 8: 0.11, 7: 0.094}
+    | {6: 0.09, 5: 0.07, 4: 0.065, 3: 0.055}
+)
+MEMORY_SHARE = 0.08  # assumption: of the power beyond idle, what products leave to the memory
+DRAWN = 0.9  # of its limit that the relative drew in its best products: of 0.7 to 1 the least benchmarks/transfer.py
+PRODUCTS = ("gemm", "linear", "matmul")
+LIMITED = (*PRODUCTS, "conv2d", "conv3d", "attention", "attention_prefill")
+"""Kernel families whose operations a power limit slows down."""
+ON_CHIP = frozenset({"cuda_graph", "profiler_kernel"})
+"""Timings without a host's part."""
+CLOCKS = ("gemv_byte",)
+CLOCKS_ON_CHIP = ("launch", "floor", "row", "col")
+"""Constants that are a number of clocks: always, and where no host is timed."""
+_STEPS = np.linspace(1.0, 0.2, 801)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChipFacts:
+    """What a data sheet says of a SIMT chip: multiprocessors, clocks, memory, limit; ``process`` as text.
+
+    ``clock_hz`` is that of short kernels, ``matrix_clock_hz`` the one that the peak of products is quoted at.
+    """
+
+    sms: float
+    clock_hz: float
+    matrix_clock_hz: float
+    bandwidth_bytes_per_s: float
+    tdp_w: float
+    idle_w: float
+    voltage_floor: float
+    process: str = ""
+
+
+def process_energy(process: str) -> float | None:
+    """Energy of an operation relative to 45 nm, or None where the text names no process of the table.
+
+    >>> process_energy("TSMC 12FFN"), process_energy("TSMC N7"), process_energy("somebody's")
+    (0.13, 0.094, None)
+    """
+    found = re.search(r"\d+", process)
+    return _ENERGY.get(int(found[0])) if found else None
+
+
+def carried(name: str, value: float, chip: ChipFacts, relative: ChipFacts, *, on_chip: bool = False) -> float:
+    """A constant of the relative on the chip; one that depends on neither chip, or on a host, stays.
+
+    Args:
+        name: as a device file has it, e.g. ``cache_speedup``: of a byte from the level-two cache against the memory.
+        value: of the relative.
+        chip: the chip.
+        relative: the chip that was measured.
+        on_chip: whether the kernels were timed without a host's part.
+
+    >>> facts = dict(sms=1, matrix_clock_hz=1e9, bandwidth_bytes_per_s=1, tdp_w=1, idle_w=0, voltage_floor=0)
+    >>> carried("launch", 2e-6, ChipFacts(clock_hz=1e9, **facts), ChipFacts(clock_hz=2e9, **facts), on_chip=True)
+    4e-06
+    """
+    if name == "cache_speedup":
+        each = [one.sms * one.clock_hz / one.bandwidth_bytes_per_s for one in (chip, relative)]
+        return max(1.0, value * each[0] / each[1])
+    if name in CLOCKS or (on_chip and name in CLOCKS_ON_CHIP):
+        return value * relative.clock_hz / chip.clock_hz
+    return value
+
+
+def clock_share(chip: ChipFacts, relative: ChipFacts, peaks: tuple[float, float], ceiling: float, best: float) -> float:
+    """Share of the clock that the power limit leaves a chip in products, at most 1.
+
+    The relative drew most of its limit where its products came nearest to the peak.
+
+    Args:
+        chip: the chip.
+        relative: the chip whose constants are carried.
+        peaks: operations a second of the chip and of the relative.
+        ceiling: share of the peak that the kernel reaches where nothing limits its clock.
+        best: the largest such share of the relative in the format.
+
+    >>> facts = dict(sms=1, clock_hz=1e9, matrix_clock_hz=1e9, bandwidth_bytes_per_s=1, idle_w=0, voltage_floor=0)
+    >>> round(clock_share(ChipFacts(tdp_w=100, **facts), ChipFacts(tdp_w=800 / 0.9, **facts), (1, 1), 0.8, 0.8), 3)
+    0.5
+    """
+    energies = process_energy(chip.process), process_energy(relative.process)
+    scale = 1.0 if None in energies else energies[0] / energies[1]  # type: ignore[operator]
+    powers = [(each.tdp_w - each.idle_w) * (1.0 - MEMORY_SHARE) for each in (chip, relative)]
+    if min(*powers, *peaks, ceiling, best) <= 0.0:
+        return 1.0
+    volts = float(voltage(relative.matrix_clock_hz / chip.matrix_clock_hz, chip.voltage_floor))
+    needed = DRAWN * powers[1] * scale / (best * peaks[1]) / volts**2 * ceiling * peaks[0]
+    drawn = needed * _STEPS * voltage(_STEPS, chip.voltage_floor) ** 2
+    within = np.flatnonzero(drawn <= powers[0] * (1.0 + 1e-9))
+    return float(_STEPS[within[0]] if within.size else _STEPS[-1])

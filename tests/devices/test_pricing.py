@@ -13,6 +13,7 @@ from hwsim.graph.graph import Graph, GraphBuilder
 from hwsim.graph.lowering import lower
 from hwsim.loading.device import load_device
 from hwsim.loading.system import load_system
+from hwsim.operators.all_gather import AllGather
 from hwsim.operators.all_reduce import AllReduce
 from hwsim.operators.linear import Linear
 from hwsim.operators.relu import Relu
@@ -83,6 +84,17 @@ def test_collectives_cost_what_the_interconnect_says_and_need_one() -> None:
     assert alone.mask.tolist() == [False]
     assert joined.mask.tolist() == [True]
     assert 0.0 < joined.rows.time_s[0, 0] < 1e-3
+
+
+@pytest.mark.parametrize(("system", "corrected"), [("h100_x4", True), ("h200_x4", False)])
+def test_rows_know_whether_a_residual_of_the_links_corrects_them(system: str, corrected: bool) -> None:
+    """H100's all-gathers were measured; H200 takes constants of H100, not what was learned beside them."""
+    b = GraphBuilder("gather")
+    lowered = lower(b.build([b.add(AllGather(participants=4), b.input("x", (2**20,)))], dtype="fp16"))
+    links = load_system(system)
+    device = links.devices["gpu0"]
+    costs = price_graph(lowered, device, device.default_software, interconnect=links.interconnect, participants=4)
+    assert costs.corrected.tolist() == [corrected]
 
 
 def test_a_stack_may_reach_a_share_of_the_links_and_take_time_for_each_call() -> None:

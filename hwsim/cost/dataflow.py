@@ -2,8 +2,9 @@
 
 A compiler gives each layer a part of the chip in proportion to its work, so a full pipeline of balanced stages emits a
 frame every ``work of all layers / rate of the chip``; but a stage writes only so many outputs a clock however large
-its part is, so no frame comes sooner than the slowest stage allows. What does not fit at once is split into contexts,
-which are loaded one after another: weights again for each batch, a pipeline to fill and to drain, a pause for each.
+its part is, and frames come and results go over a link, so no frame comes sooner than the slowest stage and the link
+allow. What does not fit at once is split into contexts, which are loaded one after another: weights again for each
+batch, a pipeline to fill and to drain, a pause for each cluster that is set up.
 
 Sources: layer-wise pipelines balanced by work and bound by the slowest stage: H. Li et al., "A high performance
 FPGA-based accelerator for large-scale convolutional neural networks", FPL 2016, section III; parts of the chip given to
@@ -16,13 +17,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["frame_time_s", "layer_macs", "padded_length", "units_needed"]
+__all__ = ["frame_time_s", "layer_macs", "padded_length", "tiled", "units_needed"]
 
 Floats = NDArray[np.float64]
 Number = Floats | float
 
 _CORNER = 4.0
 _BALANCE = 6.0
+
+
+def tiled(channels: Number, tile: Number) -> Floats:
+    """Channels in whole tiles.
+
+    >>> float(tiled(3.0, 8.0))
+    8.0
+    """
+    whole: Floats = np.ceil(np.divide(channels, tile)) * tile
+    return whole
 
 
 def padded_length(k: Number, channels: Number, tile: Number) -> Floats:
@@ -34,7 +45,7 @@ def padded_length(k: Number, channels: Number, tile: Number) -> Floats:
     (288.0, 128.0)
     """
     inputs = np.where(np.greater(channels, 0), channels, k)
-    length: Floats = np.ceil(inputs / tile) * tile * (k / np.maximum(inputs, 1.0))
+    length: Floats = tiled(inputs, tile) * (k / np.maximum(inputs, 1.0))
     return length
 
 

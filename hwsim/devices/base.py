@@ -27,6 +27,7 @@ from hwsim.devices.params import (
     stack_params,
 )
 from hwsim.errors import UnsupportedError
+from hwsim.graph.graph import Graph
 from hwsim.graph.lowering import Table, tables_of
 from hwsim.graph.tensor import FORMAT_CODE, FORMATS
 from hwsim.graph.work import Form, Work
@@ -216,14 +217,14 @@ class DeviceKind(ABC, Generic[P]):
     def explain(self, work: Work, params: P) -> Sequence[tuple[str, float, str]]:
         """The terms behind one row's price on the first chip: (term, value, unit), in the order of the formula."""
 
-    def of_graph(self, params: P, tables: Mapping[Form, Table], counts: Array, items: int) -> P:
+    def of_graph(self, params: P, tables: Mapping[Form, Table], counts: Array, graph: Graph) -> P:
         """The numbers for operators that run as parts of a whole graph, where those of a kind share the chip.
 
         Args:
             params: of :meth:`params`.
             tables: all rows of the graph.
             counts: how often each row occurs, (rows,).
-            items: what the graph works on at once, e.g. images.
+            graph: the graph itself.
         """
         return params
 

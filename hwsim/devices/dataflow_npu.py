@@ -2,12 +2,14 @@
 
 An operator's time is the part of the chip it needs, in chip-seconds: work / rate of the whole chip. The sum over a
 graph is the time from one frame to the next of a balanced pipeline. What holds only for the whole graph (the slowest
-stage, whether all layers fit at once) is told to the prices by :meth:`DataflowNpu.of_graph`. The formulas are in
-:mod:`hwsim.cost.dataflow`. An operator priced on its own has the chip to itself.
+stage, what comes and goes with a frame, whether all layers fit at once) is told to the prices by
+:meth:`DataflowNpu.of_graph`. The formulas are in :mod:`hwsim.cost.dataflow`. An operator priced on its own has the
+chip to itself.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -16,8 +18,9 @@ from typing import Annotated, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.cost.dataflow import frame_time_s, layer_macs, padded_length, units_needed
+from hwsim.cost.dataflow import frame_time_s, layer_macs, padded_length, tiled, units_needed
 from hwsim.devices.base import KINDS, NOMINAL, Array, Costs, DeviceKind, OperatingPoint, Params, common_params, settle
+from hwsim.graph.graph import Graph
 from hwsim.graph.lowering import Table, tables_of
 from hwsim.graph.tensor import BITS, FORMATS
 from hwsim.graph.work import Form, Work
@@ -25,10 +28,12 @@ from hwsim.specs.device import DeviceSpec
 from hwsim.specs.fields import Count, Formats, Quantity, Ratio, Text
 from hwsim.specs.software import SoftwareSpec
 
-__all__ = ["DataflowNpu", "DataflowNpuParams", "DataflowNpuSection", "StageTerms", "stage_terms"]
+__all__ = ["DataflowNpu", "DataflowNpuParams", "DataflowNpuSection", "StageTerms", "frame_edges", "stage_terms"]
 
 _BYTES: Array = np.array([bits / 8.0 for bits in BITS.values()])
 _LEAST_RATE = 1e-30
+_WIDEST_BYTES = 2.0
+"""No format of such chips is wider: indices of labels, too, leave as 16 bits at most (assumption)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,7 @@ class DataflowNpuSection:
     a clock at most. Input channels come in groups of ``channel_tile``, output channels in groups of ``output_tile``.
     The second entry of ``memory:`` is the SRAM of all clusters, which holds the weights; the first, host memory or
     DRAM, is where contexts that do not fit are loaded from. ``usable``: share of the clusters that a context may take.
+    Frames and what is found in them pass over the ``link``, one after the other.
     """
 
     clusters: Annotated[int, Count("clusters")]
@@ -50,6 +56,7 @@ class DataflowNpuSection:
     channel_tile: Annotated[int, Count("channel_tile")] = 1
     output_tile: Annotated[int, Count("output_tile")] = 1
     usable: Annotated[float, Ratio("usable", 0.01, 1.0)] = 1.0
+    link_bytes_per_s: Annotated[float, Quantity("link", "bytes/s")] = math.inf
     source: Annotated[str, Text("source")] = ""
     assumption: Annotated[str, Text("assumption")] = ""
 
@@ -68,6 +75,7 @@ class DataflowNpuParams(Params):
     channel_tile: Array
     output_tile: Array
     usable: Array
+    link_bytes_per_s: Array
     sram_bytes: Array
     sram_bytes_per_s: Array
     frames: Array
@@ -95,6 +103,7 @@ class StageTerms:
 
 _GEMM = {"compute": 0.5, "depth": 1.0, "depthwise": 0.01, "clusters": 0.0, "memory": 1.0, "swap": 0.0, "fill": 0.0}
 _OTHER = {"compute": 0.5, "clusters": 0.0, "row": 0.0, "swap": 0.0, "fill": 0.0}
+_MOVE = _OTHER | {"compute": 1.0}
 
 
 class DataflowNpu(DeviceKind[DataflowNpuParams]):
@@ -113,13 +122,14 @@ class DataflowNpu(DeviceKind[DataflowNpuParams]):
             "fill": Ratio("fill", 0.0, 100.0),
         }
     )
-    """``compute``: share of the peak that layers reach; ``depth``: least multiply-accumulates an output takes;
-    ``depthwise``: the share where each output reads one channel. ``row``: time of a cluster for each row of a
-    normalisation. ``clusters``: what a layer takes of the clusters at least, besides its weights. Where a network is
-    loaded in parts: ``memory``, bytes of weights loaded a second over the bandwidth (above one where some are stored
-    in four bits), ``swap``, the pause for a context, ``fill``, frames in which the pipeline of a context fills."""
+    """``compute``: share of the peak that layers reach (copies: of the SRAM's bandwidth); ``depth``: least
+    multiply-accumulates an output takes; ``depthwise``: the share where each output reads one channel. ``row``: time of
+    a cluster for each row, or window, that is reduced. ``clusters``: what a layer takes of the clusters at least,
+    besides its weights. Where a network is loaded in parts: ``memory``, bytes of weights loaded a second over the
+    bandwidth (above one where some are stored in four bits), ``swap``, the pause in which a cluster is set up,
+    ``fill``, frames in which the pipeline of a context fills."""
     defaults: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType(
-        {Form.GEMM: _GEMM, Form.ATTENTION: _OTHER, Form.MAP: _OTHER, Form.REDUCE: _OTHER, Form.MOVE: _OTHER}
+        {Form.GEMM: _GEMM, Form.ATTENTION: _OTHER, Form.MAP: _OTHER, Form.REDUCE: _OTHER, Form.MOVE: _MOVE}
     )
 
     def params(self, spec: DeviceSpec, stack: SoftwareSpec, at: OperatingPoint = NOMINAL) -> DataflowNpuParams:
@@ -137,6 +147,7 @@ class DataflowNpu(DeviceKind[DataflowNpuParams]):
             channel_tile=one * core.channel_tile,
             output_tile=one * core.output_tile,
             usable=one * core.usable,
+            link_bytes_per_s=one * core.link_bytes_per_s,
             sram_bytes=one * sram.capacity_bytes,
             sram_bytes_per_s=one * (sram.bandwidth_bytes_per_s or np.inf) * at.clock,
             frames=one,
@@ -150,10 +161,11 @@ class DataflowNpu(DeviceKind[DataflowNpuParams]):
         return {fmt: 2.0 * core.clusters * macs * core.clock_hz for fmt, macs in core.macs.items()}
 
     def of_graph(
-        self, params: DataflowNpuParams, tables: Mapping[Form, Table], counts: Array, items: int
+        self, params: DataflowNpuParams, tables: Mapping[Form, Table], counts: Array, graph: Graph
     ) -> DataflowNpuParams:
-        """The balance of a whole graph: its slowest stage, and how many times the chip all its layers need."""
-        total = slowest = contexts = np.zeros_like(params.clusters)
+        """The balance of a whole graph: its slowest stage, its frames, how many times the chip all its layers need."""
+        total = contexts = np.zeros_like(params.clusters)
+        edge_bytes, slowest = frame_edges(graph, params.output_tile)
         for form, table in tables.items():
             if form is Form.COLLECTIVE:
                 continue
@@ -164,8 +176,9 @@ class DataflowNpu(DeviceKind[DataflowNpuParams]):
             contexts = contexts + (terms.share * times).sum(axis=1, keepdims=True)
             slowest = np.maximum(slowest, (terms.written * (times > 0)).max(axis=1, keepdims=True))
         stage_s = slowest / (params.outputs * params.clock_hz)
-        stretch = np.where(total > 0, frame_time_s(total, stage_s) / np.maximum(total, _LEAST_RATE), 1.0)
-        return replace(params, frames=np.full_like(total, max(1, items)), stretch=stretch, contexts=contexts)
+        frame_s = frame_time_s(frame_time_s(total, stage_s), edge_bytes / params.link_bytes_per_s)
+        stretch = np.where(total > 0, frame_s / np.maximum(total, _LEAST_RATE), 1.0)
+        return replace(params, frames=np.full_like(total, max(1, graph.items)), stretch=stretch, contexts=contexts)
 
     def _price(self, table: Table, params: DataflowNpuParams) -> Costs:
         terms = stage_terms(table, params)
@@ -175,7 +188,7 @@ class DataflowNpu(DeviceKind[DataflowNpuParams]):
         filled_s = np.where(swapped, terms.balanced_s / params.frames * constant(table, "fill"), 0.0)
         loaded = np.where(swapped, terms.weight_bytes, 0.0)
         rate = params.dram_bytes_per_s * (constant(table, "memory") if table.form is Form.GEMM else 1.0)
-        pause_s = np.where(swapped, constant(table, "swap") * terms.share, 0.0)
+        pause_s = np.where(swapped, constant(table, "swap") * terms.share * params.clusters * params.usable, 0.0)
         return settle(
             table,
             params,
@@ -245,16 +258,18 @@ def stage_terms(table: Table, params: DataflowNpuParams) -> StageTerms:
     elif table.form is Form.ATTENTION:
         balanced = table.flop / np.maximum(params.rate(table) * constant(table, "compute"), _LEAST_RATE)
         balanced = np.maximum(balanced, (table.bytes_in + table.bytes_out) / params.sram_bytes_per_s)
-    elif table.form is Form.MOVE:
-        balanced = (table.bytes_in + table.bytes_out) / params.sram_bytes_per_s
     else:
-        elements = table.elements if table.form is Form.MAP else table.rows * table.cols
-        each = np.maximum(1.0, table.flop_per_element + table.special_per_element)
-        balanced = elements * each / np.maximum(params.vector_rate(table) * constant(table, "compute"), _LEAST_RATE)
-        balanced = np.maximum(balanced, (table.bytes_in + table.bytes_out) / params.sram_bytes_per_s)
+        balanced = (table.bytes_in + table.bytes_out) / params.sram_bytes_per_s
+        if table.form is Form.MOVE:
+            balanced = balanced / constant(table, "compute")
+        else:
+            elements = table.elements if table.form is Form.MAP else table.rows * table.cols
+            each = np.maximum(1.0, table.flop_per_element + table.special_per_element)
+            rate = np.maximum(params.vector_rate(table) * constant(table, "compute"), _LEAST_RATE)
+            balanced = np.maximum(balanced, elements * each / rate)
         if table.form is Form.REDUCE:
             balanced = balanced + table.rows * constant(table, "row") / params.clusters
-        written = table.elements + zero if table.form is Form.MAP else zero
+        written = zero if table.form is Form.REDUCE else table.elements + zero
     units = units_needed(weights, params.sram_bytes / params.clusters, constant(table, "clusters"))
     share = units / (params.clusters * params.usable)
     return StageTerms(balanced + zero, share + zero, weights + zero, written + zero)
@@ -265,13 +280,27 @@ def _product_terms(table: Table, params: DataflowNpuParams) -> tuple[Array, Arra
     constant = params.kernels.column
     peak = np.maximum(params.rate(table) / 2.0, _LEAST_RATE)
     length = padded_length(table.k, table.channels, params.channel_tile)
-    outputs = table.batch * table.m * np.ceil(table.n / params.output_tile) * params.output_tile
+    outputs = table.batch * table.m * tiled(table.n, params.output_tile)
     dense = layer_macs(outputs, length, constant(table, "depth")) / (peak * constant(table, "compute"))
     depthwise = (table.groups > 1) & (table.channels <= 1)
     alone = table.macs / (peak * constant(table, "depthwise"))
     stored = table.b_elements * _BYTES[table.b_format[0]] * table.b_storage
     weights = np.where(table.b_is_weight > 0, stored, 0.0)
-    return np.where(depthwise, alone, dense), weights, table.batch * table.m * table.n
+    written = np.where(depthwise, table.batch * table.m * table.n, outputs)
+    return np.where(depthwise, alone, dense), weights, written
+
+
+def frame_edges(graph: Graph, tile: Array) -> tuple[float, Array]:
+    """Bytes that come and go with all frames of a graph; elements of its largest output in whole tiles of channels."""
+    inputs = [tensor.type for tensor in graph.tensors.values() if tensor.role == "input"]
+    outputs = [graph.tensors[name].type for name in graph.outputs]
+    size = sum(each.elements * min(_WIDEST_BYTES, BITS[each.format] / 8.0) for each in (*inputs, *outputs))
+    largest = np.zeros_like(tile)
+    for each in outputs:
+        channels = each.shape[1] if len(each.shape) > 2 else 1
+        padded = tiled(channels, tile) if len(each.shape) > 2 else 1.0
+        largest = np.maximum(largest, each.elements / max(1, channels) * padded)
+    return size, largest
 
 
 def _widened(vector: Mapping[str, float]) -> dict[str, float]:

@@ -228,7 +228,7 @@ def _params(kind: DeviceKind[Any], spec: DeviceSpec, stack: SoftwareSpec, clock:
 def graph_params(kind: DeviceKind[Any], params: Params, lowered: Lowered) -> Params:
     """The numbers of a device as the operators of a graph see them."""
     counts = lowered.count(repeats=False).astype(np.float64)
-    found: Params = kind.of_graph(params, lowered.tables, counts, lowered.graph.items)
+    found: Params = kind.of_graph(params, lowered.tables, counts, lowered.graph)
     return found
 
 

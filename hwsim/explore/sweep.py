@@ -15,6 +15,7 @@ from hwsim.devices.base import KINDS, DeviceKind, KernelConstants, P, part_of, p
 from hwsim.errors import InputError
 from hwsim.explore.pareto import pareto_front
 from hwsim.flow import chosen_stack, prepare
+from hwsim.graph.graph import Graph
 from hwsim.graph.lowering import Lowered, Table, lower, tables_of
 from hwsim.graph.work import Form, Work
 from hwsim.registry import unknown_name
@@ -144,7 +145,7 @@ class _Use:
     works: Sequence[Work]
     counts: Array
     once: Array
-    items: int
+    graph: Graph
     requests_s: float
 
     @classmethod
@@ -157,9 +158,7 @@ class _Use:
         once = np.zeros(len(works))
         once[: len(lowered.works)] = lowered.count(repeats=False)
         requests_s = stack.request_s * sum(phase.repeat for phase in ready.phases)
-        return cls(
-            name=name, stack=stack, works=works, counts=counts, once=once, items=graph.items, requests_s=requests_s
-        )
+        return cls(name=name, stack=stack, works=works, counts=counts, once=once, graph=ready, requests_s=requests_s)
 
 
 def _labels(workloads: Sequence[WorkloadSpec]) -> list[str]:
@@ -190,7 +189,7 @@ def _figures(sums: _Sums, uses: Sequence[_Use], idle_w: Array) -> dict[str, list
         "latency_s": time.tolist(),
         "energy_j": joules.tolist(),
         "average_power_w": (joules / time).tolist(),
-        "throughput_per_s": (sum(use.items for use in uses) / time).tolist(),
+        "throughput_per_s": (sum(use.graph.items for use in uses) / time).tolist(),
         "utilization": (sums.useful_s.sum(axis=1) / time).tolist(),
     }
 
@@ -235,14 +234,14 @@ def _priced(
         groups = _groups([kind.params(chip, first.stack) for chip in chips])
         tables, counts = _tabled([uses[place] for place in places])
         requests_s = np.array([uses[place].requests_s for place in places])
-        input_s = np.array([uses[place].items * first.stack.item_s for place in places])
+        input_s = np.array([uses[place].graph.items * first.stack.item_s for place in places])
         step = max(1, _CHUNK // len(counts))
         for group, params in groups:
             for start in range(0, len(group), step):
                 chosen = group[start : start + step]
                 part = part_of(params, start, start + step)
                 if len(places) == 1:
-                    part = kind.of_graph(part, tables, first.once, first.items)
+                    part = kind.of_graph(part, tables, first.once, first.graph)
                 costs = price_tables(kind, tables, part, chips[0].name)
                 where = np.ix_(chosen, np.array(places))
                 sums.time_s[where] = np.maximum(costs.time_s @ counts + requests_s, input_s)

@@ -37,6 +37,7 @@ class Pool:
     """
 
     kind: ClassVar[str] = "pooling"
+    kernels: ClassVar[tuple[str, ...]] = ("pooling", "average_pooling")
     mode: str = "max"
     kernel: tuple[int, ...] = (2, 2)
     stride: tuple[int, ...] | None = None
@@ -89,7 +90,7 @@ class Pool:
         (x,), y = inputs, outputs[0]
         return (
             Reduce(
-                kernel=self.kind,
+                kernel="average_pooling" if self.mode == "average" else self.kind,
                 rows=y.elements,
                 cols=math.prod(self.kernel),
                 passes=1,

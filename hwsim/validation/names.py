@@ -263,6 +263,7 @@ hailo_model_zoo (``cfg/alls/generic``) quantize the products of text encoders to
 
 EXPORTED: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType(
     {
+        ("hailo-ai/hailo_model_zoo", "davit_tiny"): {"dtype": "w16a16"},
         ("quic/ai-hub-models", "efficientnet_b4"): {"height": 224, "width": 224},
         ("quic/ai-hub-models", "efficientnet_v2_s"): {"height": 224, "width": 224},
         **{
@@ -281,7 +282,8 @@ EXPORTED: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType(
 """What a repository exports instead of what its pages print, by (repository, name): quic/ai-hub-models prints the sizes
 of torchvision's checkpoints (380 and 384), but exports every ImagenetClassifier that names no input of its own for 224
 (models/_shared/imagenet_classifier/model.py, models/efficientnet_b4/model.py). Tencent/ncnn times each network at the
-size that benchmark/benchncnn.cpp gives it."""
+size that benchmark/benchncnn.cpp gives it. The model script of DaViT in hailo_model_zoo (``cfg/alls/generic``)
+quantizes its products to ``a16_w16``."""
 
 NAMESAKES: Mapping[tuple[str, str], str] = MappingProxyType(
     {

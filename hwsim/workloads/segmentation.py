@@ -75,25 +75,25 @@ class _Fcn:
 
 
 def _deeplab_mobilenet(b: GraphBuilder, image: Tensor, classes: int, stride: int = 8) -> Tensor:
-    """DeepLabv3 with a pooled branch only, output stride 8 (TensorFlow's mobilenet_v2_dm100)."""
+    """DeepLabv3 with a pooled branch only, output stride 8 (TensorFlow's mobilenet_v2_dm100), to labels of pixels."""
     x = mobilenet_v2_levels(b, image, stride=stride)[0]
     mean = b.add(Reshape((x.shape[0], x.shape[1], 1, 1)), layers.global_average(b, x))
     mean = resized(b, layers.conv_bn_act(b, mean, 256, 1, name="pool"), x.shape, name="spread")
     x = b.add(Concat(1), layers.conv_bn_act(b, x, 256, 1, name="point"), mean)
     x = layers.conv_bn_act(b, x, 256, 1, name="project")
-    return resized(b, layers.conv(b, x, classes, 1, name="classifier"), image.shape)
+    return b.add(ArgExtreme(axis=1), resized(b, layers.conv(b, x, classes, 1, name="classifier"), image.shape))
 
 
 def _deeplab_mobilenet_stride16(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
-    """The same at output stride 16; the label of each pixel, as TensorFlow Lite's model ends."""
-    return b.add(ArgExtreme(axis=1), _deeplab_mobilenet(b, image, classes, 16))
+    """The same at output stride 16."""
+    return _deeplab_mobilenet(b, image, classes, 16)
 
 
 def _deeplab_mobilenet_stride32(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
     """The same without holes, output stride 32."""
     x = mobilenet_v2_levels(b, image)[0]
     x = layers.conv_bn_act(b, x, 256, 1, name="project")
-    return resized(b, layers.conv(b, x, classes, 1, name="classifier"), image.shape)
+    return b.add(ArgExtreme(axis=1), resized(b, layers.conv(b, x, classes, 1, name="classifier"), image.shape))
 
 
 def _deeplab_plus_mobilenet(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
@@ -202,13 +202,13 @@ class _UnetMobileNet:
 
 
 def _fcn8_resnet18(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
-    """FCN-8s on ResNet-18: scores of three strides summed."""
+    """FCN-8s on ResNet-18: scores of three strides summed; the label of each pixel."""
     levels = resnet_levels(b, resnet_stem(b, image), (2, 2, 2, 2), bottleneck=False)
     x = layers.conv(b, levels[3], classes, 1, name="score32")
     for place in (2, 1):
         y = layers.conv(b, levels[place], classes, 1, name=f"score{place}")
         x = layers.add(b, resized(b, x, y.shape), y)
-    return resized(b, x, image.shape)
+    return b.add(ArgExtreme(axis=1), resized(b, x, image.shape))
 
 
 def _refined(b: GraphBuilder, x: Tensor, name: str) -> Tensor:

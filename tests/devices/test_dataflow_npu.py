@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from hwsim.devices.base import KINDS, price
-from hwsim.devices.dataflow_npu import DataflowNpuSection
+from hwsim.devices.dataflow_npu import DataflowNpuSection, frame_edges
 from hwsim.flow import estimate, simulate
 from hwsim.graph.graph import Graph, GraphBuilder
 from hwsim.graph.work import Gemm
 from hwsim.loading.device import load_device
+from hwsim.operators.arg_extreme import ArgExtreme
+from hwsim.operators.pooling import Pool
 from hwsim.specs.device import DeviceSpec, MemorySpec, PowerSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import single
@@ -23,14 +25,27 @@ _KIND = KINDS["dataflow_npu"]
 _WHOLE = {"compute": 1.0, "depth": 0.0, "clusters": 0.0}
 
 
-def _chip(outputs: float = 1e9, kernels: Mapping[str, float] | None = None, sram: float = 1e9) -> DeviceSpec:
+def _chip(
+    outputs: float = 1e9,
+    kernels: Mapping[str, float] | None = None,
+    sram: float = 1e9,
+    link: float = 1e12,
+    more: Mapping[str, Mapping[str, float]] | None = None,
+) -> DeviceSpec:
     """Two clusters of 50 MACs at 1 Hz (100 MACs a second), a link of 10 bytes a second."""
-    families = MappingProxyType({"gemm": _WHOLE | dict(kernels or {})})
+    families = MappingProxyType({"gemm": _WHOLE | dict(kernels or {}), **(more or {})})
     return DeviceSpec(
         name="toy",
         title="Toy",
         kind="dataflow_npu",
-        core=DataflowNpuSection(clusters=2, clock_hz=1.0, macs={"int8": 50.0}, vector={"int8": 1.0}, outputs=outputs),
+        core=DataflowNpuSection(
+            clusters=2,
+            clock_hz=1.0,
+            macs={"int8": 50.0},
+            vector={"int8": 1.0},
+            outputs=outputs,
+            link_bytes_per_s=link,
+        ),
         memory=(
             MemorySpec(name="host", capacity_bytes=1e12, bandwidth_bytes_per_s=10.0, energy_j_per_byte=1.0),
             MemorySpec(name="sram", capacity_bytes=sram),
@@ -61,11 +76,36 @@ def test_no_frame_comes_sooner_than_the_slowest_stage_writes() -> None:
 
 
 def test_a_network_that_needs_more_than_the_chip_is_loaded_for_each_batch() -> None:
-    """SRAM for 300 of 600 bytes: two contexts, a pause of 5 s each, 60 s of loading; computing scales with frames."""
-    chip = _chip(kernels={"swap": 5.0}, sram=300.0)
+    """SRAM for 300 of 600 bytes: twice two clusters at 2.5 s, 60 s of loading; computing scales with frames."""
+    chip = _chip(kernels={"swap": 2.5}, sram=300.0)
     assert estimate(_two_layers(), chip).time_s == pytest.approx(6.0 + 60.0 + 10.0)
     assert estimate(_two_layers(4), chip).time_s == pytest.approx(24.0 + 60.0 + 10.0)
-    assert estimate(_two_layers(4), _chip(kernels={"swap": 5.0}, sram=600.0)).time_s == pytest.approx(24.0)
+    assert estimate(_two_layers(4), _chip(kernels={"swap": 2.5}, sram=600.0)).time_s == pytest.approx(24.0)
+
+
+def test_frames_and_results_take_turns_on_the_link() -> None:
+    """10 bytes in and 20 out a frame at 1.5 bytes a second: 20 s; at 1e9 the layers' 6 s."""
+    assert estimate(_two_layers(), _chip(link=1.5)).time_s == pytest.approx(20.0, rel=1e-3)
+    assert estimate(_two_layers(2), _chip(link=1.5)).time_s == pytest.approx(40.0, rel=1e-3)
+    assert estimate(_two_layers(), _chip(link=1e9)).time_s == pytest.approx(6.0)
+
+
+def test_results_leave_in_whole_tiles_of_channels_and_labels_in_16_bits() -> None:
+    """A map of one channel is written as one of eight; an int64 label counts as two bytes."""
+    b = GraphBuilder("labels")
+    x = b.input("x", (1, 3, 4, 4))
+    graph = b.build([b.add(ArgExtreme(axis=1, keepdims=True), x)]).with_scheme("int8")
+    size, largest = frame_edges(graph, np.array([[8.0]]))
+    assert (size, float(largest[0, 0])) == (48 + 32, 128.0)
+
+
+def test_a_window_that_is_averaged_takes_a_cluster_for_a_while() -> None:
+    """16 windows at 0.5 s on two clusters, besides 16 x 9 operations at one a second and half of two lanes."""
+    for mode, time_s in (("average", 148.0), ("max", 144.0)):
+        b = GraphBuilder("pool")
+        pooled = b.add(Pool(mode=mode, kernel=(3, 3), stride=(1, 1), padding=(1, 1)), b.input("x", (1, 1, 4, 4)))
+        chip = _chip(more={"average_pooling": {"row": 0.5}})
+        assert estimate(b.build([pooled]), chip).time_s == pytest.approx(time_s)
 
 
 def test_the_pipeline_of_a_context_fills_once_a_batch() -> None:

@@ -42,9 +42,9 @@ _SHARED = {
     "gemm:memory": 1.6,
     "gemm:fill": 0.7,
     "softmax:clusters": 1.0,
-    f"{_NORMS}+average_pooling:clusters": 1.0,
+    f"{_NORMS}+padded_average:clusters": 1.0,
     f"{_NORMS}:row": 2e-6,
-    "average_pooling:row": 25e-9,
+    "padded_average:row": 25e-9,
     "map:compute": 0.1,
     "move:compute": 0.04,
     "outputs": 7.4,
@@ -88,8 +88,8 @@ class Chip:
 
 
 def later(plan: Plan) -> bool:
-    """Whether the network became a workload after the constants had been fitted."""
-    return plan.workload not in _FITTED
+    """Whether the network became a workload, or one of other classes, after the constants had been fitted."""
+    return plan.workload not in _FITTED or "classes" in dict(plan.parameters)
 
 
 def chip_of(name: str, plans: Sequence[Plan] = ()) -> Chip:

@@ -37,7 +37,7 @@ class Pool:
     """
 
     kind: ClassVar[str] = "pooling"
-    kernels: ClassVar[tuple[str, ...]] = ("pooling", "average_pooling")
+    kernels: ClassVar[tuple[str, ...]] = ("pooling", "padded_average")
     mode: str = "max"
     kernel: tuple[int, ...] = (2, 2)
     stride: tuple[int, ...] | None = None
@@ -55,6 +55,11 @@ class Pool:
         padding = both_sides(self.kind, self.padding or (0,) * axes, axes)
         steps = zip(self.kernel, self.stride or self.kernel, self.dilation or (1,) * axes, padding, strict=True)
         return tuple((k, s, d, before, after) for k, s, d, (before, after) in steps)
+
+    @property
+    def _uneven(self) -> bool:
+        """Whether averages divide by fewer elements along the borders than within."""
+        return self.mode == "average" and any(self.padding) and not self.count_padding
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """(batch, channels, *positions); raises ShapeError when the window does not fit."""
@@ -86,11 +91,14 @@ class Pool:
         return tuple(result)
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
-        """One Reduce: a row of the window's elements for each output, one comparison or sum an element."""
+        """One Reduce: a row of the window's elements for each output, one comparison or sum an element.
+
+        It is labelled ``padded_average`` where the divisor changes along the borders.
+        """
         (x,), y = inputs, outputs[0]
         return (
             Reduce(
-                kernel="average_pooling" if self.mode == "average" else self.kind,
+                kernel="padded_average" if self._uneven else self.kind,
                 rows=y.elements,
                 cols=math.prod(self.kernel),
                 passes=1,

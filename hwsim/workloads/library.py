@@ -121,6 +121,9 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("unet_segmentation", "unet_mobilenet_v2", "unet_mobilenet_v2_k3", "bisenet"),
     ),
     "squeezenet": ("squeezenet1_0", "squeezenet1_1"),
+    "centernet": ("centernet_resnet18", "centernet_resnet50"),
+    "face_nets": (*("mobilefacenet", "iresnet50", "scrfd_500m", "scrfd_2_5g", "scrfd_10g", "lightface_slim"),),
+    "hardnet": ("hardnet39ds",),
     "caffe_ssd": ("ssd_mobilenet_v1_voc", "ssd_squeezenet_voc"),
     "ssd": (
         *("ssd_mobilenet_v1", "ssd_mobilenet_v2", "retinaface_mobile", "retinaface_resnet50"),

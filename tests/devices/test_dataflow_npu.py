@@ -104,7 +104,7 @@ def test_a_window_that_is_averaged_takes_a_cluster_for_a_while() -> None:
     for mode, time_s in (("average", 148.0), ("max", 144.0)):
         b = GraphBuilder("pool")
         pooled = b.add(Pool(mode=mode, kernel=(3, 3), stride=(1, 1), padding=(1, 1)), b.input("x", (1, 1, 4, 4)))
-        chip = _chip(more={"average_pooling": {"row": 0.5}})
+        chip = _chip(more={"padded_average": {"row": 0.5}})
         assert estimate(b.build([pooled]), chip).time_s == pytest.approx(time_s)
 
 

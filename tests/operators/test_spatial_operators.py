@@ -66,6 +66,18 @@ def test_pooling_reduces_a_row_per_output() -> None:
     assert (work.bytes_in, work.bytes_out) == (x.size_bytes, y.size_bytes)
 
 
+@pytest.mark.parametrize(
+    ("padding", "counted", "kernel"), [(1, False, "padded_average"), (1, True, "pooling"), (0, False, "pooling")]
+)
+def test_averages_that_divide_by_fewer_elements_along_the_borders_have_a_label(
+    padding: int, counted: bool, kernel: str
+) -> None:
+    op = Pool(mode="average", kernel=(3, 3), stride=(1, 1), padding=(padding, padding), count_padding=counted)
+    x = TensorType((1, 8, 6, 6), "fp16")
+    (work,) = op.lower([x], list(op.infer([x])))
+    assert work.kernel == kernel
+
+
 def test_nearest_neighbour_repeats_elements() -> None:
     x = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
     (y,) = Resize((2, 3)).reference(x)

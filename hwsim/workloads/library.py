@@ -122,6 +122,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "squeezenet": ("squeezenet1_0", "squeezenet1_1"),
     "centernet": ("centernet_resnet18", "centernet_resnet50"),
+    "efficientdet": ("efficientdet_lite1", "efficientdet_lite2"),
     "face_nets": (*("mobilefacenet", "iresnet50", "scrfd_500m", "scrfd_2_5g", "scrfd_10g", "lightface_slim"),),
     "hardnet": ("hardnet39ds",),
     "caffe_ssd": ("ssd_mobilenet_v1_voc", "ssd_squeezenet_voc"),
@@ -136,6 +137,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "video_mae": ("video_mae_base",),
     "video_resnet": ("r3d_18", "r2plus1d_18", "mc3_18"),
     "vgg": ("vgg16", "vgg19"),
+    "vit_pose": ("vit_pose_small_bn",),
     "vit": ("vit_b_16", "vit_s_16", "vit_l_16", "vit_tiny_bn", "vit_small_bn", "vit_base_bn"),
     "wan": ("wan2_1_t2v_1_3b", "wan2_1_t2v_14b"),
     "whisper": (
@@ -157,6 +159,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("yolov8n_seg", "yolov8s_seg", "yolov8m_seg", "yolov8x_seg"),
         *("yolov8n_pose", "yolov8s_pose", "yolov8m_pose", "yolov8n_obb", "fastsam_s", "fastsam_x"),
     ),
+    "yolov9": ("yolov9c",),
     "yolov10": ("yolov10n", "yolov10s", "yolov10m", "yolov10b", "yolov10l", "yolov10x"),
     "text_reader": ("easyocr_recognizer",),
     "xmem": ("xmem_key", "xmem_value", "xmem_segment"),

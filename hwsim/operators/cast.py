@@ -27,13 +27,14 @@ class Cast:
 
     Integers are the nearest ones, or with ``truncate`` those towards zero, whose low bits stay, as in C and ONNX. What
     exceeds a narrow float becomes the largest one (``saturate``), else infinite or not-a-number; None leaves it to
-    :func:`hwsim.operators.formats.round_to_float`.
+    :func:`hwsim.operators.formats.round_to_float`. ``within``: the kernel that makes x writes it in both formats.
     """
 
     kind: ClassVar[str] = "cast"
     format: str = AUTO
     truncate: bool = False
     saturate: bool | None = None
+    within: bool = False
 
     def __post_init__(self) -> None:
         if self.format != AUTO and self.format not in BITS:
@@ -45,9 +46,11 @@ class Cast:
         return (TensorType(inputs[0].shape, self.format),)
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
-        """One contiguous Move that reads one format and writes the other; none when both are the same."""
+        """One contiguous Move that reads one format and writes the other, or writes alone; none where both are one."""
         (x,), (y,) = inputs, outputs
-        return () if x.format == y.format else (move_work(self.kind, inputs, y, contiguous=True),)
+        if x.format == y.format:
+            return ()
+        return (move_work(self.kind, inputs, y, contiguous=True, bytes_in=0 if self.within else None),)
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """Values rounded to the format, in float32 where NumPy lacks it; 'auto' leaves them as they are."""

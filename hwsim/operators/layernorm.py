@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from hwsim.graph.operator import Array, register
@@ -24,7 +24,8 @@ class LayerNorm:
 
     gamma and beta have the shape of those axes. ``wide``: the published module converts x to fp32 and back again;
     values and Work are the same, and passes that run a graph as a framework does heed it. ``kept``: it runs in the
-    narrow format where mixed precision would convert x to fp32 (timm's own layer norms).
+    narrow format where mixed precision would convert x to fp32 (timm's own layer norms). ``within``: it runs in the
+    kernel that makes x, and reads nothing of it.
     """
 
     kind: ClassVar[str] = "layernorm"
@@ -32,6 +33,7 @@ class LayerNorm:
     eps: float = 1e-5
     wide: bool = False
     kept: bool = False
+    within: bool = False
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """Shape and format of x; raises ShapeError when gamma or beta do not fit the normalized axes."""
@@ -50,7 +52,8 @@ class LayerNorm:
         """
         x = inputs[0]
         cols = math.prod(x.shape[len(x.shape) - self.axes :])
-        return (reduce_work(self.kind, inputs, outputs[0], cols=cols, passes=2, flop=5 + len(inputs)),)
+        work = reduce_work(self.kind, inputs, outputs[0], cols=cols, passes=2, flop=5 + len(inputs))
+        return (replace(work, passes=1, bytes_in=work.bytes_in - x.size_bytes) if self.within else work,)
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """Values with the dtype of x, computed in float32 (float64 for float64)."""

@@ -10,6 +10,7 @@ Nothing is fused across a tensor that another node reads, a graph output, a chan
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from hwsim.graph.graph import Graph, Node
 from hwsim.graph.operator import Operator
@@ -23,6 +24,7 @@ from hwsim.operators.conv_transpose import ConvTranspose2d
 from hwsim.operators.elementwise import Binary, Gated, Unary
 from hwsim.operators.fused import Fused, Member
 from hwsim.operators.gemm import Gemm
+from hwsim.operators.layernorm import LayerNorm
 from hwsim.operators.linear import Linear
 from hwsim.operators.matmul import Matmul
 from hwsim.operators.scale_shift import ScaleShift
@@ -30,7 +32,7 @@ from hwsim.operators.softmax import Softmax
 from hwsim.passes.registry import PASSES
 from hwsim.passes.rewrite import Rewriter, users
 
-__all__ = ["chain_from", "follower", "fuse", "fuse_elementwise", "fuse_rows", "fused_operator"]
+__all__ = ["chain_from", "follower", "fuse", "fuse_elementwise", "fuse_loops", "fuse_rows", "fused_operator"]
 
 _PRODUCTS = (Conv1d, Conv2d, Conv3d, ConvTranspose2d, Gemm, Linear, Matmul)
 _EPILOGUES = (BatchNorm, Binary, Cast, Unary)
@@ -50,6 +52,7 @@ _Starts = Sequence[tuple[Callable[[Operator], bool], tuple[type, ...]]]
 _BEFORE_ROWS = (*_ELEMENTWISE, CausalMask, Softmax)
 _INTO_ROWS: _Starts = ((lambda op: _is_elementwise(op) or isinstance(op, CausalMask), _BEFORE_ROWS),)
 _AFTER_PRODUCTS: _Starts = ((_is_product, _EPILOGUES),)
+_AROUND_ROWS = (*_ELEMENTWISE, LayerNorm, Softmax)
 _ALONE: _Starts = ((_is_elementwise, _ELEMENTWISE),)
 
 
@@ -77,8 +80,37 @@ def fuse_rows(graph: Graph) -> Graph:
     return _fused(graph, _INTO_ROWS)
 
 
+@PASSES.register("fuse_loops")
+def fuse_loops(graph: Graph) -> Graph:
+    """The graph with trees of element-wise operators merged, softmax and layer norms among them.
+
+    So does TorchInductor, whose rows stay in registers (Ansel et al., PyTorch 2, 2024, section 4.2). A layer norm that
+    reads what a loop makes for others as well runs within that loop.
+    """
+    merged = _joined(graph, _trees(graph))
+    new = Rewriter(merged)
+    for _, indices in new.phases():
+        for index in indices:
+            node = merged.nodes[index]
+            if isinstance(node.op, LayerNorm) and _from_a_loop(merged, node.inputs[0]):
+                node = replace(node, op=replace(node.op, within=True))
+            new.keep(node)
+    return new.finish()
+
+
+def _from_a_loop(graph: Graph, name: str) -> bool:
+    maker = graph.producer.get(name)
+    if maker is None:
+        return False
+    op = graph.nodes[maker].op
+    return _is_elementwise(op) or (isinstance(op, Fused) and _is_elementwise(op.members[-1].op))
+
+
 def _fused(graph: Graph, starts: _Starts) -> Graph:
-    chains = _chains(graph, starts)
+    return _joined(graph, _chains(graph, starts))
+
+
+def _joined(graph: Graph, chains: Sequence[list[int]]) -> Graph:
     last = {chain[-1]: chain for chain in chains}
     inner = {index for chain in chains for index in chain[:-1]}
     new = Rewriter(graph)
@@ -105,6 +137,36 @@ def _chains(graph: Graph, starts: _Starts) -> list[list[int]]:
                 taken.update(chain)
                 chains.append(chain)
     return chains
+
+
+def _trees(graph: Graph) -> list[list[int]]:
+    """Loops of one shape, each of which only others of its tree read, but for the last."""
+    read_by = users(graph)
+    phase_of = [place for place, phase in enumerate(graph.phases) for _ in range(phase.first, phase.last)]
+    root = list(range(len(graph.nodes)))
+    for index in reversed(range(len(graph.nodes))):
+        node = graph.nodes[index]
+        readers = read_by.get(node.outputs[0], []) if len(node.outputs) == 1 else []
+        if not _is_loop(node.op) or not readers or readers[0] < 0 or len({root[r] for r in readers}) > 1:
+            continue
+        shape = graph.tensors[node.outputs[0]].shape
+        others = [graph.nodes[reader] for reader in readers]
+        if all(
+            isinstance(other.op, _AROUND_ROWS)
+            and graph.tensors[other.outputs[0]].shape == shape
+            and other.tags == node.tags
+            and phase_of[reader] == phase_of[index]
+            for reader, other in zip(readers, others, strict=True)
+        ):
+            root[index] = root[readers[0]]
+    trees: dict[int, list[int]] = {}
+    for index, top in enumerate(root):
+        trees.setdefault(top, []).append(index)
+    return [tree for tree in trees.values() if len(tree) > 1]
+
+
+def _is_loop(op: Operator) -> bool:
+    return _is_elementwise(op) or isinstance(op, (LayerNorm, Softmax))
 
 
 def chain_from(

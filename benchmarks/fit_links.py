@@ -217,22 +217,35 @@ def meet(family: Family, rows: pd.DataFrame, known: Mapping[str, float], pair_by
 def waits(
     profiled: Sequence[Family], rows: pd.DataFrame, done: Mapping[str, Mapping[str, float]]
 ) -> dict[str, dict[str, float]]:
-    """Constants with waits; two ranks wait from as many bytes on in all systems of the profile, by least mean error."""
+    """Constants with waits; two ranks wait from as many bytes on in all systems of the profile.
 
-    def tried(pair_bytes: float) -> tuple[float, dict[str, dict[str, float]]]:
-        total, found = 0.0, {}
-        for family in profiled:
-            seen = family.rows(rows)
-            found[family.name] = meet(family, seen, done[family.base], pair_bytes)
-            total += len(seen) * _mean_error(family, seen, found[family.name])
-        return total, found
+    The most bytes whose mean error is within a standard error of the least: single short kernels decide below that.
+    """
 
-    return min((tried(least) for least in np.geomspace(*MEETING["pair_bytes"], 40)), key=lambda each: each[0])[1]
+    def tried(pair_bytes: float) -> tuple[np.ndarray, dict[str, dict[str, float]]]:
+        found = {f.name: meet(f, f.rows(rows), done[f.base], pair_bytes) for f in profiled}
+        return np.concatenate([_errors(f, f.rows(rows), found[f.name]) for f in profiled]), found
+
+    if not profiled:
+        return {}
+    every = [tried(least) for least in np.geomspace(*MEETING["pair_bytes"], 40)[::-1]]
+    best = min((errors for errors, _ in every), key=np.mean)
+    beyond = [errors - best for errors, _ in every]
+    return next(found for (_, found), more in zip(every, beyond, strict=True) if _is_slight(more))
+
+
+def _is_slight(more: np.ndarray) -> bool:
+    """Whether errors exceed others by no more than a standard error (Breiman et al. 1984, section 3.4.3)."""
+    return bool(more.mean() <= more.std() / np.sqrt(len(more)))
+
+
+def _errors(family: Family, rows: pd.DataFrame, constants: Mapping[str, float]) -> np.ndarray:
+    measured = rows["latency_us"].to_numpy(float) * 1e-6
+    return np.asarray(np.abs(family.predict(rows, constants) / measured - 1.0))
 
 
 def _mean_error(family: Family, rows: pd.DataFrame, constants: Mapping[str, float]) -> float:
-    measured = rows["latency_us"].to_numpy(float) * 1e-6
-    return 0.0 if rows.empty else float(np.mean(np.abs(family.predict(rows, constants) / measured - 1.0)))
+    return 0.0 if rows.empty else float(np.mean(_errors(family, rows, constants)))
 
 
 def main(arguments: list[str]) -> int:

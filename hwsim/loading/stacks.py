@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any
@@ -104,8 +104,9 @@ def resolved_stacks(device: Node, faults: Faults) -> Node:
     if software is None or not isinstance(software.value, dict):
         return device
     stacks = {name: _resolved(software, name, (), faults) for name in software.value}
+    labels = dict.fromkeys((*Form, *kernel_labels()))
     for name, stack in stacks.items():
-        _check_families(name, stack, faults)
+        _check_families(name, stack, labels, faults)
     return with_values(device, {"software": with_values(software, stacks)})
 
 
@@ -128,33 +129,32 @@ def _resolved(software: Node, name: str, chain: tuple[str, ...], faults: Faults)
     return own
 
 
-def _check_families(stack_name: str, stack: Node, faults: Faults) -> None:
+def _check_families(stack_name: str, stack: Node, labels: Collection[str], faults: Faults) -> None:
     if not isinstance(stack.value, dict):
         return
     for family, constants in stack.value.items():
         if family not in spec_fields(StackHead) and isinstance(constants.value, dict):
-            _check_family(family, stack.keys[family], f"software.{stack_name}.{family}", faults)
+            _check_family(family, stack.keys[family], f"software.{stack_name}.{family}", labels, faults)
     validated = stack.child("validated")
     if validated is not None and isinstance(validated.value, dict):
         for family, place in validated.keys.items():
-            _check_family(family, place, f"software.{stack_name}.validated.{family}", faults)
+            _check_family(family, place, f"software.{stack_name}.validated.{family}", labels, faults)
     residuals = stack.child("residual")
     if residuals is not None and isinstance(residuals.value, list):
         for at, residual in enumerate(residuals.value):
             path = f"software.{stack_name}.residual[{at}]"
             for family, place in check_residuals(residual, path, faults):
-                _check_family(family, place, f"{path}.of", faults)
+                _check_family(family, place, f"{path}.of", labels, faults)
 
 
-def _check_family(family: str, place: Place, path: str, faults: Faults) -> None:
+def _check_family(family: str, place: Place, path: str, labels: Collection[str], faults: Faults) -> None:
     """Note a kernel family that no Work has: an unknown label, or an ending that is no number format."""
     label, dot, ending = family.rpartition(".")
     if not dot:
         label, ending = family, ""
-    known = dict.fromkeys((*Form, *kernel_labels()))
     if dot and ending not in FORMATS:
         hint = known_names(ending, FORMATS)
         text = f"'{ending}' is no number format{hint}. Write '{label or 'gemm'}' or '{label or 'gemm'}.fp16', say"
         faults.add(place, path, text)
-    elif label not in known:
-        faults.add(place, path, f"no kernel family {shown(label)}{known_names(label, known)}")
+    elif label not in labels:
+        faults.add(place, path, f"no kernel family {shown(label)}{known_names(label, labels)}")

@@ -52,6 +52,7 @@ def slower(tmp_path: Path) -> Path:
     return write(tmp_path / "slower.csv", lambda rows, cols: seconds(spec, other, rows, cols))
 
 
+@pytest.mark.slow
 def test_constants_that_changed_are_found_again(slower: Path, tmp_path: Path) -> None:
     found = calibrated_device(slower, load_device("t4"), tmp_path / "my_t4.yaml", residual=False)
     (fit,) = found.fits
@@ -69,6 +70,7 @@ def test_constants_that_changed_are_found_again(slower: Path, tmp_path: Path) ->
     )
 
 
+@pytest.mark.slow
 def test_a_residual_takes_what_no_constant_explains(tmp_path: Path) -> None:
     spec = load_device("t4")
     stack = spec.stack("eager")

@@ -294,6 +294,7 @@ def test_a_profiler_that_counts_microseconds_is_predicted_in_whole_ones(tmp_path
     assert 5.0 < long == pytest.approx(round(long), abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.validation
 def test_recurrent_layers_of_three_gpus_come_out_with_no_constant_but_the_time_of_their_host(shared_dir: Path) -> None:
     found = predict([read_measured(shared_dir / "ground_truth" / "gpu" / "conv_rnn_dev.csv")])

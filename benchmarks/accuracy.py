@@ -120,6 +120,7 @@ LINES: tuple[Line, ...] = (
     Line("AI Hub networks", "edge/qualcomm_aihub.csv", _of(), "20 (median)"),
     Line("Hailo networks", "edge/hailo_public.csv", _of(), "20 (median)"),
     Line("Coral networks", "edge/coral_edgetpu.csv", _of(), "20 (median)"),
+    Line("ncnn networks on CPUs", "edge/ncnn_cpu_gpu.csv", _of(), "-"),
     Line("Rockchip networks", "edge/rockchip_rknn.csv", _of(), "20 (median)"),
     Line("video and image, 1 GPU, latency", "apps/video_image.csv", _ranks(1, 1, "time"), "10"),
     Line("video and image, 1 GPU, energy", "apps/video_image.csv", _ranks(1, 1, "energy"), "10"),

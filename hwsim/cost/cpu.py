@@ -21,6 +21,7 @@ __all__ = [
     "parallel_share",
     "simd_flop_per_s",
     "thread_speedup",
+    "tiled_multiplications",
     "vector_fill",
 ]
 
@@ -128,6 +129,22 @@ def column_traffic_bytes(m: Number, k: Number, places: Number, bytes_per_element
     """
     moved: Floats = 2.0 * np.multiply(m, k) * bytes_per_element
     return np.where(np.asarray(places, float) > 1.0, moved, 0.0)
+
+
+def tiled_multiplications(
+    out_h: Number, out_w: Number, channels_in: Number, channels_out: Number, tile: int = 4
+) -> Floats:
+    """Multiplications of a 3 x 3 convolution of stride 1 over tiles of outputs, transforms aside.
+
+    (tile + 2)^2 for each tile and pair of channels (A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural
+    Networks", 2016, section 4).
+
+    >>> float(tiled_multiplications(8, 8, 16, 16)) / (8 * 8 * 16 * 16 * 9)
+    0.25
+    """
+    tiles = np.ceil(np.divide(out_h, tile)) * np.ceil(np.divide(out_w, tile))
+    found: Floats = (tile + 2.0) ** 2 * tiles * np.multiply(channels_in, channels_out)
+    return found
 
 
 def layout_copies(places: Number) -> Floats:

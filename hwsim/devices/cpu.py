@@ -10,9 +10,9 @@ The ceilings and p belong to the software stack.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,17 +24,18 @@ from hwsim.cost.cpu import (
     layout_copies,
     level_bandwidth_bytes_per_s,
     parallel_share,
-    simd_flop_per_s,
     thread_speedup,
+    tiled_multiplications,
     vector_fill,
 )
 from hwsim.cost.roofline import overlap_time_s
 from hwsim.devices.base import KINDS, NOMINAL, Array, Costs, DeviceKind, OperatingPoint, Params, common_params, settle
+from hwsim.devices.cpu_section import CpuSection, simd_peaks
 from hwsim.graph.lowering import Table, tables_of
 from hwsim.graph.tensor import BITS, FORMATS
 from hwsim.graph.work import Form, Work
 from hwsim.specs.device import DeviceSpec
-from hwsim.specs.fields import Count, Formats, Quantity, Ratio, Text
+from hwsim.specs.fields import Quantity, Ratio
 from hwsim.specs.software import SoftwareSpec
 
 __all__ = ["Cpu", "CpuParams", "CpuSection"]
@@ -46,35 +47,11 @@ _BLOCK = 64.0
 # Operations an exponential costs as a polynomial of degree six with range reduction (J.-M. Muller, "Elementary
 # functions", 3rd edition, 2016, chapter 11).
 _SPECIAL_FLOP = 10.0
+# Channels below which tiles of 4 x 4 outputs are not worth their transforms, and how much larger 3 x 3 weights are once
+# transformed for them (6 x 6 places).
+_TILED_CHANNELS = 16
+_TILED_WEIGHTS = 4.0
 _LEAST_RATE = 1e-30
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CpuSection:
-    """``cpu:`` of a device YAML.
-
-    Vector peak: cores x clock x ``fma_ports`` x 2 x ``simd_bits`` / bits of the format, times ``dot`` by
-    format where that is not the rate (fp32 and fp64 need no entry; other formats count only if they have one).
-    ``matrix`` are operations per clock and core of a matrix unit by format, at ``matrix_clock`` if given. A format
-    with neither runs as the next wider one that has. ``threads``: cores used (0: all).
-    Cache levels are the further entries of ``memory:``, nearest DRAM first.
-    """
-
-    cores: Annotated[int, Count("cores")]
-    clock_hz: Annotated[float, Quantity("clock", "Hz")]
-    simd_bits: Annotated[int, Count("simd_bits")]
-    fma_ports: Annotated[int, Count("fma_ports")] = 1
-    dot: Annotated[Mapping[str, float], Formats("dot", Ratio("", 0.0), FORMATS)] = field(default_factory=dict)
-    matrix: Annotated[Mapping[str, float], Formats("matrix", Ratio("", 0.0), FORMATS)] = field(default_factory=dict)
-    matrix_clock_hz: Annotated[float, Quantity("matrix_clock", "Hz")] = 0.0
-    threads: Annotated[int, Count("threads", 0)] = 0
-    source: Annotated[str, Text("source")] = ""
-    assumption: Annotated[str, Text("assumption")] = ""
-
-    @property
-    def used_cores(self) -> int:
-        """Cores that work."""
-        return min(self.threads, self.cores) if self.threads else self.cores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +59,9 @@ class CpuParams(Params):
     """Numbers of one or many CPUs; caches as (chips, levels), nearest the cores first, empty levels of no capacity."""
 
     cores: Array
+    threads: Array
+    clock_hz: Array
+    in_order: Array
     simd_bits: Array
     cache_bytes: Array
     cache_bytes_per_s: Array
@@ -117,10 +97,12 @@ class _Terms:
 _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {"compute": (1e-5, 2.0), "memory": (1e-5, 10.0), "overlap": (0.1, 100.0), "keep": (0.0, 4.0), "serial": (0.0, 1.0)}
     | {"columns": (0.0, 1.0), "packed": (0.0, 1.0), "apart": (0.0, 1.0), "relaid": (0.0, 1.0)}
-    | {"small": (0.0, 1e9), "split": (0.0, 1.0)}
+    | {"small": (0.0, 1e9), "split": (0.0, 1.0), "winograd": (0.0, 2.0), "apiece": (0.0, 1.0)}
+    | {"cycles": (0.0, 1e9), "stored": (0.1, 1.0)}
 )
 _COMMON = {"compute": 0.7, "memory": 0.7, "overlap": 3.0, "keep": 0.5, "serial": 0.0}
 _COMMON |= dict.fromkeys(("columns", "packed", "apart", "relaid", "small", "split", "setup", "page"), 0.0)
+_COMMON |= dict.fromkeys(("winograd", "apiece", "sync", "cycles"), 0.0) | {"stored": 1.0}
 
 
 class Cpu(DeviceKind[CpuParams]):
@@ -129,7 +111,7 @@ class Cpu(DeviceKind[CpuParams]):
     name: ClassVar[str] = "cpu"
     section: ClassVar[type[CpuSection]] = CpuSection
     constants: ClassVar[Mapping[str, Ratio | Quantity]] = MappingProxyType(
-        {name: Quantity(name, "s", zero=True) for name in ("launch", "setup", "page")}
+        {name: Quantity(name, "s", zero=True) for name in ("launch", "setup", "page", "sync")}
         | {name: Ratio(name, low, high) for name, (low, high) in _RANGES.items()}
     )
     """``compute`` and ``memory``: shares of the units' and the memory's peak that are reached. ``overlap``: the
@@ -140,7 +122,11 @@ class Cpu(DeviceKind[CpuParams]):
     ``relaid``: 1 where a convolution brings its weights into the layout of its kernel in every run; ``setup``: what
     it takes to start one beyond a launch. Neither holds for an image's convolution of one place over at most ``small``
     inputs, which runs as a product. ``split``: 1 where reductions of few rows are cut along them. ``page``: the time to
-    clear a page of a buffer too large to be kept."""
+    clear a page of a buffer too large to be kept.
+    ``winograd``: the share of ``compute`` that tiles of outputs reach in 3 x 3 convolutions of stride 1, where that is
+    faster (0: never). ``cycles``: clocks of a core that a kernel takes to start, beside ``launch``. ``apiece``: what
+    each further group of a convolution takes of a start (1: it is a kernel of its own). ``sync``: what each further
+    thread adds to a kernel's start and end. ``stored``: bytes of stored weights over those of the graph's format."""
     defaults: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType(
         {
             Form.GEMM: _COMMON,
@@ -154,13 +140,20 @@ class Cpu(DeviceKind[CpuParams]):
     def params(self, spec: DeviceSpec, stack: SoftwareSpec, at: OperatingPoint = NOMINAL) -> CpuParams:
         """Peaks of SIMD and matrix units, caches nearest the cores first."""
         core: CpuSection = spec.core
-        simd, peaks = _widened(_simd_peaks(core)), _widened(dict(self.peaks(spec)))
+        simd, peaks = _widened(simd_peaks(core)), _widened(dict(self.peaks(spec)))
         one = np.ones((1, 1))
         caches = [(level.capacity_bytes, level.bandwidth_bytes_per_s or np.inf) for level in spec.memory[:0:-1]]
+        share = core.used_cores / core.cores
+        caches[: core.private] = [(size * share, rate * share) for size, rate in caches[: core.private]]
         caches = (caches + [(0.0, np.inf)] * _LEVELS)[:_LEVELS]
+        common = common_params(spec, stack, at, peak=peaks, vector_peak=simd, defaults=self.defaults)
+        reached = core.used_cores * (core.core_bandwidth_bytes_per_s or np.inf)
         return CpuParams(
-            **common_params(spec, stack, at, peak=peaks, vector_peak=simd, defaults=self.defaults),
+            **common | {"dram_bytes_per_s": np.minimum(common["dram_bytes_per_s"], reached)},
             cores=one * core.used_cores,
+            threads=one * (core.threads or core.cores),
+            clock_hz=one * core.clock_hz * at.clock,
+            in_order=one * core.in_order,
             simd_bits=one * core.simd_bits,
             cache_bytes=np.array([[size for size, _ in caches]]),
             cache_bytes_per_s=np.array([[rate for _, rate in caches]]) * at.clock,
@@ -171,7 +164,7 @@ class Cpu(DeviceKind[CpuParams]):
         core: CpuSection = spec.core
         clock = core.matrix_clock_hz or core.clock_hz
         matrix = {fmt: core.used_cores * clock * rate for fmt, rate in core.matrix.items()}
-        return _simd_peaks(core) | matrix
+        return simd_peaks(core) | matrix
 
     def price_gemm(self, table: Table, params: CpuParams) -> Costs:
         """Blocked products on full or partly full vectors and cores."""
@@ -223,14 +216,6 @@ class Cpu(DeviceKind[CpuParams]):
         return [(label, float(column[0, 0]), unit) for label, column, unit in shown]
 
 
-def _simd_peaks(core: CpuSection) -> dict[str, float]:
-    rates = {"fp32": 1.0, "fp64": 1.0} | dict(core.dot)
-    return {
-        fmt: rate * float(simd_flop_per_s(core.used_cores, core.clock_hz, core.simd_bits, BITS[fmt], core.fma_ports))
-        for fmt, rate in rates.items()
-    }
-
-
 def _widened(rates: Mapping[str, float]) -> dict[str, float]:
     """Rates of all formats: one without its own runs as the narrowest at least as wide that has one."""
     found = dict(rates)
@@ -255,16 +240,24 @@ def _finished(table: Table, params: CpuParams, compute: Array, moved: Array) -> 
     constant = params.kernels.column
     bandwidth, held = _levels(table, params, moved)
     memory = moved / (bandwidth * constant(table, "memory"))
+    overlap = np.where(params.in_order > 0.0, 1.0, constant(table, "overlap"))
     cleared = constant(table, "page") * fresh_pages(table.bytes_out)
     return _Terms(
-        busy_s=overlap_time_s(compute, memory, constant(table, "overlap")) + cleared,
+        busy_s=overlap_time_s(compute, memory, overlap) + cleared,
         before_s=cleared + np.zeros_like(compute),
         compute_s=compute,
         transfer_s=memory,
-        launch_s=constant(table, "launch"),
+        launch_s=_start_s(table, params),
         dram_bytes=np.where(held, 0.0, moved),
         cache_bytes=moved + np.zeros_like(compute),
     )
+
+
+def _start_s(table: Table, params: CpuParams) -> Array:
+    """What a kernel takes beside its work: handing it out, and threads that meet at its end."""
+    constant = params.kernels.column
+    found: Array = constant(table, "launch") + constant(table, "cycles") / params.clock_hz
+    return found + constant(table, "sync") * (params.threads - 1.0)
 
 
 def _with_weights(table: Table, params: CpuParams, terms: _Terms, read: Array, places: Array) -> _Terms:
@@ -298,14 +291,44 @@ def _threaded(table: Table, params: CpuParams, pieces: Array, rate: Array) -> Ar
 
 
 def _gemm_terms(table: Table, params: CpuParams) -> _Terms:
+    constant = params.kernels.column
     lanes = params.simd_bits / (8.0 * _BYTES[table.format[0]])
     pieces = table.batch * np.ceil(table.m / _BLOCK) * np.ceil(table.n / _BLOCK)
     # A thin product is cut along its long side; a group of one column is vectorized over rows (depthwise).
     fill = np.maximum(vector_fill(table.n, lanes), vector_fill(table.m, lanes))
-    compute = table.flop / (_threaded(table, params, np.maximum(pieces, table.batch), params.rate(table)) * fill)
+    rate = _threaded(table, params, np.maximum(pieces, table.batch), params.rate(table)) * fill
+    found = _product_terms(table, params, table.flop / rate, 1.0)
+    tiled = constant(table, "winograd") * _tiles(table)
+    if tiled.any():
+        images = table.m / np.maximum(table.out_h * table.out_w, 1.0)
+        flop = 2.0 * images * tiled_multiplications(table.out_h, table.out_w, table.channels, table.n)
+        compute = np.where(tiled > 0.0, flop / (rate * np.maximum(tiled, _LEAST_RATE)), np.inf)
+        found = _faster(found, _product_terms(table, params, compute, _TILED_WEIGHTS))
+    kernels = np.where(table.channels > 1, 1.0 + constant(table, "apiece") * (table.groups - 1.0), 1.0)
+    return replace(found, launch_s=found.launch_s * kernels)
+
+
+def _faster(one: _Terms, other: _Terms) -> _Terms:
+    """The terms of the faster of two ways to compute the same, row by row."""
+    better = other.busy_s < one.busy_s
+    return _Terms(
+        **{each.name: np.where(better, getattr(other, each.name), getattr(one, each.name)) for each in fields(one)}
+    )
+
+
+def _tiles(table: Table) -> NDArray[np.bool_]:
+    """Convolutions that may be computed over tiles of outputs: 3 x 3, dense, with channels enough for vectors."""
+    window = (table.kh == 3) & (table.kw == 3) & (table.stride == 1) & (table.out_h > 0)
+    wide = (table.channels >= _TILED_CHANNELS) & (table.n >= _TILED_CHANNELS)
+    return np.asarray(window & wide & (table.groups == 1), dtype=np.bool_)
+
+
+def _product_terms(table: Table, params: CpuParams, compute: Array, weights: float) -> _Terms:
+    """The terms of a product that computes for so long, with weights of so many times their size."""
     batch = table.batch
     a = table.a_elements * _BYTES[table.a_format[0]] + table.epilogue_bytes
-    b = table.b_elements * _BYTES[table.b_format[0]] * table.b_storage
+    stored = np.where(table.b_is_weight > 0, weights * params.kernels.column(table, "stored"), 1.0)
+    b = stored * table.b_elements * _BYTES[table.b_format[0]] * table.b_storage
     cache = params.cache_bytes.max(axis=1, keepdims=True)
     element = _BYTES[table.a_format[0]]
     moved = batch * blocked_traffic_bytes(

@@ -42,13 +42,18 @@ def device_of(row: Row) -> DeviceSpec:
     """The spec that stands for the chip a row names, at the operating point it names; raises InputError for none."""
     point = _POINT.search(row.text("model"))
     chip, unit = _SOCKETS.sub("", chips_of(row)[0]), row.text("unit").split(" ")[0].removesuffix("+CPU")
-    return _find_device(chip + (f", {point[1]}" if point else ""), unit)
+    return _find_device(chip + (f", {point[1]}" if point else ""), unit, _cores(row))
+
+
+def _cores(row: Row) -> str:
+    """Which cores of a CPU a row names beside how many threads it ran: ``CPU x8``, or those alone that save power."""
+    return f"{row.text('unit')}, little" if row.text("powersave") == "1" else row.text("unit")
 
 
 @cache
-def _find_device(name: str, unit: str) -> DeviceSpec:
-    """The spec that stands for a measured chip, or for one unit of it."""
-    for alias in (f"{name} {unit}", name) if unit else (name,):
+def _find_device(name: str, unit: str, cores: str) -> DeviceSpec:
+    """The spec that stands for a measured chip, or for one unit of it, or for some cores of that."""
+    for alias in (f"{name} {cores}", f"{name} {unit}", name) if unit else (name,):
         try:
             spec = load_device(library.find_by_alias(alias))
         except InputError:

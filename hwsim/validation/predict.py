@@ -36,7 +36,7 @@ __all__ = ["Prediction", "predict", "predict_on"]
 
 _NETWORKS = ("network", "model_forward", TRAINING, "llm_prefill", "llm_generate_per_token")
 _ARRAY = "systolic array"
-_BENCHMARKS: Mapping[str, str] = {"openvinotoolkit/openvino": "openvino"}
+_BENCHMARKS: Mapping[str, str] = {"openvinotoolkit/openvino": "openvino", "Tencent/ncnn": "ncnn"}
 """Ways of timing by the project that published the rows, where they do not say."""
 _WITHOUT_MEMORY = ("machinelearning.apple.com/research/neural-engine-transformers",)
 """Sources whose energy is the chip's alone: reading the weights they state, once, takes more than they give."""
@@ -177,7 +177,10 @@ def _network_values(row: Row, what: Planned, spec: DeviceSpec, named: SoftwareSp
         return {"time": _divided_s(row, what.plans[0], what.division, spec, stack)}
     if chips == 1 and len(what.plans) == 1:
         apart = row.text("source_repo") in _WITHOUT_MEMORY
-        found = dict(_simulated(what.plans[0], spec.name, stack, board=row.text("device"), memory=not apart))
+        threads = row.number("threads", 0) if spec.kind == "cpu" else 0
+        found = dict(
+            _simulated(what.plans[0], spec.name, stack, board=row.text("device"), memory=not apart, threads=threads)
+        )
         if many := streamed(row, what.plans[0]):
             return {
                 "time": found["time"],
@@ -230,13 +233,15 @@ def _simulated(
     parallel: ParallelSpec | None = None,
     board: str = "",
     memory: bool = True,
+    threads: int = 0,
 ) -> Mapping[str, float]:
     """Seconds of a request, average power, and energy of an item, without the DRAM's where ``memory`` is off.
 
-    Without a stack the one that suits the graph.
+    Without a stack the one that suits the graph; ``threads`` of a CPU are those of its file unless given.
     """
     graph = plan.graph()
-    system = single(load_device(device))
+    spec = load_device(device)
+    system = single(replace(spec, core=replace(spec.core, threads=threads)) if threads else spec)
     whole = board_of(board, device) if board else None
     if parallel is not None:
         links = links_of(device, "", parallel.ranks)

@@ -155,6 +155,49 @@ def _extra_s(work: Gemm, constants: Mapping[str, float], cache: float = 1.0) -> 
     )
 
 
+def _windowed(groups: int = 1) -> Gemm:
+    """A 3 x 3 convolution of 16 channels to 16 over 8 x 8 places, in so many groups."""
+    work = replace(_gemm(64, 16, 144), kh=3, kw=3, channels=16, out_h=8, out_w=8, b_is_weight=True)
+    return replace(work, groups=groups, batch=groups)
+
+
+def test_tiles_of_outputs_take_a_quarter_of_the_multiplications() -> None:
+    tiled = _chip(kernels={"gemm": PERFECT | {"winograd": 1.0}})
+    assert _time_s(_windowed(), tiled) == pytest.approx(_time_s(_windowed()) / 4)
+
+
+def test_a_strided_convolution_is_never_tiled() -> None:
+    tiled, strided = _chip(kernels={"gemm": PERFECT | {"winograd": 1.0}}), replace(_windowed(), stride=2)
+    assert _time_s(strided, tiled) == _time_s(strided)
+
+
+def test_each_further_thread_is_met_and_each_further_group_started() -> None:
+    """Two clocks to start and three seconds for each of three further threads, twice as much with a second group."""
+    constants = {"gemm": PERFECT | {"cycles": 2.0, "sync": 3.0, "apiece": 1.0}}
+    four = _section(cores=4)
+    for groups in (1, 2):
+        more = _time_s(_windowed(groups), _chip(four, kernels=constants)) - _time_s(_windowed(groups), _chip(four))
+        assert more == pytest.approx(11.0 * groups)
+
+
+def test_fewer_threads_have_less_of_private_caches_and_of_memory() -> None:
+    spec = _chip(_section(cores=4, threads=1, private=1, core_bandwidth_bytes_per_s=3.0), bandwidth=10.0, cache=100.0)
+    params = _params(spec)
+    assert (params.cache_bytes[0, 0], params.cache_bytes_per_s[0, 0]) == (25.0, 25.0)
+    assert params.dram_bytes_per_s[0, 0] == 3.0
+
+
+def test_a_core_in_order_computes_and_moves_one_after_the_other() -> None:
+    work = Map(
+        kernel="exp", elements=32, flop_per_element=0, special_per_element=1, bytes_in=5, bytes_out=5, format="fp32"
+    )
+    assert _time_s(work, _chip(_section(in_order=True), bandwidth=1.0)) == pytest.approx(20.0)
+
+
+def test_weights_stored_in_half_the_bytes_arrive_in_half_the_time() -> None:
+    assert _extra_s(_weighted(), {"apart": 1.0, "stored": 0.5}, cache=50_000.0) == pytest.approx(819.2, rel=0.01)
+
+
 def test_weights_that_arrive_apart_hide_nothing() -> None:
     """16,384 B at ten a second from the cache, then the 16,384 s of computing, under which all were hidden before."""
     assert _extra_s(_weighted(), {"apart": 1.0}, cache=50_000.0) == pytest.approx(1638.4, rel=0.01)

@@ -19,6 +19,7 @@ from hwsim.operators.conv2d import Conv2d
 from hwsim.operators.elementwise import Binary, Gated, Unary
 from hwsim.operators.global_average import GlobalAverage
 from hwsim.operators.groupnorm import GroupNorm
+from hwsim.operators.pad import Pad
 from hwsim.operators.reduce import ReduceAxes
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.slice import Slice
@@ -30,7 +31,14 @@ from hwsim.operators.transpose import Transpose
 from hwsim.passes.registry import PASSES
 from hwsim.passes.rewrite import Rewriter, users
 
-__all__ = ["channels_last", "groups_channels_second", "norms_channels_second", "split_views", "strided_reads"]
+__all__ = [
+    "channels_last",
+    "groups_channels_second",
+    "norms_channels_second",
+    "pads_channels_second",
+    "split_views",
+    "strided_reads",
+]
 
 _IMAGE = ((0, 2, 3, 1), (0, 3, 1, 2))
 _SEQUENCE = (0, 2, 1)
@@ -152,6 +160,16 @@ def groups_channels_second(graph: Graph) -> Graph:
     assumption: cuDNN has channels-last kernels for powers of two only; measured RegNets agree.
     """
     return _channels_second(graph, _groups_want_second)
+
+
+@PASSES.register("pads_channels_second")
+def pads_channels_second(graph: Graph) -> Graph:
+    """The graph with copies around mirrored borders of images, which PyTorch's CUDA kernel has for channels second."""
+    return _channels_second(graph, _pad_wants_second)
+
+
+def _pad_wants_second(graph: Graph, node: Node) -> bool:
+    return isinstance(node.op, Pad) and node.op.mode == "reflect" and len(graph.tensors[node.inputs[0]].shape) == 4
 
 
 def _channels_second(graph: Graph, wanted: Callable[[Graph, Node], bool]) -> Graph:

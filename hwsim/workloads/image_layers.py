@@ -64,10 +64,12 @@ def same_padding(b: GraphBuilder, x: Tensor, kernel: int, stride: int, name: str
     return b.add(Pad(((0, 0), (0, 0), *sides)), x, name=f"{name}_pad")
 
 
-def blur(b: GraphBuilder, x: Tensor, kernel: int, stride: int, name: str = "blur") -> Tensor:
+def blur(
+    b: GraphBuilder, x: Tensor, kernel: int, stride: int, name: str = "blur", *, border: str = "reflect"
+) -> Tensor:
     """A fixed binomial filter with the stride (Zhang 2019, Making Convolutional Networks Shift-Invariant Again)."""
     channels, padding = x.shape[1], (stride - 1 + kernel - 1) // 2
-    x = b.add(Pad(((0, 0), (0, 0), (padding, padding), (padding, padding))), x, name=f"{name}_pad")
+    x = b.add(Pad(((0, 0), (0, 0), (padding, padding), (padding, padding)), mode=border), x, name=f"{name}_pad")
     with b.scope(name):
         filters = b.state("filter", (channels, 1, kernel, kernel))
     return b.add(Conv2d(stride=(stride, stride), padding=(0, 0), groups=channels), x, filters, name=name)

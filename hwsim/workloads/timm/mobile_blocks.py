@@ -312,7 +312,7 @@ class InvertedResiduals:
         x = self._conv(b, x, channels, kernel, groups=groups, act=act, name=name)
         if self.average_stride:
             return layers.pool(b, x, "average", 2, stride=stride, name=f"{name}_pool")
-        return image_layers.blur(b, x, self.blur, stride, name=f"{name}_blur")
+        return image_layers.blur(b, x, self.blur, stride, name=f"{name}_blur", border="constant")
 
     def _conv(
         self,

@@ -19,11 +19,14 @@ from hwsim.operators.conv2d import Conv2d
 from hwsim.operators.elementwise import Binary, Gated, Unary
 from hwsim.operators.global_average import GlobalAverage
 from hwsim.operators.groupnorm import GroupNorm
+from hwsim.operators.linear import Linear
+from hwsim.operators.matmul import Matmul
 from hwsim.operators.pad import Pad
 from hwsim.operators.reduce import ReduceAxes
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.slice import Slice
 from hwsim.operators.slice_view import SliceView
+from hwsim.operators.softmax import Softmax
 from hwsim.operators.split import Split
 from hwsim.operators.split_view import SplitView
 from hwsim.operators.strided_view import StridedView
@@ -55,7 +58,7 @@ def channels_last(graph: Graph) -> Graph:
         for index in indices:
             node = graph.nodes[index]
             if isinstance(node.op, Transpose) and (
-                tuple(node.op.perm) in _IMAGE
+                (tuple(node.op.perm) in _IMAGE and not _of_scores(graph, node.inputs[0]))
                 or (tuple(node.op.perm) == _SEQUENCE and _of_an_image(graph, node, read_by))
             ):
                 node = replace(node, op=StridedView(node.op.perm))
@@ -85,6 +88,28 @@ def _attended(graph: Graph, read_by: dict[str, list[int]], tensor: str) -> bool:
         isinstance(node.op, Attention) or (isinstance(node.op, _VIEWS) and _attended(graph, read_by, node.outputs[0]))
         for node in nodes
     )
+
+
+def _of_scores(graph: Graph, tensor: str) -> bool:
+    """Whether products of queries and keys, or their softmax, lead there: they lie as they were made, heads second.
+
+    Linear layers between permutations mix the heads (Shazeer et al. 2020, Talking-Heads Attention).
+    """
+    maker = graph.producer.get(tensor)
+    while maker is not None:
+        node = graph.nodes[maker]
+        if isinstance(node.op, (Matmul, Softmax)):
+            return True
+        before = graph.producer.get(node.inputs[0])
+        mixes = isinstance(node.op, Linear) and before is not None and _permutes(graph.nodes[before])
+        if not (mixes or _permutes(node) or isinstance(node.op, (Binary, Cast, Unary))):
+            return False
+        maker = before
+    return False
+
+
+def _permutes(node: Node) -> bool:
+    return isinstance(node.op, Transpose) and tuple(node.op.perm) in _IMAGE
 
 
 def _of_an_image(graph: Graph, node: Node, read_by: dict[str, list[int]]) -> bool:

@@ -6,16 +6,19 @@ import math
 from dataclasses import replace
 
 from hwsim.graph.graph import Graph, Node
+from hwsim.operators.add import Add
 from hwsim.operators.attention import Attention
 from hwsim.operators.expand import Expand
+from hwsim.operators.linear import Linear
 from hwsim.operators.pad import Pad
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.slice_view import SliceView
+from hwsim.operators.strided_view import StridedView
 from hwsim.operators.transpose import Transpose
 from hwsim.passes.registry import PASSES
-from hwsim.passes.rewrite import Rewriter
+from hwsim.passes.rewrite import Rewriter, users
 
-__all__ = ["expanded_copies", "padded_scores"]
+__all__ = ["expanded_copies", "padded_scores", "turned_products"]
 
 _ALIGNED = 16
 """Elements of a row of scores that memory-efficient attention wants (PyTorch 2.4, sdp_utils and attention.cu)."""
@@ -73,3 +76,33 @@ def padded_scores(graph: Graph) -> Graph:
                 node = replace(node, inputs=(*node.inputs[:3], view.name))
             new.keep(node)
     return new.finish()
+
+
+@PASSES.register("turned_products")
+def turned_products(graph: Graph) -> Graph:
+    """The graph with biases of linear layers on permuted operands added by kernels of their own.
+
+    PyTorch runs these as batched products, which read matrices turned and add nothing (aten, LinearAlgebra.cpp, linear
+    and should_fold; under mixed precision weights are copies that ask for no gradient).
+    """
+    read_by = users(graph)
+    new = Rewriter(graph)
+    for _, indices in new.phases():
+        for index in indices:
+            node = graph.nodes[index]
+            if isinstance(node.op, Transpose) and tuple(node.op.perm) == (0, 2, 1):
+                readers = read_by.get(node.outputs[0], [])
+                if readers and all(r >= 0 and isinstance(graph.nodes[r].op, Linear) for r in readers):
+                    node = replace(node, op=StridedView(node.op.perm))
+            elif isinstance(node.op, Linear) and len(node.inputs) > 2 and _is_turned(graph, node):
+                x, weight, bias = (new.tensors[name] for name in node.inputs)
+                y = new.add(node.op, [x, weight], f"{node.name}.unbiased", node)
+                new.add(Add(), [y, bias], f"{node.name}.plus_bias", node, node.outputs[0])
+                continue
+            new.keep(node)
+    return new.finish()
+
+
+def _is_turned(graph: Graph, node: Node) -> bool:
+    maker = graph.producer.get(node.inputs[0])
+    return maker is not None and isinstance(graph.nodes[maker].op, Transpose)

@@ -6,7 +6,10 @@ from hwsim.graph.graph import Graph, GraphBuilder
 from hwsim.graph.lowering import lower
 from hwsim.operators.attention import Attention
 from hwsim.operators.expand import Expand
+from hwsim.operators.matmul import Matmul
 from hwsim.operators.reshape import Reshape
+from hwsim.operators.softmax import Softmax
+from hwsim.operators.transpose import Transpose
 from hwsim.passes import apply_passes
 from hwsim.workloads import image_layers, layers
 
@@ -55,3 +58,23 @@ def test_a_mirrored_border_stands_between_copies_and_a_border_of_zeros_does_not(
         graph = b.build([image_layers.blur(b, x, 3, 2, border=border)], dtype="fp16")
         kinds = [kernel for kernel, _ in _moved(apply_passes(graph, ["pads_channels_second"]))]
         assert kinds.count("transpose") == copies, border
+
+
+def test_scores_that_heads_mix_are_copied_heads_last_and_an_image_is_a_view() -> None:
+    """Two heads of 5 x 5 scores there and back, through a layer over the heads; the features are channels last."""
+    b = GraphBuilder("toy")
+    x = layers.conv(b, b.input("x", (1, 2, 5, 5)), 2, 1, name="conv")
+    image = b.add(Transpose((0, 3, 1, 2)), layers.linear(b, b.add(Transpose((0, 2, 3, 1)), x), 2, name="mlp"))
+    scores = b.add(Transpose((0, 2, 3, 1)), b.add(Softmax(), b.add(Matmul(), image, image, name="scores")))
+    y = b.add(Transpose((0, 3, 1, 2)), layers.linear(b, scores, 2, name="heads"))
+    graph = apply_passes(b.build([y], dtype="fp16"), ["channels_last"])
+    assert [kernel for kernel, _ in _moved(graph)] == ["transpose"]
+    assert [node.op.kind for node in graph.nodes if node.op.kind == "transpose"] == ["transpose"] * 2
+
+
+def test_the_bias_of_a_layer_over_a_permuted_operand_is_a_kernel_of_its_own() -> None:
+    b = GraphBuilder("toy")
+    x = b.add(Transpose((0, 2, 1)), b.input("x", (2, 8, 4)))
+    y = layers.linear(b, layers.linear(b, x, 8, name="patches"), 16, name="plain")
+    graph = apply_passes(b.build([y], dtype="fp16"), ["turned_products"])
+    assert [node.op.kind for node in graph.nodes] == ["strided_view", "linear", "add", "linear"]

@@ -135,10 +135,13 @@ def lent(stack: SoftwareSpec, relative: str, chip: str, fmt: str = "") -> Softwa
 
 
 def _best(spec: DeviceSpec, fmt: str) -> float:
-    """The largest share of the peak that any of a device's products reach in a format."""
-    names = {f"{name}.{fmt}" for name in PRODUCTS} | (set(PRODUCTS) if fmt == spec.preferred_dtype else set())
+    """The largest share of the peak that a device's products reach in a format, or in any where none names it."""
     families = [item for stack in spec.software.values() for item in stack.kernels.items()]
-    return max((given.get("compute", 0.0) for name, given in families if name in names), default=0.0)
+    for names in ({f"{name}.{fmt}" for name in PRODUCTS}, set(PRODUCTS)):
+        found = [given["compute"] for name, given in families if name in names and "compute" in given]
+        if found:
+            return max(found)
+    return 0.0
 
 
 def _facts(spec: DeviceSpec) -> ChipFacts:

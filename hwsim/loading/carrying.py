@@ -113,7 +113,7 @@ def _changed(
             if name == "compute" and family.partition(".")[0] in LIMITED:
                 peaks, top = (
                     (mine.peak(family), theirs.peak(family)),
-                    best.get(_format(family) or theirs.preferred, 0.0),
+                    best.get(_format(family), best.get("", 0.0)),
                 )
                 value *= clock_share(mine.facts, theirs.facts, peaks, value, max(value, top))
         if value is not None:
@@ -126,14 +126,14 @@ def _format(family: str) -> str:
 
 
 def _best(device: Node) -> dict[str, float]:
-    """The largest share of the peak that any of a device's products reach, by format."""
+    """The largest share of the peak that any of a device's products reach, by format; "" for families without one."""
     found: dict[str, float] = {}
-    preferred, software = _text(device, "preferred_dtype"), device.child("software")
+    software = device.child("software")
     for stack in software.value.values() if software is not None and isinstance(software.value, dict) else ():
         for family, constants in stack.value.items() if isinstance(stack.value, dict) else ():
             compute = constants.child("compute")
             if family.partition(".")[0] in PRODUCTS and compute is not None and isinstance(compute.value, int | float):
-                key = _format(family) or preferred
+                key = _format(family)
                 found[key] = max(found.get(key, 0.0), float(compute.value))
     return found
 

@@ -1,0 +1,122 @@
+"""Constants of fp32 kernels that device files have from a chip measured in the same way: says which are stale.
+
+    python -m benchmarks.carry [--write]
+
+PyTorch's eager fp32 kernels were measured on five chips; others have the constants of one of them, carried by the rule
+for chips that extend another (:mod:`hwsim.cost.carrying`; ``transfer.lent``), and ``memory`` in proportion to what the
+chip's DRAM gives a stream. ``--write`` changes the lines of ``device_specs/``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.fit_gpu import _plain
+from benchmarks.fit_residuals import TOP, _stack_body
+from benchmarks.transfer import lent
+from hwsim.devices.base import KINDS
+from hwsim.loading.device import load_device
+from hwsim.specs.fields import Quantity
+from hwsim.units import format_quantity
+
+STACK = "eager"
+FAMILIES = ("gemm", "matmul", "map", "pow", "pow_scalar", "softmax", "layernorm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """A chip with a relative's constants of fp32 kernels.
+
+    ``memory``: what a stream gets of its memory's rate, relative to the relative's share; ``host``: whose machine the
+    time of dispatch is of; ``convolutions``: whether they are carried too; ``ending``: of the families in the file.
+    """
+
+    chip: str
+    relative: str
+    memory: float = 1.0
+    host: str = ""
+    convolutions: bool = False
+    ending: str = ".fp32"
+
+
+GDDR6 = 0.92  # L40S's GDDR6 with error correction gives a stream 0.82 of its rate, A100's HBM2e 0.89
+COPIES = (
+    Copy(chip="a100_sxm_80gb", relative="a100_pcie_40gb"),
+    Copy(chip="h100_sxm", relative="a100_pcie_40gb"),
+    Copy(chip="b200_sxm", relative="a100_pcie_40gb"),
+    Copy(chip="l40s", relative="a100_pcie_40gb", memory=GDDR6),
+    Copy(chip="l4", relative="a100_pcie_40gb", memory=GDDR6),
+    Copy(chip="a40", relative="a100_pcie_40gb", memory=GDDR6),
+    Copy(chip="rtx_3090", relative="a100_pcie_40gb"),
+    Copy(chip="rtx_4090", relative="a100_pcie_40gb"),
+    Copy(chip="v100_sxm2", relative="v100_pcie", convolutions=True),
+    Copy(chip="p4", relative="p100_pcie", host="t4", convolutions=True),
+    Copy(chip="mi210", relative="mi100", ending=""),
+    Copy(chip="mi300x", relative="mi100", ending=""),
+)
+"""Every copy. P4 has the library's kernels for Pascal; T4's host is the median of the five."""
+
+
+def constants(copy: Copy) -> Iterator[tuple[str, dict[str, float]]]:
+    """Each kernel family of the copy and its constants as the file should have them."""
+    stack = load_device(copy.relative).software[STACK]
+    host = load_device(copy.host).software[STACK].kernels if copy.host else {}
+    found = lent(stack, copy.relative, copy.chip, "fp32").kernels
+    for family in (*FAMILIES, *(("conv2d",) if copy.convolutions else ())):
+        given = dict(found.get(f"{family}.fp32", found.get(family, {})))
+        if "memory" in given:
+            given["memory"] = min(1.0, given["memory"] * copy.memory)
+        if "dispatch" in host.get(f"{family}.fp32", {}):
+            given["dispatch"] = host[f"{family}.fp32"]["dispatch"]
+        yield f"{family}{copy.ending}", given
+
+
+def _line(family: str, given: dict[str, float], before: str) -> str:
+    """A line of the file, its constants in the order they had before."""
+    markers = KINDS["simt_gpu"].constants
+    order = re.findall(r"(\w+): ", before.partition("{")[2])
+    names = sorted(given, key=lambda name: (order.index(name) if name in order else len(order), name))
+    texts = {
+        name: format_quantity(value, "s", 3) if isinstance(markers[name], Quantity) else _plain(value)
+        for name, value in given.items()
+    }
+    written = (f"{name}: {texts[name]}" for name in names)
+    return f"    {family}: {{{', '.join(written)}}}\n"
+
+
+def updated(copy: Copy, text: str) -> str:
+    """The text of the copy's device file with every line as it should be."""
+    start, stop = _stack_body(text, STACK)
+    body = text[start:stop]
+    for family, given in constants(copy):
+        line = re.search(rf"^    {re.escape(family)}: {{.*}}\n", body, re.MULTILINE)
+        at = line or re.search(r"^    basis: .*\n", body, re.MULTILINE)
+        assert at is not None, "the stack has no basis"
+        body = (
+            body[: line.start() if line else at.end()]
+            + _line(family, given, line[0] if line else "")
+            + body[at.end() :]
+        )
+    return text[:start] + body + text[stop:]
+
+
+def main() -> None:
+    """Name the files with stale copies, or write them."""
+    parser = argparse.ArgumentParser(description="Copies of measured constants in device files.")
+    parser.add_argument("--write", action="store_true", help="change device_specs/")
+    given = parser.parse_args()
+    for copy in COPIES:
+        path = TOP / "device_specs" / f"{copy.chip}.yaml"
+        text = path.read_text(encoding="utf-8")
+        new = updated(copy, text)
+        stale = new != text
+        print(f"{copy.chip} from {copy.relative}: {'stale' if stale else 'as it should be'}")
+        if stale and given.write:
+            path.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -147,7 +147,7 @@ def _trees(graph: Graph) -> list[list[int]]:
     for index in reversed(range(len(graph.nodes))):
         node = graph.nodes[index]
         readers = read_by.get(node.outputs[0], []) if len(node.outputs) == 1 else []
-        if not _is_loop(node.op) or not readers or readers[0] < 0 or len({root[r] for r in readers}) > 1:
+        if not _is_loop(node.op) or min(readers, default=-1) < 0 or len({root[r] for r in readers}) > 1:
             continue
         shape = graph.tensors[node.outputs[0]].shape
         others = [graph.nodes[reader] for reader in readers]

@@ -27,6 +27,14 @@ def test_two_normalised_convolutions_and_their_sum_are_one_loop() -> None:
     assert graph.nodes[2].name == "one_bn+other_bn+add+relu"
 
 
+def test_what_the_graph_gives_out_is_not_merged_away() -> None:
+    b = GraphBuilder("toy")
+    x = b.input("x", (2, 8))
+    given = layers.activation(b, x, "tanh")
+    graph = apply_passes(b.build([layers.activation(b, given, "relu"), given]), ["fuse_loops"])
+    assert _kinds(graph) == ["tanh", "relu"]
+
+
 def test_a_sum_that_others_read_stays_and_the_norm_runs_within_it() -> None:
     """100 rows of 64 fp16: the norm writes its 12,800 bytes, and reads its two parameters of 128 alone."""
     b = GraphBuilder("toy")

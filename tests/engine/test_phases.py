@@ -172,6 +172,7 @@ def test_a_limit_below_the_slowest_clock_runs_at_the_slowest_clock(chip: MakeChi
     assert record.clock.tolist() == [0.3]
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(60, 700), min_size=2, max_size=5, unique=True))
 def test_a_tighter_limit_never_makes_it_faster_nor_is_it_exceeded(limits: list[int]) -> None:
     device = load_device("ideal")

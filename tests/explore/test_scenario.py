@@ -71,6 +71,7 @@ def test_the_demo_runs_on_every_class_of_chip() -> None:
     assert all(result.fits for result in results)
 
 
+@pytest.mark.slow
 def test_each_unit_of_the_phone_works_alone_in_the_demo() -> None:
     *_, npu, gpu = hwsim.load_scenario(DEMO).run()
     assert {role: use["busy"] for role, use in npu.utilization.items()} == {"npu": 1.0, "gpu": 0.0, "cpu": 0.0}
@@ -179,6 +180,7 @@ def test_the_document_holds_a_run_a_system(write: Write) -> None:
     assert json.loads(json.dumps(document, allow_nan=False)) == document
 
 
+@pytest.mark.slow
 def test_a_scenario_reports_the_numerical_error_beside_time_and_energy(write: Write) -> None:
     body = SMALL + "numerics: {inputs: 2, at: {batch: 2}}\nvariants: [{name: int8, set: {workload.dtype: w8a8}}]\n"
     body += "require: [{name: near, metric: snr_db, variant: int8, op: '>=', limit: 20}]\n"

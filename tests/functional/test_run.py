@@ -150,6 +150,7 @@ class _Watched(Relu):
         return (y,)
 
 
+@pytest.mark.slow
 def test_a_value_is_freed_after_its_last_use() -> None:
     """A chain a -> b -> c -> d and sum = a + d: a stays until the sum, b and c go when they were read."""
     _ALIVE.clear()

@@ -88,6 +88,7 @@ def test_what_stays_computes_what_it_did() -> None:
     _same_as_zeroed(_residual(), 0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "mobilenet_v3_small"])
 def test_whole_networks_shrink_and_compute_what_they_did(name: str) -> None:
     _same_as_zeroed(WORKLOADS[name].build(height=32, width=32))

@@ -76,6 +76,7 @@ def test_options_are_not_swallowed(make_problem: Make) -> None:
         AUTO.place(make_problem([[1], [2]], rules={}))
 
 
+@pytest.mark.slow
 def test_eight_equal_devices_do_not_make_a_graph_of_2000_tasks_slow(make_problem: Make) -> None:
     """0.16 s of processor time on an idle core, 0.35 s on a loaded one."""
     assert seconds("auto", layered(make_problem, 2000, 8, equal=True)) < 1.0

@@ -126,6 +126,7 @@ def test_energies_are_drawn_by_cause(product: Result) -> None:
     assert sum(widths) == pytest.approx(product.energy_j)
 
 
+@pytest.mark.slow
 def test_plots_of_several_runs(product: Result, phone: Result) -> None:
     for draw in (plot_timelines, plot_rooflines, plot_energies):
         assert picture(draw([product, phone]))[:4] == b"\x89PNG"

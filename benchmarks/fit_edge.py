@@ -84,12 +84,15 @@ def added_later(plan: Plan) -> bool:
 
 
 def measured(fit: EdgeFit, spec: DeviceSpec) -> dict[Plan, float]:
-    """Seconds of the networks that ran whole on the device, the median over runtimes."""
+    """Seconds of the networks that ran whole on the device, the median over the runtimes of the stack."""
+    stack = spec.stack(fit.stack) if fit.stack else spec.default_software
     found: dict[Plan, list[float]] = {}
     file = read_measured(TRUTH / "edge" / fit.file)
     for row in file.rows if file else ():
         chip = row.text("device")
         if chip not in ((fit.chip,) if fit.chip else spec.aliases) or not row.figures or not _whole(row):
+            continue
+        if (spec.stack_listing(row.text("timing")) or stack) is not stack:
             continue
         try:
             plan = network_plan(row)
@@ -250,8 +253,11 @@ _HEXAGON = {
     "gemm.int8:compute": 0.9,
     "gemm.fp16+gemm.int16:layout": 0.008,
     "gemm.int8:layout": 0.015,
-    "gemm.fp16+gemm.int16:vector_launch": 5e-6,
+    "gemm.fp16+gemm.int16:vector_launch": 1e-6,
     "gemm.int8:vector_launch": 2e-6,
+    "image_norm.fp16+image_norm.int16:compute": 0.002,
+    "image_norm.int8:compute": 0.003,
+    "linear:row_launch": 0.5e-6,
     f"{ALL}:keep": 0.7,
     "global_average.fp16+layernorm.fp16:launch": 16e-6,
     _of("global_average", "launch").replace(":", "+layernorm.int8+layernorm.int16:"): 10e-6,

@@ -105,7 +105,7 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     name: ClassVar[str] = "systolic_npu"
     section: ClassVar[type[SystolicNpuSection]] = SystolicNpuSection
     constants: ClassVar[Mapping[str, Ratio | Quantity]] = MappingProxyType(
-        {name: Quantity(name, "s", zero=True) for name in ("launch", "decode_launch", "vector_launch")}
+        {name: Quantity(name, "s", zero=True) for name in ("launch", "decode_launch", "row_launch", "vector_launch")}
         | {name: Ratio(name, low, high) for name, (low, high) in _RANGES.items()}
         | {f"decode_{name}": Ratio(f"decode_{name}", *_RANGES[name]) for name in _ATTENTION}
     )
@@ -117,7 +117,8 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     use. ``whole_tiles``: share of the padding of weight tiles that is fetched. ``chunk``: share of
     the usable scratchpad that a resident chunk takes; ``blocked``: whether blocks of the output may stay (0: no).
     ``vector``: share of the vector unit's peak that grouped convolutions and products of one row reach there, if
-    faster than on the array (0: none runs there), ``vector_launch`` what handing one over takes; ``epilogue``: share of
+    faster than on the array (0: none runs there), ``vector_launch`` what handing one over takes, ``row_launch`` what
+    starting one of one row does (-1: ``launch``); ``epilogue``: share of
     that peak that fused element-wise work reaches. ``layout``: elements a second that the vector unit writes to bring
     images into the array's layout, as a share of its peak (0: the array reads them as they lie). ``tile_kv``: attention
     computes scores in pieces of so many columns;
@@ -133,7 +134,7 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
                 "whole_tiles": 0.0,
                 "vector": 0.25,
             }
-            | {"chunk": 1.0, "blocked": 1.0, "vector_launch": 0.0, "epilogue": 1.0, "layout": 0.0},
+            | {"chunk": 1.0, "blocked": 1.0, "row_launch": -1.0, "vector_launch": 0.0, "epilogue": 1.0, "layout": 0.0},
             Form.ATTENTION: _ATTENTION
             | {f"decode_{name}": v for name, v in _ATTENTION.items()}
             | {"decode_launch": -1.0},

@@ -116,11 +116,18 @@ def gemm_terms(table: Table, params: SystolicNpuParams) -> Terms:
         busy_s=np.where(fifo, ahead, busy),
         compute_s=compute,
         memory_s=moved / rate,
-        launch_s=constant(table, "launch") + np.where(aside, constant(table, "vector_launch"), 0.0),
+        launch_s=_launch_s(table, params) + np.where(aside, constant(table, "vector_launch"), 0.0),
         prologue_s=np.minimum(fill * np.maximum(1.0, params.weight_fifo), weights / rate),
         dram_bytes=moved,
         cache_bytes=inputs + c,
     )
+
+
+def _launch_s(table: Table, params: SystolicNpuParams) -> Array:
+    """Seconds that starting a product takes; one of a single row may have a figure of its own."""
+    launch, own = params.kernels.column(table, "launch"), params.kernels.column(table, "row_launch")
+    seconds: Array = np.where((table.m <= 1) & (own >= 0.0), own, launch)
+    return seconds
 
 
 def _layout_s(table: Table, params: SystolicNpuParams, vector_rate: Array) -> Array:

@@ -15,7 +15,10 @@ from hwsim.operators.checks import expect_inputs, expect_rank, expect_shape
 from hwsim.operators.elementwise import map_work
 from hwsim.operators.precision import narrow, widen
 
-__all__ = ["BatchNorm"]
+__all__ = ["COLOURS", "BatchNorm"]
+
+COLOURS = 4
+"""Channels that an image has at most."""
 
 
 @register
@@ -27,6 +30,7 @@ class BatchNorm:
     """
 
     kind: ClassVar[str] = "batchnorm"
+    kernels: ClassVar[tuple[str, ...]] = ("batchnorm", "image_norm")
     eps: float = 1e-5
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
@@ -39,8 +43,12 @@ class BatchNorm:
         return (TensorType(x.shape, x.format),)
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
-        """One Map: the four vectors fold into a factor and a shift a channel, a product and a sum an element."""
-        return (map_work(self.kind, inputs, outputs[0], 2, 0),)
+        """One Map: the four vectors fold into a factor and a shift a channel, a product and a sum an element.
+
+        It is labelled ``image_norm`` where the channels are colours.
+        """
+        label = "image_norm" if inputs[0].shape[1] <= COLOURS else self.kind
+        return (map_work(label, inputs, outputs[0], 2, 0),)
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """Values with the dtype of x, computed in float32 (float64 for float64)."""

@@ -279,11 +279,31 @@ guidance is a batch of 2 for one image; Whisper's decoder writes into a cache of
 for 300 x 300 pixels (at 224 one core could not be 2.2 times slower than on the backbone alone). The model scripts of
 hailo_model_zoo (``cfg/alls/generic``) quantize the products of text encoders to ``a16_w16``."""
 
+_NORMALISED = (
+    *("beit", "convnext_tiny", "deit", "densenet121", "dla102x", "efficientformer", "efficientnet_b0"),
+    *("efficientnet_b4", "efficientnet_v2_s", "efficientvit_b2_cls", "efficientvit_l2_cls", "googlenet"),
+    *("inception_v3", "levit", "mnasnet05", "mobile_vit", "mobilenet_v2", "mobilenet_v3_large"),
+    *("mobilenet_v3_small", "nasnet", "regnet", "regnet_y_800mf", "resnet18", "resnet50", "resnet101", "resnext50"),
+    *("resnext101", "sequencer2d", "shufflenet_v2", "squeezenet1_1", "swin_base", "swin_small", "swin_tiny", "vit"),
+    *("wideresnet50", "resnet_2plus1d", "resnet_3d", "resnet_mixed", "bgnet", "bisenet", "cvt", "gkt"),
+    *("ddrnet23_slim", "pidnet", "sinet", "ffnet_122ns_lowres", "ffnet_40s", "ffnet_54s", "ffnet_78s"),
+    *("ffnet_78s_lowres", "deeplab_xception", "deeplabv3_plus_mobilenet", "deeplabv3_resnet50", "fcn_resnet50"),
+    *("depth_anything", "depth_anything_v2", "depth_anything_v3", "conditional_detr_resnet50", "detr_resnet50"),
+    *("detr_resnet50_dc5", "detr_resnet101", "detr_resnet101_dc5", "hrnet_face", "hrnet_pose", "midas"),
+    *("rtmpose_body2d",),
+)
+_FOR_224: Mapping[str, object] = MappingProxyType({"height": 224, "width": 224})
+
 EXPORTED: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType(
     {
         ("hailo-ai/hailo_model_zoo", "davit_tiny"): {"dtype": "w16a16"},
-        ("quic/ai-hub-models", "efficientnet_b4"): {"height": 224, "width": 224},
-        ("quic/ai-hub-models", "efficientnet_v2_s"): {"height": 224, "width": 224},
+        **{
+            ("quic/ai-hub-models", name): {
+                "passes": "normalise_images",
+                **(_FOR_224 if name in ("efficientnet_b4", "efficientnet_v2_s") else {}),
+            }
+            for name in _NORMALISED
+        },
         **{
             ("Tencent/ncnn", name): {"height": size, "width": size}
             for size, names in (
@@ -300,8 +320,9 @@ EXPORTED: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType(
 """What a repository exports instead of what its pages print, by (repository, name): quic/ai-hub-models prints the sizes
 of torchvision's checkpoints (380 and 384), but exports every ImagenetClassifier that names no input of its own for 224
 (models/_shared/imagenet_classifier/model.py, models/efficientnet_b4/model.py). Tencent/ncnn times each network at the
-size that benchmark/benchncnn.cpp gives it. The model script of DaViT in hailo_model_zoo (``cfg/alls/generic``)
-quantizes its products to ``a16_w16``."""
+size that benchmark/benchncnn.cpp gives it. Models of quic/ai-hub-models take pixels of 0 to 1; those named here hold
+the normalisation by colours in their graphs (``normalize_image_torchvision`` or its like in model.py). The model script
+of DaViT in hailo_model_zoo (``cfg/alls/generic``) quantizes its products to ``a16_w16``."""
 
 NAMESAKES: Mapping[tuple[str, str], str] = MappingProxyType(
     {

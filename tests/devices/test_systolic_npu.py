@@ -194,6 +194,14 @@ def test_a_single_row_may_be_faster_on_the_vector_unit() -> None:
     assert _time_s(_gemm(1, 64, 64), chip) == pytest.approx(16.0)
 
 
+def test_a_product_of_one_row_may_start_sooner() -> None:
+    slow = PERFECT | {"vector": 0.0, "launch": 100.0}
+    chips = [_chip(kernels={"gemm": constants}) for constants in (slow, slow | {"row_launch": 1.0})]
+    for rows, saved in ((1, 99.0), (2, 0.0)):
+        before, after = (_time_s(_gemm(m=rows), chip) for chip in chips)
+        assert before - after == pytest.approx(saved)
+
+
 def test_two_cores_halve_a_product_that_divides() -> None:
     one, two = (_time_s(_gemm(64, 64, 64), _chip(_section(cores=c, dataflow="os"))) for c in (1, 2))
     assert one / two == pytest.approx(2.0, rel=0.01)

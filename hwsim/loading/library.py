@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,8 @@ __all__ = [
 
 T = TypeVar("T")
 _LONGEST = 200
+_SPOKEN = 3  # letters of a name that are looked for in titles
+_OFFERED = 5
 _SUFFIXES = (".yaml", ".yml")
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -131,7 +133,29 @@ def find(kind: Kind, name: str) -> Path:
         return files[name]
     if own := file_beside(name):
         raise UnknownNameError(f"no {kind.what} named '{name}' in the library; for the file here write '{own}'")
+    if not _begins(name, files) and (meant := _known_as(name, files)):
+        raise UnknownNameError(f"no {kind.what} named '{name}'; known as that: {', '.join(meant)}")
     raise unknown_name(kind.what, name, files)
+
+
+def _begins(name: str, files: Mapping[str, Path]) -> bool:
+    return any(_folded(known).startswith(_folded(name)) for known in files)
+
+
+def _known_as(name: str, files: Mapping[str, Path]) -> list[str]:
+    """The first files whose name has that as a part, or in whose title or aliases it stands, with their titles."""
+    wanted, found = _folded(name), []
+    for known, path in files.items():
+        try:
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:  # one that cannot be read says so when it is asked for
+            continue
+        spoken = [line for line in lines if line.startswith(("title:", "aliases:"))]
+        title = next((line.removeprefix("title:").strip() for line in spoken if line.startswith("title:")), "")
+        called = len(wanted) >= _SPOKEN and any(wanted in _folded(line) for line in spoken)
+        if called or wanted in known.split("_"):
+            found.append(f"{known} ({title})" if title else known)
+    return found[:_OFFERED]
 
 
 def file_beside(name: str) -> str:

@@ -86,6 +86,20 @@ def test_an_unknown_name_gets_the_nearest() -> None:
         find(DEVICE, "h100_sxn")
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("raspberry_pi_5", "bcm2712_cpu (Broadcom BCM2712 (4 Cortex-A76, Raspberry Pi 5))"),
+        ("Galaxy S24", "hexagon_v75 ("),
+        ("ane", "apple_a14_ane ("),
+    ],
+)
+def test_a_name_that_people_use_for_a_chip_leads_to_its_file(name: str, meant: str) -> None:
+    with pytest.raises(UnknownNameError) as caught:
+        find(DEVICE, name)
+    assert str(caught.value).startswith(f"no device named '{name}'; known as that: {meant}")
+
+
 def test_a_file_names_its_neighbour_first(write) -> None:
     write("mine/toy.yaml", "x: 1")
     assert find_reference(DEVICE, "toy", Path("mine/child.yaml")) == Path("mine/toy.yaml")

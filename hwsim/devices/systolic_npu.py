@@ -93,9 +93,11 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "epilogue": (0.001, 4.0),
         "layout": (0.0, 4.0),
         "tile_kv": (1.0, np.inf),
+        "wide": (0.0, 1e9),
     }
 )
 _COMMON = {"compute": 1.0, "memory": 0.8, "overlap": 2.0, "feed": 1.0, "keep": 0.0}
+_SECONDS = ("launch", "decode_launch", "row_launch", "vector_launch", "element")
 _ATTENTION = {"compute": 0.5, "memory": 0.8, "overlap": 2.0, "keep": 0.0, "tile_kv": 1.0}
 
 
@@ -105,7 +107,7 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     name: ClassVar[str] = "systolic_npu"
     section: ClassVar[type[SystolicNpuSection]] = SystolicNpuSection
     constants: ClassVar[Mapping[str, Ratio | Quantity]] = MappingProxyType(
-        {name: Quantity(name, "s", zero=True) for name in ("launch", "decode_launch", "row_launch", "vector_launch")}
+        {name: Quantity(name, "s", zero=True) for name in _SECONDS}
         | {name: Ratio(name, low, high) for name, (low, high) in _RANGES.items()}
         | {f"decode_{name}": Ratio(f"decode_{name}", *_RANGES[name]) for name in _ATTENTION}
     )
@@ -120,7 +122,8 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     faster than on the array (0: none runs there), ``vector_launch`` what handing one over takes, ``row_launch`` what
     starting one of one row does (-1: ``launch``); ``epilogue``: share of
     that peak that fused element-wise work reaches. ``layout``: elements a second that the vector unit writes to bring
-    images into the array's layout, as a share of its peak (0: the array reads them as they lie). ``tile_kv``: attention
+    images into the array's layout, as a share of its peak (0: the array reads them as they lie). ``wide``: rows of
+    more elements are summed one by one, ``element`` seconds each (0: none is). ``tile_kv``: attention
     computes scores in pieces of so many columns;
     ``decode_...`` are the constants of attention of a single query."""
     defaults: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType(
@@ -139,7 +142,7 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
             | {f"decode_{name}": v for name, v in _ATTENTION.items()}
             | {"decode_launch": -1.0},
             Form.MAP: _COMMON,
-            Form.REDUCE: _COMMON,
+            Form.REDUCE: _COMMON | {"wide": 0.0, "element": 0.0},
             Form.MOVE: _COMMON,
         }
     )

@@ -329,6 +329,8 @@ def vector_terms(table: Table, params: SystolicNpuParams) -> Terms:
         usable = usable_bytes(params.scratchpad_bytes, params.double_buffered)
         passes = passes_over_memory(table.passes, table.bytes_in / table.rows, params.units, usable)
         again = (passes - 1.0) * table.bytes_in
+        wide = (constant(table, "wide") > 0.0) & (table.cols > constant(table, "wide"))
+        compute = np.where(wide, elements * constant(table, "element"), compute)
     fill: Array | float = 1.0
     if table.form is Form.MAP:
         fill = register_fill(table.elements, table.longest, params.register_rows, params.register_cols)

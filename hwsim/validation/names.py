@@ -297,6 +297,7 @@ _FOR_224: Mapping[str, object] = MappingProxyType({"height": 224, "width": 224})
 EXPORTED: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType(
     {
         ("hailo-ai/hailo_model_zoo", "davit_tiny"): {"dtype": "w16a16"},
+        ("quic/ai-hub-models", "pspnet"): {"batch": 2, "classes": 150},
         **{
             ("quic/ai-hub-models", name): {
                 "passes": "normalise_images",
@@ -321,7 +322,8 @@ EXPORTED: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType(
 of torchvision's checkpoints (380 and 384), but exports every ImagenetClassifier that names no input of its own for 224
 (models/_shared/imagenet_classifier/model.py, models/efficientnet_b4/model.py). Tencent/ncnn times each network at the
 size that benchmark/benchncnn.cpp gives it. Models of quic/ai-hub-models take pixels of 0 to 1; those named here hold
-the normalisation by colours in their graphs (``normalize_image_torchvision`` or its like in model.py). The model script
+the normalisation by colours in their graphs (``normalize_image_torchvision`` or its like in model.py);
+PSPNet there reads an image and its mirror image and tells 150 classes apart (models/pspnet/model.py). The model script
 of DaViT in hailo_model_zoo (``cfg/alls/generic``) quantizes its products to ``a16_w16``."""
 
 NAMESAKES: Mapping[tuple[str, str], str] = MappingProxyType(

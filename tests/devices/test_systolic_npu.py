@@ -202,6 +202,14 @@ def test_a_product_of_one_row_may_start_sooner() -> None:
         assert before - after == pytest.approx(saved)
 
 
+def test_wide_rows_are_summed_one_element_at_a_time() -> None:
+    chip = _chip(kernels={"reduce": PERFECT | {"wide": 9.0, "element": 2.0}})
+    sizes = {"rows": 4, "passes": 1, "flop_per_element": 1, "special_per_element": 0, "bytes_in": 36, "bytes_out": 4}
+    narrow, wide = (Reduce(kernel="pooling", cols=cols, format="int8", **sizes) for cols in (9, 25))
+    assert _time_s(narrow, chip) == pytest.approx(36 / 8)
+    assert _time_s(wide, chip) == pytest.approx(2.0 * 4 * 25)
+
+
 def test_two_cores_halve_a_product_that_divides() -> None:
     one, two = (_time_s(_gemm(64, 64, 64), _chip(_section(cores=c, dataflow="os"))) for c in (1, 2))
     assert one / two == pytest.approx(2.0, rel=0.01)

@@ -332,13 +332,15 @@ NAMESAKES: Mapping[tuple[str, str], str] = MappingProxyType(
         for names, ending in (
             (("vgg16", "vgg19"), "_conv"),
             (("repvgg_a0", "repvgg_a1", "repvgg_a2", "repvgg_b0"), "_branches"),
+            ((f"fastvit_{size}" for size in ("t8", "t12", "s12", "sa12", "sa24", "sa36", "ma36")), "_branches"),
+            ((f"fastvit_mci{size}" for size in range(3)), "_branches"),
         )
         for name in names
     }
 )
 """What a repository means by the name of another network, by (repository, workload): the fully connected layers of
 timm's VGG are convolutions (timm/models/vgg.py, ConvMlp), those of torchvision's, after which they are named, not;
-timm's benchmarks run the branches of RepVGG, which the workloads of those names have merged, as they are deployed."""
+timm's benchmarks run the branches of RepVGG and FastViT, which workloads of those names have merged, as deployed."""
 
 _KNOWN: Mapping[str, str] = MappingProxyType({name: workload for workload, names in _NAMES.items() for name in names})
 _RULES = (

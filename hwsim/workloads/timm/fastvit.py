@@ -1,4 +1,4 @@
-"""FastViTs, and the image encoders of MobileCLIP, with the branches of training by the names of timm."""
+"""FastViTs, and the image encoders of MobileCLIP, merged as they are deployed or with the branches that timm runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class FastViT:
     """Blocks of each stage, width of the first, hidden over outer width of the perceptrons.
 
     ``attended``: the last stage attends, behind a convolution for positions. ``second``: MobileCLIP's, with gates and
-    activations where the last two stages begin.
+    activations where the last two stages begin. ``merged``: the branches of each block are one convolution, as where
+    the network is deployed and its latency published (Vasu et al. 2023, section 3.2 and 4.1).
     """
 
     depths: tuple[int, int, int, int]
@@ -29,25 +30,26 @@ class FastViT:
     ratio: int = 4
     attended: bool = True
     second: bool = False
+    merged: bool = True
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """Logits (batch, classes)."""
         width = self.width
-        x = layers.activation(b, branches(b, image, width, 3, stride=2, whole=True, name="stem0"), "gelu")
-        x = layers.activation(b, branches(b, x, width, 3, stride=2, groups=width, whole=True, name="stem1"), "gelu")
-        x = layers.activation(b, branches(b, x, width, 1, whole=True, name="stem2"), "gelu")
+        x = layers.activation(b, self._convolution(b, image, width, 3, stride=2, name="stem0"), "gelu")
+        x = layers.activation(b, self._convolution(b, x, width, 3, stride=2, groups=width, name="stem1"), "gelu")
+        x = layers.activation(b, self._convolution(b, x, width, 1, name="stem2"), "gelu")
         for stage, depth in enumerate(self.depths):
             with b.scope(f"stage{stage}"):
                 x = self._down(b, x, self.width << stage, gated=self.second and stage > 1) if stage else x
                 attended = self.attended and stage == 3
                 if attended:
                     places = layers.conv(b, x, x.shape[1], 7, groups=x.shape[1], name="positions")
-                    x = layers.add(b, places, x, name="add_positions")
+                    x = places if self.merged else layers.add(b, places, x, name="add_positions")
                 for place in range(depth):
                     with b.scope(f"block{place}"):
                         x = self._block(b, x, attended=attended)
         width = 2 * x.shape[1]
-        y = branches(b, x, width, 3, groups=x.shape[1], whole=True, name="last")
+        y = self._convolution(b, x, width, 3, groups=x.shape[1], name="last")
         squeezed = image_layers.rounded(width / 16, divisor=1)
         y = layers.squeeze_excite(b, y, squeezed, act="relu", gate="sigmoid")
         return layers.linear(b, layers.global_average(b, layers.activation(b, y, "gelu")), classes, name="head")
@@ -56,26 +58,40 @@ class FastViT:
         """A strided 7x7 convolution and a 3x3 one, summed, and a block over channels (Vasu et al. 2023, Fig. 2c)."""
         groups = x.shape[1]
         y = layers.conv_bn_act(b, x, width, 7, stride=2, groups=groups, act="", name="large")
-        z = layers.conv_bn_act(b, x, width, 3, stride=2, groups=groups, act="", name="small")
-        y = layers.add(b, y, z, name="both")
+        if not self.merged:
+            z = layers.conv_bn_act(b, x, width, 3, stride=2, groups=groups, act="", name="small")
+            y = layers.add(b, y, z, name="both")
         y = image_layers.channel_gate(b, y, 1 / 4) if gated else y
         y = layers.activation(b, y, "gelu") if self.second else y
-        return layers.activation(b, branches(b, y, width, 1, whole=True, name="down"), "gelu")
+        return layers.activation(b, self._convolution(b, y, width, 1, name="down"), "gelu")
 
     def _block(self, b: GraphBuilder, x: Tensor, *, attended: bool) -> Tensor:
         channels = x.shape[1]
-        if attended:
-            y = self._attend(b, layers.batch_norm(b, x, name="norm"))
+        if self.merged and not attended:
+            x = layers.conv(b, x, channels, 3, groups=channels, name="mixer")
         else:
-            mixed = branches(b, x, channels, 3, groups=channels, whole=True, name="mixer")
-            normed = branches(b, x, channels, 3, groups=channels, count=0, scaled=False, whole=True, name="norm")
-            y = b.add(Sub(), mixed, normed, name="less_norm")
-        x = layers.add(b, x, layers.multiply(b, y, b.weight("scale1", (channels, 1, 1)), name="layer_scale1"))
+            y = self._attend(b, layers.batch_norm(b, x, name="norm")) if attended else self._mixed(b, x)
+            x = layers.add(b, x, layers.multiply(b, y, b.weight("scale1", (channels, 1, 1)), name="layer_scale1"))
         y = layers.conv_bn_act(b, x, channels, 7, groups=channels, act="", name="mlp_depthwise")
         y = layers.activation(b, layers.conv(b, y, self.ratio * channels, 1, name="up"), "gelu")
         y = layers.conv(b, y, channels, 1, name="mlp_down")
         y = layers.multiply(b, y, b.weight("scale2", (channels, 1, 1)), name="layer_scale2")
         return layers.add(b, x, y, name="add2")
+
+    @staticmethod
+    def _mixed(b: GraphBuilder, x: Tensor) -> Tensor:
+        """Branches less a norm, before they and the sum behind them become one convolution."""
+        channels = x.shape[1]
+        mixed = branches(b, x, channels, 3, groups=channels, whole=True, name="mixer")
+        normed = branches(b, x, channels, 3, groups=channels, count=0, scaled=False, whole=True, name="norm")
+        return b.add(Sub(), mixed, normed, name="less_norm")
+
+    def _convolution(
+        self, b: GraphBuilder, x: Tensor, channels: int, kernel: int, *, stride: int = 1, groups: int = 1, name: str
+    ) -> Tensor:
+        if self.merged:
+            return layers.conv(b, x, channels, kernel, stride=stride, groups=groups, name=name)
+        return branches(b, x, channels, kernel, stride=stride, groups=groups, whole=True, name=name)
 
     def _attend(self, b: GraphBuilder, x: Tensor) -> Tensor:
         y = image_layers.to_sequence(b, x)
@@ -103,15 +119,18 @@ _NETWORKS: Mapping[str, FastViT] = MappingProxyType(
 
 
 def _find(name: str) -> Sized | None:
-    return Sized(_NETWORKS[name], 256, 512 if _NETWORKS[name].second else 1000) if name in _NETWORKS else None
+    found = _NETWORKS.get(name.removesuffix("_branches"))
+    if found is None:
+        return None
+    return Sized(replace(found, merged=not name.endswith("_branches")), 256, 512 if found.second else 1000)
 
 
 FAMILIES = (
     ImageFamily(
         name="fastvit",
-        title="convolution with branches and attention, not merged",
+        title="convolution and attention, merged as deployed or not",
         source="Vasu et al. 2023, FastViT; Vasu et al. 2024, MobileCLIP",
-        examples=tuple(_NETWORKS),
+        examples=(*_NETWORKS, "fastvit_t8_branches"),
         find=_find,
     ),
 )

@@ -87,6 +87,7 @@ def test_no_source_file_is_longer_than_400_lines(repository: Path) -> None:
     assert {name: n for name, text in lengths.items() if (n := len(text.splitlines())) > 400} == {}
 
 
+@pytest.mark.slow
 def test_no_function_is_longer_than_60_lines(repository: Path) -> None:
     long = [
         f"{file}:{node.lineno} {node.name} ({lines})"

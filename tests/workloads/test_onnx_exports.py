@@ -91,6 +91,7 @@ def test_an_export_without_its_weights_is_priced_and_pruned_but_not_run() -> Non
         run_reference(graph, {"image": image})
 
 
+@pytest.mark.slow
 def test_absent_weights_leave_the_nodes_as_they_are(tmp_path: Path) -> None:
     whole = tmp_path / "convnext_tiny.onnx"
     whole.write_bytes((EXPORTS / "convnext_tiny.onnx").read_bytes())

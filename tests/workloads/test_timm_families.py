@@ -79,6 +79,7 @@ def test_a_network_of_a_family_has_the_parameters_that_are_published(name: str) 
     assert workload(name).parameters / 1e6 == pytest.approx(PARAMETERS[name], abs=0.0051)
 
 
+@pytest.mark.slow
 def test_every_example_of_every_family_is_found_and_the_last_builds() -> None:
     for family in WORKLOADS.families():
         assert all(example in WORKLOADS for example in family.examples), family.name

@@ -41,6 +41,7 @@ def test_a_scenario_prints_its_table_what_it_rests_on_and_what_takes_time(hwsim_
     assert ran.err == ""
 
 
+@pytest.mark.slow
 def test_piped_lines_have_no_trailing_spaces_and_at_most_140_columns(hwsim_cli: Hwsim, scenario: Write) -> None:
     lines = hwsim_cli("devices").out.splitlines() + hwsim_cli("run", scenario()).out.splitlines()
     assert all(line == line.rstrip() for line in lines)

@@ -97,6 +97,7 @@ def test_mean_optimistic_costs_are_those_printed_by_arabnejad_2014(arabnejad: Pr
 
 
 @pytest.mark.parametrize("name", INSTANCES or [pytest.param("", marks=pytest.mark.skip(reason="no measured data"))])
+@pytest.mark.slow
 def test_makespans_of_recorded_task_graphs_are_met(name: str, make_problem: Make) -> None:
     raw: dict[str, Any] = json.loads((DAGS / f"{name}.json").read_text(encoding="utf-8"))
     problem = make_problem(np.array(raw["comp"]).T, [tuple(edge) for edge in raw["edges"]], link=raw.get("link"))

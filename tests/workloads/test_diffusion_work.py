@@ -125,6 +125,7 @@ STEP = {
 
 
 @pytest.mark.parametrize("name", STEP)
+@pytest.mark.slow
 def test_a_denoising_step_has_the_macs_of_its_closed_form(name: str) -> None:
     evaluation, evaluations = STEP[name]
     assert macs(name, "denoise") == evaluations * evaluation

@@ -9,9 +9,9 @@ that element-wise kernels, joins, sums and transposing copies read.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from hwsim.graph.graph import Graph, Node
+from hwsim.graph.operator import Operator
 from hwsim.operators.attention import Attention
 from hwsim.operators.cast import Cast
 from hwsim.operators.concat import Concat
@@ -32,7 +32,7 @@ from hwsim.operators.split_view import SplitView
 from hwsim.operators.strided_view import StridedView
 from hwsim.operators.transpose import Transpose
 from hwsim.passes.registry import PASSES
-from hwsim.passes.rewrite import Rewriter, users
+from hwsim.passes.rewrite import Rewriter, users, with_operators
 
 __all__ = [
     "channels_last",
@@ -53,31 +53,29 @@ _TAKES_STRIDES = (Binary, Cast, Concat, Gated, GlobalAverage, ReduceAxes, Transp
 def channels_last(graph: Graph) -> Graph:
     """The graph with permutations between channels second and channels last, and of pixels in a row, as views."""
     read_by = users(graph)
-    new = Rewriter(graph)
-    for _, indices in new.phases():
-        for index in indices:
-            node = graph.nodes[index]
-            if isinstance(node.op, Transpose) and (
-                (tuple(node.op.perm) in _IMAGE and not _of_scores(graph, node.inputs[0]))
-                or (tuple(node.op.perm) == _SEQUENCE and _of_an_image(graph, node, read_by))
-            ):
-                node = replace(node, op=StridedView(node.op.perm))
-            new.keep(node)
-    return new.finish()
+
+    def chosen(node: Node) -> Operator:
+        if isinstance(node.op, Transpose) and (
+            (tuple(node.op.perm) in _IMAGE and not _of_scores(graph, node.inputs[0]))
+            or (tuple(node.op.perm) == _SEQUENCE and _of_an_image(graph, node, read_by))
+        ):
+            return StridedView(node.op.perm)
+        return node.op
+
+    return with_operators(graph, chosen)
 
 
 @PASSES.register("split_views")
 def split_views(graph: Graph) -> Graph:
     """The graph with splits as views where all pieces go to fused attention, through changes of shape at most."""
     read_by = users(graph)
-    new = Rewriter(graph)
-    for _, indices in new.phases():
-        for index in indices:
-            node = graph.nodes[index]
-            if type(node.op) is Split and all(_attended(graph, read_by, name) for name in node.outputs):
-                node = Node(node.name, SplitView(node.op.axis, node.op.sizes), node.inputs, node.outputs, node.tags)
-            new.keep(node)
-    return new.finish()
+
+    def chosen(node: Node) -> Operator:
+        if type(node.op) is Split and all(_attended(graph, read_by, name) for name in node.outputs):
+            return SplitView(node.op.axis, node.op.sizes)
+        return node.op
+
+    return with_operators(graph, chosen)
 
 
 def _attended(graph: Graph, read_by: dict[str, list[int]], tensor: str) -> bool:
@@ -136,19 +134,17 @@ def strided_reads(graph: Graph) -> Graph:
     So are permutations that only such slices read.
     """
     read_by = users(graph)
-    new = Rewriter(graph)
-    for _, indices in new.phases():
-        for index in indices:
-            node = graph.nodes[index]
-            if type(node.op) is Slice and _strided(graph, read_by, node.outputs[0]):
-                op = SliceView(node.op.axis, node.op.start, node.op.stop, node.op.step)
-                node = replace(node, op=op)
-            elif type(node.op) is Split and all(_strided(graph, read_by, name) for name in node.outputs):
-                node = replace(node, op=SplitView(node.op.axis, node.op.sizes))
-            elif isinstance(node.op, Transpose) and _only_sliced(graph, read_by, node.outputs[0]):
-                node = replace(node, op=StridedView(node.op.perm))
-            new.keep(node)
-    return new.finish()
+
+    def chosen(node: Node) -> Operator:
+        if type(node.op) is Slice and _strided(graph, read_by, node.outputs[0]):
+            return SliceView(node.op.axis, node.op.start, node.op.stop, node.op.step)
+        if type(node.op) is Split and all(_strided(graph, read_by, name) for name in node.outputs):
+            return SplitView(node.op.axis, node.op.sizes)
+        if isinstance(node.op, Transpose) and _only_sliced(graph, read_by, node.outputs[0]):
+            return StridedView(node.op.perm)
+        return node.op
+
+    return with_operators(graph, chosen)
 
 
 def _only_sliced(graph: Graph, read_by: dict[str, list[int]], tensor: str) -> bool:

@@ -30,7 +30,7 @@ from hwsim.operators.matmul import Matmul
 from hwsim.operators.scale_shift import ScaleShift
 from hwsim.operators.softmax import Softmax
 from hwsim.passes.registry import PASSES
-from hwsim.passes.rewrite import Rewriter, users
+from hwsim.passes.rewrite import Rewriter, users, with_operators
 
 __all__ = ["chain_from", "follower", "fuse", "fuse_elementwise", "fuse_loops", "fuse_rows", "fused_operator"]
 
@@ -88,14 +88,13 @@ def fuse_loops(graph: Graph) -> Graph:
     reads what a loop makes for others as well runs within that loop.
     """
     merged = _joined(graph, _trees(graph))
-    new = Rewriter(merged)
-    for _, indices in new.phases():
-        for index in indices:
-            node = merged.nodes[index]
-            if isinstance(node.op, LayerNorm) and _from_a_loop(merged, node.inputs[0]):
-                node = replace(node, op=replace(node.op, within=True))
-            new.keep(node)
-    return new.finish()
+
+    def chosen(node: Node) -> Operator:
+        if isinstance(node.op, LayerNorm) and _from_a_loop(merged, node.inputs[0]):
+            return replace(node.op, within=True)
+        return node.op
+
+    return with_operators(merged, chosen)
 
 
 def _from_a_loop(graph: Graph, name: str) -> bool:

@@ -8,7 +8,6 @@ Ansel et al., PyTorch 2, ASPLOS 2024, section 4). Products read matrices turned.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from hwsim.graph.graph import Graph, Node
 from hwsim.graph.operator import Operator
@@ -28,7 +27,7 @@ from hwsim.operators.split_view import SplitView
 from hwsim.operators.strided_view import StridedView
 from hwsim.operators.transpose import Transpose
 from hwsim.passes.registry import PASSES
-from hwsim.passes.rewrite import Rewriter, users
+from hwsim.passes.rewrite import users, with_operators
 
 __all__ = ["CALLS", "VIEWS", "loop_layouts"]
 
@@ -41,18 +40,17 @@ VIEWS = (Expand, Reshape, SliceView, SplitView, StridedView, Transpose)
 def loop_layouts(graph: Graph) -> Graph:
     """The graph with permutations as views where a loop makes or reads them, or products read matrices turned."""
     read_by = users(graph)
-    new = Rewriter(graph)
-    for _, indices in new.phases():
-        for index in indices:
-            node = graph.nodes[index]
-            if isinstance(node.op, Transpose) and (
-                _made_by_a_loop(graph, read_by, node)
-                or _all_read(graph, read_by, node.outputs[0], lambda op: not isinstance(op, CALLS))
-                or _turned_for_products(graph, read_by, node)
-            ):
-                node = replace(node, op=StridedView(node.op.perm))
-            new.keep(node)
-    return new.finish()
+
+    def chosen(node: Node) -> Operator:
+        if isinstance(node.op, Transpose) and (
+            _made_by_a_loop(graph, read_by, node)
+            or _all_read(graph, read_by, node.outputs[0], lambda op: not isinstance(op, CALLS))
+            or _turned_for_products(graph, read_by, node)
+        ):
+            return StridedView(node.op.perm)
+        return node.op
+
+    return with_operators(graph, chosen)
 
 
 def _made_by_a_loop(graph: Graph, read_by: dict[str, list[int]], node: Node) -> bool:

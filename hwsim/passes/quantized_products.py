@@ -16,7 +16,7 @@ from hwsim.operators.cast import Cast
 from hwsim.operators.linear import Linear
 from hwsim.operators.quantized_linear import QuantizedLinear
 from hwsim.passes.registry import PASSES
-from hwsim.passes.rewrite import Rewriter
+from hwsim.passes.rewrite import Rewriter, with_operators
 
 __all__ = ["dequantize", "quantized_products"]
 
@@ -52,11 +52,4 @@ def dequantize(graph: Graph) -> Graph:
 @PASSES.register("quantized_products")
 def quantized_products(graph: Graph) -> Graph:
     """The graph with every product of packed weights as a kernel of its own."""
-    new = Rewriter(graph)
-    for _, indices in new.phases():
-        for index in indices:
-            node = graph.nodes[index]
-            if _is_packed(graph, node):
-                node = Node(node.name, QuantizedLinear(), node.inputs, node.outputs, node.tags)
-            new.keep(node)
-    return new.finish()
+    return with_operators(graph, lambda node: QuantizedLinear() if _is_packed(graph, node) else node.op)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from hwsim.errors import GraphError, ShapeError
@@ -10,7 +10,7 @@ from hwsim.graph.graph import Graph, Node, Phase
 from hwsim.graph.operator import Operator
 from hwsim.graph.tensor import Tensor, TensorType
 
-__all__ = ["Rewriter", "users", "without_unread"]
+__all__ = ["Rewriter", "users", "with_operators", "without_unread"]
 
 
 def users(graph: Graph) -> dict[str, list[int]]:
@@ -33,6 +33,17 @@ def without_unread(graph: Graph, kind: type) -> Graph:
         for index in indices:
             if graph.nodes[index].name not in gone:
                 new.keep(graph.nodes[index])
+    return new.finish()
+
+
+def with_operators(graph: Graph, chosen: Callable[[Node], Operator]) -> Graph:
+    """The graph with the operator chosen for each node in place of its own; what nodes read and make stays."""
+    new = Rewriter(graph)
+    for _, indices in new.phases():
+        for index in indices:
+            node = graph.nodes[index]
+            op = chosen(node)
+            new.keep(node if op is node.op else replace(node, op=op))
     return new.finish()
 
 

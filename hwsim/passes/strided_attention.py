@@ -7,9 +7,8 @@ strides as well. A transpose after the kernel is a view of what the kernel wrote
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from hwsim.graph.graph import Graph
+from hwsim.graph.graph import Graph, Node
+from hwsim.graph.operator import Operator
 from hwsim.operators.append import Append
 from hwsim.operators.attention import Attention
 from hwsim.operators.elementwise import Binary, Unary
@@ -18,7 +17,7 @@ from hwsim.operators.rope import Rope
 from hwsim.operators.strided_view import StridedView
 from hwsim.operators.transpose import Transpose
 from hwsim.passes.registry import PASSES
-from hwsim.passes.rewrite import Rewriter, users
+from hwsim.passes.rewrite import users, with_operators
 
 __all__ = ["strided_attention"]
 
@@ -36,16 +35,16 @@ def strided_attention(graph: Graph) -> Graph:
             reaches[index] = True
         elif isinstance(op, _FOLLOW_STRIDES):
             reaches[index] = _all_reach(graph, index, read_by, reaches)
-    new = Rewriter(graph)
-    for _, indices in new.phases():
-        for index in indices:
-            node = graph.nodes[index]
-            if isinstance(node.op, Transpose) and (
-                _all_reach(graph, index, read_by, reaches) or _from_attention(graph, node.inputs[0])
-            ):
-                node = replace(node, op=StridedView(node.op.perm))
-            new.keep(node)
-    return new.finish()
+
+    def chosen(node: Node) -> Operator:
+        if isinstance(node.op, Transpose) and (
+            _all_reach(graph, graph.producer[node.outputs[0]], read_by, reaches)
+            or _from_attention(graph, node.inputs[0])
+        ):
+            return StridedView(node.op.perm)
+        return node.op
+
+    return with_operators(graph, chosen)
 
 
 def _all_reach(graph: Graph, index: int, read_by: dict[str, list[int]], reaches: list[bool]) -> bool:

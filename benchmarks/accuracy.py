@@ -21,6 +21,7 @@ import numpy as np
 import hwsim
 from benchmarks.fit_gpu import COLLECTIVE, SHAPE, held_out
 from hwsim.loading.library import list_devices
+from hwsim.report.catalogue import families_by_error
 from hwsim.validation.frameworks import FRAMEWORKS
 from hwsim.validation.kernels import RECURRENT
 from hwsim.validation.score import Score, scored
@@ -185,10 +186,8 @@ def held_out_lines() -> list[str]:
 
 def _held_out_line(device: str, stack: str, errors: dict[str, float]) -> str:
     """Families that share a figure together, the largest first."""
-    by_figure: dict[float, list[str]] = {}
-    for family, figure in errors.items():
-        by_figure.setdefault(figure, []).append(family)
-    texts = [f"{', '.join(by_figure[figure])} {figure:g}" for figure in sorted(by_figure, reverse=True)]
+    ranked = sorted(families_by_error(errors).items(), reverse=True)
+    texts = [f"{', '.join(families)} {figure:g}" for figure, families in ranked]
     return f"| `{device}` | {stack} | {'; '.join(texts)} |"
 
 

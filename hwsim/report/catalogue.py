@@ -25,6 +25,7 @@ from hwsim.workloads.registry import Family, Workload
 __all__ = [
     "device_page",
     "devices_table",
+    "families_by_error",
     "families_table",
     "operator_page",
     "operators_table",
@@ -182,11 +183,15 @@ def _other_times(stack: SoftwareSpec) -> str:
 
 
 def _errors(validated: Mapping[str, float]) -> str:
-    """Errors by kernel family; families that share one, as where whole networks were held out, stand together."""
+    return ", ".join(f"{', '.join(names)} {error:g} %" for error, names in families_by_error(validated).items())
+
+
+def families_by_error(validated: Mapping[str, float]) -> dict[float, list[str]]:
+    """Kernel families that share an error, as where whole networks were held out, by that error."""
     families: dict[float, list[str]] = {}
     for family, error in validated.items():
         families.setdefault(error, []).append(family)
-    return ", ".join(f"{', '.join(names)} {error:g} %" for error, names in families.items())
+    return families
 
 
 def _energies(values: Mapping[str, float]) -> str:

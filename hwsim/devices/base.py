@@ -209,9 +209,16 @@ class DeviceKind(ABC, Generic[P]):
     def price_move(self, table: Table, params: P) -> Costs:
         """Copies, gathers and casts."""
 
-    @abstractmethod
     def supports(self, table: Table, params: P) -> NDArray[np.bool_]:
-        """Which rows the device can run, shape (rows,)."""
+        """Which rows every chip can run, (rows,): products in the matrix unit's formats, moves in any format.
+
+        All other work runs in the formats of the vector unit.
+        """
+        if table.form is Form.MOVE:
+            return np.ones(len(table), dtype=np.bool_)
+        matrix = table.form in (Form.GEMM, Form.ATTENTION)
+        rate = params.rate(table) if matrix else params.vector_rate(table)
+        return np.asarray((rate > 0.0).all(axis=0), dtype=np.bool_)
 
     @abstractmethod
     def explain(self, work: Work, params: P) -> Sequence[tuple[str, float, str]]:

@@ -186,14 +186,6 @@ class Cpu(DeviceKind[CpuParams]):
         """Bytes alone."""
         return _vector_terms(table, params).settled(table, params, vector=True)
 
-    def supports(self, table: Table, params: CpuParams) -> NDArray[np.bool_]:
-        """Every format that is no wider than the widest the cores have; moves in any."""
-        if table.form is Form.MOVE:
-            return np.ones(len(table), dtype=np.bool_)
-        matrix = table.form in (Form.GEMM, Form.ATTENTION)
-        rate = params.rate(table) if matrix else params.vector_rate(table)
-        return np.asarray((rate > 0.0).all(axis=0), dtype=np.bool_)
-
     def explain(self, work: Work, params: CpuParams) -> Sequence[tuple[str, float, str]]:
         """Operations, bytes and the terms of the time."""
         (table,) = tables_of([work]).values()

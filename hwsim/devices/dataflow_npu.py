@@ -221,14 +221,6 @@ class DataflowNpu(DeviceKind[DataflowNpuParams]):
         """Bytes through the SRAM."""
         return self._price(table, params)
 
-    def supports(self, table: Table, params: DataflowNpuParams) -> NDArray[np.bool_]:
-        """Products in the clusters' formats, vector work in the lanes', moves in any; on every chip."""
-        if table.form is Form.MOVE:
-            return np.ones(len(table), dtype=np.bool_)
-        matrix = table.form in (Form.GEMM, Form.ATTENTION)
-        rate = params.rate(table) if matrix else params.vector_rate(table)
-        return np.asarray((rate > 0.0).all(axis=0), dtype=np.bool_)
-
     def explain(self, work: Work, params: DataflowNpuParams) -> Sequence[tuple[str, float, str]]:
         """The layer's part of the chip, and what the whole graph adds to it."""
         (table,) = tables_of([work]).values()

@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Annotated, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hwsim.cost.systolic import DATAFLOWS
 from hwsim.devices.base import KINDS, NOMINAL, Array, Costs, DeviceKind, OperatingPoint, common_params, settle
@@ -202,14 +201,6 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     def price_move(self, table: Table, params: SystolicNpuParams) -> Costs:
         """Bytes alone."""
         return settle(table, params, **vector_terms(table, params), vector=True)
-
-    def supports(self, table: Table, params: SystolicNpuParams) -> NDArray[np.bool_]:
-        """Products in the array's formats, vector work in the vector unit's, moves in any; on every chip."""
-        if table.form is Form.MOVE:
-            return np.ones(len(table), dtype=np.bool_)
-        matrix = table.form in (Form.GEMM, Form.ATTENTION)
-        rate = params.rate(table) if matrix else params.vector_rate(table)
-        return np.asarray((rate > 0.0).all(axis=0), dtype=np.bool_)
 
     def explain(self, work: Work, params: SystolicNpuParams) -> Sequence[tuple[str, float, str]]:
         """Operations, bytes and the terms of the time."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import hwsim
 from hwsim.validation.measured import read_measured
 from hwsim.validation.predict import Prediction, predict
 
@@ -81,3 +82,11 @@ def test_the_pair_of_apples_engine_is_within_a_quarter(shared_dir: Path) -> None
     for each in found:
         for column, metric in (("latency_ms", "time"), ("power_w", "power"), ("energy_mj", "energy")):
             assert each.values[metric] == pytest.approx(each.row.figures[column], rel=0.25), each.row.columns
+
+
+def test_tensors_of_a_phone_stay_in_its_system_cache() -> None:
+    """Only weights pass the memory of an iPhone; on M1, whose measured working set is 2 MB, many tensors do too."""
+    graph = hwsim.workload("fastvit_sa36")
+    phone, mac = (sum(hwsim.estimate(graph, name).frame["bytes"]) for name in ("apple_a14_ane", "apple_m1_ane"))
+    assert phone == pytest.approx(graph.weight_bytes, rel=0.02)
+    assert mac > 1.5 * graph.weight_bytes

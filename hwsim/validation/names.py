@@ -8,11 +8,13 @@ operating point.
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from hwsim.errors import InputError
+from hwsim.validation.hub_names import HUB_NAMES, HUB_NORMALISED, HUB_UNSAID
+from hwsim.validation.language_names import LANGUAGE_NAMES
+from hwsim.validation.spellings import spellings
 from hwsim.workloads import WORKLOADS
 
 __all__ = ["EXPORTED", "NAMESAKES", "UNSAID", "named_workload"]
@@ -271,6 +273,7 @@ UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "minicpm4_0_5b": _decoder(24, 1024, 16, 2, 4096, 73_448),
         "qwen2_0_5b": _decoder(24, 896, 14, 2, 4864, 151_936),
         **_IN_16_BITS,
+        **HUB_UNSAID,
     }
 )
 """Parameters that rows do not state, or not as they were measured: quic/ai-hub-models exports BERT for 384 tokens, and
@@ -298,12 +301,13 @@ EXPORTED: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType(
     {
         ("hailo-ai/hailo_model_zoo", "davit_tiny"): {"dtype": "w16a16"},
         ("quic/ai-hub-models", "pspnet"): {"batch": 2, "classes": 150},
+        ("quic/ai-hub-models", "yolov3"): {"height": 640, "width": 640},
         **{
             ("quic/ai-hub-models", name): {
                 "passes": "normalise_images",
                 **(_FOR_224 if name in ("efficientnet_b4", "efficientnet_v2_s") else {}),
             }
-            for name in _NORMALISED
+            for name in (*_NORMALISED, *HUB_NORMALISED)
         },
         **{
             ("Tencent/ncnn", name): {"height": size, "width": size}
@@ -337,23 +341,22 @@ NAMESAKES: Mapping[tuple[str, str], str] = MappingProxyType(
         )
         for name in names
     }
+    | {("quic/ai-hub-models", "yolov3"): "tiny_yolov3_split"}
 )
 """What a repository means by the name of another network, by (repository, workload): the fully connected layers of
 timm's VGG are convolutions (timm/models/vgg.py, ConvMlp), those of torchvision's, after which they are named, not;
-timm's benchmarks run the branches of RepVGG and FastViT, which workloads of those names have merged, as deployed."""
+timm's benchmarks run the branches of RepVGG and FastViT, which workloads of those names have merged, as deployed;
+quic/ai-hub-models loads yolov3-tinyu under the name of YOLOv3, for 640 x 640 pixels (models/yolov3/model.py)."""
 
-_KNOWN: Mapping[str, str] = MappingProxyType({name: workload for workload, names in _NAMES.items() for name in names})
-_RULES = (
-    (re.compile(r"^(whisper_\w+?)(_en|_v2)?_(?:hf)?whisper(encoder|decoder)(?:inf)?$"), r"\1_\3"),
-    (re.compile(r"resnet_v1_(\d+)"), r"resnet\1"),
-    (re.compile(r"regnet_?([xy])_(\d)"), r"regnet_\1_\2"),
-    (re.compile(r"yolo_?v?11"), "yolo11"),
-    (re.compile(r"^(yolo\w*\d)([nsmblx])?_det$"), r"\1\2"),
-    (re.compile(r"^(yolo(?:v8|11|v10))(_seg|_pose|_obb)?$"), r"\1n\2"),
+_KNOWN: Mapping[str, str] = MappingProxyType(
+    {
+        name: workload
+        for table in (_NAMES, LANGUAGE_NAMES, HUB_NAMES)
+        for workload, names in table.items()
+        for name in names
+    }
 )
-"""How families write their members."""
 _NEAR = 0.1
-_ENDINGS = re.compile(r"_(\d+_steps|postprocess|nms_core|bbox_decoding_only|decode|(perf|low_power)_point)$")
 
 
 def named_workload(model: str, parameters: float | None = None) -> tuple[str, str]:
@@ -362,7 +365,7 @@ def named_workload(model: str, parameters: float | None = None) -> tuple[str, st
     A name that says no size ("yolov7" of 6.2 million parameters) means the member of its family that has as many
     ``parameters``, where one comes within a tenth and the namesake does not.
     """
-    for folded in _spellings(model):
+    for folded in spellings(model):
         name = _KNOWN.get(folded, folded)
         family = [other for other in WORKLOADS if other.startswith(name)] if parameters else []
         if name in WORKLOADS and (not parameters or _distance(name, parameters) < _NEAR or len(family) < 2):
@@ -380,14 +383,3 @@ def _distance(name: str, parameters: float) -> float:
     published = WORKLOADS[name].published
     known = published.parameters if published is not None else None
     return abs(known / parameters - 1.0) if known and parameters else math.inf
-
-
-def _spellings(model: str) -> Iterator[str]:
-    for text in dict.fromkeys((model, model.rpartition("/")[2])):
-        folded = re.sub(r"[^a-z0-9]+", "_", text.casefold()).strip("_")
-        yield folded
-        bare = _ENDINGS.sub("", folded)
-        yield bare
-        for rule, replacement in _RULES:
-            bare = rule.sub(replacement, bare)
-        yield bare

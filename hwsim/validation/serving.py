@@ -32,6 +32,7 @@ from hwsim.validation.step_times import Deployment, ModelTimes, Steady, steady_s
 from hwsim.workloads.llama import MODELS
 from hwsim.workloads.moe import MIXTURES
 from hwsim.workloads.nemotron import HYBRIDS
+from hwsim.workloads.open_models import OPEN_MODELS
 
 __all__ = ["SERVING", "engine_of", "served", "serving_group", "serving_stack"]
 
@@ -39,7 +40,7 @@ SERVING = ("serve_ttft", "serve_tpot", "serve_decode_itl")
 """The operators of measured data that are serving benchmarks."""
 _MODEL = re.compile(r"(?P<name>\S+)(?: task=(?P<task>\S+))?(?: tp=(?P<tp>\d+))?(?: ep=(?P<ep>\d+))?(?: arch=\S+)?$")
 _NAME = re.compile(r"[a-z]+")
-_DECODERS = {**MODELS, **MIXTURES, **HYBRIDS}
+_DECODERS = {**MODELS, **MIXTURES, **HYBRIDS, **OPEN_MODELS}
 PROMPTS: Mapping[str, int] = MappingProxyType({"lm-arena-chat": 270, "gpqa": 250, "sourcegraph-fim": 2700})
 """Mean tokens of a prompt by task. assumption: rows do not say; 270 explains by how much mean steps (batch x energy /
 power) of dense models on H100 are longer than median ones, 2,700 about that of mixtures, where it scatters twofold."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from hwsim.graph.graph import Graph, GraphBuilder
 from hwsim.graph.tensor import Tensor
 from hwsim.operators.reshape import Reshape
@@ -9,7 +11,7 @@ from hwsim.operators.slice import Slice
 from hwsim.workloads import layers
 from hwsim.workloads.registry import Published, workload
 
-__all__ = ["bert_base", "bert_large", "distilbert"]
+__all__ = ["bert_base", "bert_large", "distilbert", "word_scores"]
 
 _SOURCE = "Devlin et al. 2019, BERT: Pre-training of Deep Bidirectional Transformers, section 3"
 _COUNTED = "operator counts of BertModel in transformers at 128 tokens, attention products included"
@@ -36,6 +38,13 @@ def _encode(b: GraphBuilder, x: Tensor, depth: int, heads: int) -> Tensor:
             x = layers.add(b, x, layers.mlp(b, x, 4 * x.shape[-1]), name="add2")
             x = layers.layer_norm(b, x, name="norm2")
     return x
+
+
+def word_scores(b: GraphBuilder, x: Tensor, width: int, vocab: int) -> Tensor:
+    """Scores of the vocabulary (batch, seq, vocab) for every token, by a layer of that width."""
+    with b.scope("words"):
+        y = layers.activation(b, layers.linear(b, x, width, name="transform"), "gelu")
+        return layers.linear(b, layers.layer_norm(b, y), vocab, name="scores")
 
 
 def _bert(name: str, *, depth: int, width: int, heads: int, batch: int, seq: int, pretraining: bool) -> Graph:
@@ -94,13 +103,15 @@ def bert_large(*, batch: int = 1, seq: int = 128, pretraining: bool = False) -> 
     maximum={"seq": _POSITIONS},
     published=Published(parameters=66_362_880, source="DistilBertModel in transformers"),
 )
-def distilbert(*, batch: int = 1, seq: int = 128) -> Graph:
+def distilbert(*, batch: int = 1, seq: int = 128, head: Literal["none", "words"] = "none") -> Graph:
     """BERT-base of every other layer, without segments and pooler.
 
     Args:
         batch: Sequences at once.
         seq: Tokens of a sequence, at most 512.
+        head: none, or words (scores of the vocabulary for every token).
     """
     b = GraphBuilder("distilbert")
     x = _encode(b, _embed(b, batch, seq, 768, segmented=False), 6, 12)
+    x = word_scores(b, x, 768, _VOCAB) if head == "words" else x
     return b.build([x], items=batch, item="sequence", info={"tokens": batch * seq})

@@ -1,7 +1,7 @@
-"""ControlNet and the parts of Stable Diffusion 1.5 that it steers, each alone: one text, one step, one image.
+"""ControlNet and the parts of Stable Diffusion 1.5 and 2, each alone: one text, one step, one image.
 
 Sources: Zhang, Rao and Agrawala 2023, Adding Conditional Control to Text-to-Image Diffusion Models, Fig. 3; Rombach et
-al. 2022, High-Resolution Image Synthesis with Latent Diffusion Models; model cards v1-5 and sd-controlnet-canny.
+al. 2022, High-Resolution Image Synthesis with Latent Diffusion Models; cards v1-5, 2-1-base and sd-controlnet-canny.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from hwsim.workloads import layers
 from hwsim.workloads.dit import embedded_vector
 from hwsim.workloads.registry import Published, workload
 from hwsim.workloads.sampling import check_multiple
-from hwsim.workloads.text_encoders import CLIP_L, CLIP_TOKENS, clip_encoder, token_ids
-from hwsim.workloads.unet import UNET_1, unet, unet_encoder
+from hwsim.workloads.text_encoders import CLIP_H, CLIP_L, CLIP_TOKENS, clip_encoder, token_ids
+from hwsim.workloads.unet import UNET_1, UNET_2, unet, unet_encoder
 from hwsim.workloads.vae import vae_decoder
 
-__all__ = ["controlnet", "sd1_text_encoder", "sd1_unet", "sd1_vae_decoder"]
+__all__ = ["controlnet", "sd1_text_encoder", "sd1_unet", "sd1_vae_decoder", "sd2_text_encoder", "sd2_unet"]
 
 _SOURCE = (__doc__ or "").split("Sources: ")[1].strip().replace("\n", " ")
 _LEVELS = ((320, 1), (320, 1), (320, 1), (320, 2), (640, 2), (640, 2), (640, 4), (1280, 4), (1280, 4))
@@ -24,10 +24,12 @@ _DEEP = ((1280, 8), (1280, 8), (1280, 8), (1280, 8))
 """Channels of what a ControlNet makes and how much smaller than the latents it is; the last is the middle's."""
 
 
-def _given(b: GraphBuilder, batch: int, tall: int, wide: int) -> tuple[Tensor, Tensor, Tensor]:
+def _given(
+    b: GraphBuilder, batch: int, tall: int, wide: int, text: int = CLIP_L.width
+) -> tuple[Tensor, Tensor, Tensor]:
     """Latents, encoded text and the sinusoids of the time step."""
     latents = b.input("latents", (batch, 4, tall, wide))
-    return latents, b.input("text", (batch, CLIP_TOKENS, CLIP_L.width)), b.input("time_features", (batch, 320))
+    return latents, b.input("text", (batch, CLIP_TOKENS, text)), b.input("time_features", (batch, 320))
 
 
 @workload(
@@ -45,6 +47,43 @@ def sd1_text_encoder(*, batch: int = 1) -> Graph:
     b = GraphBuilder("sd1_text_encoder")
     x = clip_encoder(b, token_ids(b, batch, CLIP_TOKENS, "prompt"), CLIP_L)
     return b.build([x], items=batch, item="text")
+
+
+@workload(
+    title="Stable Diffusion 2.1, text encoder",
+    source=_SOURCE,
+    item="text",
+    published=Published(parameters=340_387_840, source="CLIPTextModel of the model card 2-1-base"),
+)
+def sd2_text_encoder(*, batch: int = 1) -> Graph:
+    """The text encoder of OpenCLIP ViT-H/14, up to its last layer but one, on 77 tokens.
+
+    Args:
+        batch: Texts at once.
+    """
+    b = GraphBuilder("sd2_text_encoder")
+    x = clip_encoder(b, token_ids(b, batch, CLIP_TOKENS, "prompt"), CLIP_H)
+    return b.build([x], items=batch, item="text")
+
+
+@workload(
+    title="Stable Diffusion 2.1, U-Net",
+    source=_SOURCE,
+    item="step",
+    published=Published(parameters=865_910_724, source="UNet2DConditionModel of the model card 2-1-base"),
+)
+def sd2_unet(*, batch: int = 1, height: int = 512, width: int = 512) -> Graph:
+    """One evaluation of the U-Net.
+
+    Args:
+        batch: Images at once.
+        height: pixels, a multiple of 64 (the U-Net halves the latents three times).
+        width: pixels, a multiple of 64.
+    """
+    check_multiple(64, height=height, width=width)
+    b = GraphBuilder("sd2_unet")
+    latents, text, time = _given(b, batch, height // 8, width // 8, CLIP_H.width)
+    return b.build([unet(b, latents, text, time, UNET_2)], items=batch, item="step")
 
 
 @workload(

@@ -39,6 +39,21 @@ def _tiny_yolov3(b: GraphBuilder, image: Tensor, classes: int) -> tuple[Tensor, 
     return _boxes(b, coarse, 512, classes, "coarse"), _boxes(b, joined, 256, classes, "fine")
 
 
+def _tiny_yolov3_split(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+    """(batch, 4 + classes, anchors): Ultralytics' version, with SiLU and boxes apart from classes."""
+    yolo.check_size(image)
+    x = image
+    for place, channels in enumerate((16, 32, 64, 128)):
+        x = layers.pool(b, yolo.conv(b, x, channels, 3, name=f"conv{place}"), "max", 2)
+    middle = yolo.conv(b, x, 256, 3, name="conv4")
+    x = yolo.conv(b, layers.pool(b, middle, "max", 2), 512, 3, name="conv5")
+    x = layers.pool(b, x, "max", 3, stride=1, padding=1)
+    coarse = yolo.conv(b, yolo.conv(b, x, 1024, 3, name="conv6"), 256, name="conv7")
+    joined = yolo.join(b, yolo.up(b, yolo.conv(b, coarse, 128, name="conv8")), middle)
+    fine = yolo.conv(b, joined, 256, 3, name="conv9")
+    return yolo.detect(b, (fine, yolo.conv(b, coarse, 512, 3, name="conv10")), classes)
+
+
 def _tiny_yolov4(b: GraphBuilder, image: Tensor, classes: int) -> tuple[Tensor, Tensor]:
     """Boxes at strides 32 and 16; half the channels of each stage pass through its inner convolutions."""
     yolo.check_size(image)
@@ -76,6 +91,18 @@ def _yolov3(b: GraphBuilder, image: Tensor, classes: int) -> tuple[Tensor, ...]:
     return tuple(found)
 
 
+image_network(
+    "tiny_yolov3_split",
+    _tiny_yolov3_split,
+    title="YOLOv3-tinyu",
+    source="Redmon and Farhadi 2018, YOLOv3; Ultralytics, yolov3-tiny.yaml with the head of YOLOv8",
+    published=Published(
+        parameters=12_168_784, macs=9.45e9, tolerance=0.015, source="Ultralytics docs: 12.1 M, 18.9 GFLOP at 640 x 640"
+    ),
+    what="Object detector (overlaps are not suppressed).",
+    size=640,
+    labels=80,
+)
 for _name, _title, _network, _source, _parameters, _gmacs in (
     ("tiny_yolov3", "YOLOv3-tiny", _tiny_yolov3, "Redmon and Farhadi 2018, YOLOv3, yolov3-tiny.cfg", 8.85e6, 2.79),
     ("tiny_yolov4", "YOLOv4-tiny", _tiny_yolov4, "Wang et al. 2021, Scaled-YOLOv4, yolov4-tiny.cfg", 6.05e6, 3.46),

@@ -8,6 +8,7 @@ from types import MappingProxyType
 __all__ = ["ALIASES", "FAMILY_MODULES", "MODULE_OF"]
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
+    "albert": ("albert_base",),
     "alexnet": ("alexnet",),
     "bert": ("bert_base", "bert_large", "distilbert"),
     "bgnet": ("bgnet",),
@@ -18,9 +19,10 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "cogvideox": ("cogvideox_2b", "cogvideox1_5_5b"),
     "conditional_detr": ("conditional_detr_resnet50",),
-    "controlnet": ("controlnet", "sd1_text_encoder", "sd1_unet", "sd1_vae_decoder"),
+    "controlnet": (*("controlnet", "sd1_text_encoder", "sd1_unet", "sd1_vae_decoder", "sd2_text_encoder", "sd2_unet"),),
     "convnext": ("convnext_tiny",),
-    "darknet": ("tiny_yolov3", "tiny_yolov4", "yolov3"),
+    "darknet": ("tiny_yolov3", "tiny_yolov3_split", "tiny_yolov4", "yolov3"),
+    "deep_box": ("deep_box_vgg19",),
     "densenet": ("densenet121",),
     "depth": ("midas_small", "depth_anything_v2_small"),
     "depth_anything3": ("depth_anything3_small",),
@@ -34,6 +36,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "ffnet": ("ffnet_40s", "ffnet_54s", "ffnet_78s", "ffnet_78s_lowres", "ffnet_122ns_lowres"),
     "flux": ("flux_dev",),
     "googlenet": ("googlenet",),
+    "gpunet": ("gpunet_0",),
     "gpt2": (
         "gpt2",
         "gpt2_medium",
@@ -81,6 +84,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("mixtral_8x7b", "mixtral_8x22b", "gpt_oss_20b", "gpt_oss_120b", "deepseek_v3"),
     ),
     "marian": ("opus_mt",),
+    "mask_decoder": ("mobile_sam_encoder", "sam2_tiny_encoder", "sam_mask_decoder", "sam2_mask_decoder"),
     "mediapipe": (
         *("mediapipe_palm", "mediapipe_pose", "mediapipe_pose_landmarks", "mediapipe_hand_landmarks"),
         *("mediapipe_hand_landmarks_full", "mediapipe_selfie", "mediapipe_gestures"),
@@ -92,11 +96,13 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "mobilenet_v1": ("mobilenet_v1",),
     "mobilenet_v2": ("mobilenet_v2",),
     "mobilenet_v3": ("mobilenet_v3_small", "mobilenet_v3_large"),
+    "phone_faces": ("mediapipe_face", "mediapipe_face_landmarks", "face_det_lite", "cavaface"),
     "phone_nets": (
         *("gear_guard_net", "foot_track_net", "face_attrib_net", "facemap_3dmm", "posenet_mobilenet", "craft"),
     ),
     "nomic": ("nomic_embed_text",),
     "nemotron": ("nemotron_nano_9b_v2", "nemotron_nano_12b_v2"),
+    "openai_clip": ("clip_vit_b_16",),
     "pixart": ("pixart_sigma",),
     "regnet": ("regnet_y_400mf", "regnet_y_800mf"),
     "resnet": ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "wide_resnet50_2"),
@@ -109,11 +115,13 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("real_esrgan_general", "espcn_x2", "espcn_x3", "espcn_x4", "edsr_f32b5", "dncnn_color"),
         *("zero_dce", "zero_dce_pp"),
     ),
+    "rtmdet": ("rtmdet_m",),
     "rtmpose": ("rtmpose_m_wholebody",),
     "salsanext": ("salsanext",),
     "sana": ("sana_1_6b", "sana_4_8b"),
     "sd3": ("sd3_5_medium", "sd3_5_large"),
     "sinet": ("sinet",),
+    "segformer": ("segformer_b0",),
     "segmentation": (
         *("fcn_resnet50", "fcn8_resnet18", "deeplabv3_resnet50", "deeplabv3_mobilenet_v2"),
         *("deeplabv3_mobilenet_v2_stride32", "deeplabv3_plus_mobilenet", "deeplab_xception", "pspnet"),
@@ -133,6 +141,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "stable_diffusion": ("stable_diffusion_1_5", "stable_diffusion_2_base"),
     "switch_transformer": ("switch_xl4",),
     "tpu_v1_apps": ("tpu_mlp0", "tpu_mlp1", "tpu_lstm0", "tpu_lstm1", "tpu_cnn0", "tpu_cnn1"),
+    "trocr": ("trocr_small",),
     "two_branch": ("ddrnet23_slim", "pidnet_s"),
     "video_mae": ("video_mae_base",),
     "video_resnet": ("r3d_18", "r2plus1d_18", "mc3_18"),
@@ -144,6 +153,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("whisper_tiny", "whisper_base", "whisper_small", "whisper_medium"),
         *("whisper_large_v3", "whisper_large_v3_turbo"),
     ),
+    "yamnet": ("yamnet",),
     "yolo11": (
         *("yolo11n", "yolo11s", "yolo11m", "yolo11l", "yolo11x"),
         *("yolo11n_seg", "yolo11s_seg", "yolo11n_pose"),
@@ -160,6 +170,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("yolov8n_pose", "yolov8s_pose", "yolov8m_pose", "yolov8n_obb", "fastsam_s", "fastsam_x"),
     ),
     "yolov9": ("yolov9c",),
+    "yolor": ("yolor_p6",),
     "yolov10": ("yolov10n", "yolov10s", "yolov10m", "yolov10b", "yolov10l", "yolov10x"),
     "text_reader": ("easyocr_recognizer",),
     "xmem": ("xmem_key", "xmem_value", "xmem_segment"),
@@ -189,5 +200,8 @@ _FAMILIES = (
     *("segment_anything", "selecsls", "sequencer", "swin", "tresnet", "vgg", "visformer", "vit", "volo"),
 )
 
-FAMILY_MODULES: tuple[str, ...] = tuple(f"hwsim.workloads.timm.{module}" for module in _FAMILIES)
-"""Dotted paths of the modules whose ``FAMILIES`` know image networks by the names that timm gives them."""
+FAMILY_MODULES: tuple[str, ...] = (
+    *(f"hwsim.workloads.timm.{module}" for module in _FAMILIES),
+    "hwsim.workloads.open_models",
+)
+"""Dotted paths of the modules whose ``FAMILIES`` know image networks by timm's names, and language models by theirs."""

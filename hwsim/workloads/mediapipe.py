@@ -26,12 +26,12 @@ from hwsim.workloads.families import image_filter
 from hwsim.workloads.registry import Published, workload
 from hwsim.workloads.segmentation import transposed_conv
 
-__all__ = ["mediapipe_gestures"]
+__all__ = ["mediapipe_gestures", "same_conv"]
 
 _HUB = "quic/ai-hub-models, model card: parameters"
 
 
-def _conv(
+def same_conv(
     b: GraphBuilder,
     x: Tensor,
     channels: int,
@@ -54,8 +54,8 @@ def _conv(
 
 def _depthwise(b: GraphBuilder, x: Tensor, channels: int, kernel: int, stride: int = 1, act: str = "") -> Tensor:
     """A depthwise and a pointwise convolution."""
-    x = _conv(b, x, x.shape[1], kernel, stride=stride, groups=x.shape[1], name="depthwise")
-    return _conv(b, x, channels, 1, act=act, name="pointwise")
+    x = same_conv(b, x, x.shape[1], kernel, stride=stride, groups=x.shape[1], name="depthwise")
+    return same_conv(b, x, channels, 1, act=act, name="pointwise")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class _Blaze:
             x = layers.pool(b, x, "max", 2)
         missing = channels - x.shape[1]
         if missing and self.project:
-            x = _conv(b, x, channels, 1, name="link")
+            x = same_conv(b, x, channels, 1, name="link")
         elif missing:
             x = b.add(Pad(((0, 0), (0, missing), (0, 0), (0, 0))), x, name="channels")
         return layers.activation(b, layers.add(b, y, x), "relu")
@@ -88,7 +88,7 @@ def _boxes(b: GraphBuilder, levels: Sequence[Tensor], anchors: Sequence[int], si
     """(batch, places, size) of each level with so many anchors at a place."""
     found = []
     for place, (x, count) in enumerate(zip(levels, anchors, strict=True)):
-        y = b.add(Transpose((0, 2, 3, 1)), _conv(b, x, count * size, 1, name=f"{name}{place}"))
+        y = b.add(Transpose((0, 2, 3, 1)), same_conv(b, x, count * size, 1, name=f"{name}{place}"))
         found.append(b.add(Reshape((x.shape[0], -1, size)), y))
     return found
 
@@ -96,7 +96,7 @@ def _boxes(b: GraphBuilder, levels: Sequence[Tensor], anchors: Sequence[int], si
 def _palm(b: GraphBuilder, image: Tensor) -> tuple[Tensor, ...]:
     """Boxes with seven key points, and scores, at strides of 8, 16 and 32."""
     blaze = _Blaze(3)
-    x = _conv(b, image, 32, 3, stride=2, act="relu", name="stem")
+    x = same_conv(b, image, 32, 3, stride=2, act="relu", name="stem")
     x = blaze.stage(b, x, 32, 7, 1, "stage0")
     levels = []
     for place, channels in enumerate((64, 128, 256, 256)):
@@ -116,7 +116,7 @@ def _palm(b: GraphBuilder, image: Tensor) -> tuple[Tensor, ...]:
 def _pose(b: GraphBuilder, image: Tensor) -> tuple[Tensor, ...]:
     """Boxes with four key points, and scores, at strides of 8 and 16."""
     blaze = _Blaze(5, project=True)
-    x = _conv(b, image, 48, 5, act="relu", name="stem")
+    x = same_conv(b, image, 48, 5, act="relu", name="stem")
     x = blaze.stage(b, x, 48, 3, 1, "stage0")
     levels = []
     for place, (channels, count) in enumerate(((64, 4), (96, 7), (128, 8), (256, 7))):
@@ -138,7 +138,7 @@ def _whole(b: GraphBuilder, x: Tensor, channels: int, name: str) -> Tensor:
 def _pose_landmarks(b: GraphBuilder, image: Tensor) -> tuple[Tensor, ...]:
     """Whether there is a body, and 31 landmarks: down, up to a quarter of the size, and down again; no mask."""
     blaze = _Blaze(3)
-    x = blaze.stage(b, _conv(b, image, 24, 3, stride=2, act="relu", name="stem"), 24, 2, 1, "stage0")
+    x = blaze.stage(b, same_conv(b, image, 24, 3, stride=2, act="relu", name="stem"), 24, 2, 1, "stage0")
     levels = []
     rows = ((48, 4), (96, 5), (192, 6), (288, 7))
     for place, (channels, count) in enumerate(rows):
@@ -162,7 +162,7 @@ def _pose_landmarks(b: GraphBuilder, image: Tensor) -> tuple[Tensor, ...]:
 def _hand_landmarks(b: GraphBuilder, image: Tensor) -> tuple[Tensor, ...]:
     """Whether there is a hand, which one, and 21 landmarks: down, up to a quarter of the size, and down again."""
     blaze = _Blaze(5)
-    x = blaze.stage(b, _conv(b, image, 24, 3, stride=2, act="relu", name="stem"), 24, 2, 1, "stage0")
+    x = blaze.stage(b, same_conv(b, image, 24, 3, stride=2, act="relu", name="stem"), 24, 2, 1, "stage0")
     levels = [blaze.stage(b, x, 48, 1, 2, "stage1.0")]
     for place in range(3):
         x = blaze.stage(b, levels[-1], levels[-1].shape[1], 2, 1, f"stage{place + 1}.1")
@@ -170,7 +170,7 @@ def _hand_landmarks(b: GraphBuilder, image: Tensor) -> tuple[Tensor, ...]:
     x = levels[3]
     for place in (2, 1):
         x = blaze.stage(b, layers.add(b, levels[place], _doubled(b, x)), 96, 1, 1, f"up{place}")
-    x = layers.add(b, levels[0], _doubled(b, _conv(b, x, 48, 1, name="narrow")))
+    x = layers.add(b, levels[0], _doubled(b, same_conv(b, x, 48, 1, name="narrow")))
     x = blaze.stage(b, x, 48, 4, 1, "body0")
     for place, channels in enumerate((96, 288, 288, 288, 288)):
         x = blaze.stage(b, x, channels, 5, 2, f"body{place + 1}")
@@ -188,17 +188,17 @@ _HAND = (
 
 def _hand_full(b: GraphBuilder, image: Tensor) -> tuple[Tensor, ...]:
     """21 landmarks in the image and in the world, whether there is a hand, and which one."""
-    x = _conv(b, image, 24, 3, stride=2, act="relu6", name="stem")
-    x = _conv(b, x, 24, 3, groups=24, act="relu6", name="first")
-    x = _conv(b, x, 16, 1, name="first_point")
+    x = same_conv(b, image, 24, 3, stride=2, act="relu6", name="stem")
+    x = same_conv(b, x, 24, 3, groups=24, act="relu6", name="first")
+    x = same_conv(b, x, 16, 1, name="first_point")
     for place, (hidden, kernel, stride, channels) in enumerate(_HAND):
         with b.scope(f"block{place}"):
-            y = _conv(b, x, hidden, 1, act="relu6", name="expand")
-            y = _conv(b, y, hidden, kernel, stride=stride, groups=hidden, act="relu6", name="depthwise")
-            y = _conv(b, y, channels, 1, name="project")
+            y = same_conv(b, x, hidden, 1, act="relu6", name="expand")
+            y = same_conv(b, y, hidden, kernel, stride=stride, groups=hidden, act="relu6", name="depthwise")
+            y = same_conv(b, y, channels, 1, name="project")
             x = layers.add(b, y, x) if y.shape == x.shape else y
-    x = _conv(b, x, 1152, 1, act="relu6", name="expand")
-    x = layers.global_average(b, _conv(b, x, 1152, 3, groups=1152, act="relu6", name="last"))
+    x = same_conv(b, x, 1152, 1, act="relu6", name="expand")
+    x = layers.global_average(b, same_conv(b, x, 1152, 3, groups=1152, act="relu6", name="last"))
     found = [layers.linear(b, x, size, name=f"head{place}") for place, size in enumerate((63, 1, 1, 63))]
     return found[0], layers.activation(b, found[1], "sigmoid"), layers.activation(b, found[2], "sigmoid"), found[3]
 
@@ -214,7 +214,9 @@ def _mean(b: GraphBuilder, x: Tensor) -> Tensor:
 def _mean_gate(b: GraphBuilder, x: Tensor, squeezed: int, channels: int) -> Tensor:
     """A gate (batch, channels, 1, 1) from the means of an image."""
     y = _mean(b, x)
-    return _conv(b, _conv(b, y, squeezed, 1, act="relu", name="squeeze"), channels, 1, act="sigmoid", name="excite")
+    return same_conv(
+        b, same_conv(b, y, squeezed, 1, act="relu", name="squeeze"), channels, 1, act="sigmoid", name="excite"
+    )
 
 
 def _gated(b: GraphBuilder, x: Tensor, squeezed: int) -> Tensor:
@@ -224,38 +226,38 @@ def _gated(b: GraphBuilder, x: Tensor, squeezed: int) -> Tensor:
 def _joined_up(b: GraphBuilder, x: Tensor, level: Tensor) -> Tensor:
     """Coarse features doubled, added to finer ones behind a gate, and a depthwise convolution around a link."""
     channels = level.shape[1]
-    x = _conv(b, _doubled(b, x), channels, 1, name="narrow")
+    x = same_conv(b, _doubled(b, x), channels, 1, name="narrow")
     gate = _mean_gate(b, layers.add(b, level, x), channels, channels)
     x = layers.add(b, x, layers.multiply(b, level, gate))
-    x = _conv(b, x, channels, 1, act="relu", name="mix")
-    return layers.add(b, x, _conv(b, x, channels, 3, groups=channels, act="relu", name="depthwise"))
+    x = same_conv(b, x, channels, 1, act="relu", name="mix")
+    return layers.add(b, x, same_conv(b, x, channels, 3, groups=channels, act="relu", name="depthwise"))
 
 
 def _selfie(b: GraphBuilder, image: Tensor) -> Tensor:
     """Where a person stands, from a small MobileNetV3 with a path upwards."""
-    first = layers.activation(b, _conv(b, image, 16, 3, stride=2, name="stem"), "hardswish")
-    x = _conv(b, first, 16, 1, act="relu", name="expand0")
-    x = _conv(b, x, 16, 3, stride=2, groups=16, act="relu", name="depthwise0")
+    first = layers.activation(b, same_conv(b, image, 16, 3, stride=2, name="stem"), "hardswish")
+    x = same_conv(b, first, 16, 1, act="relu", name="expand0")
+    x = same_conv(b, x, 16, 3, stride=2, groups=16, act="relu", name="depthwise0")
     with b.scope("gate0"):
         x = _gated(b, x, 8)
-    second = _conv(b, x, 16, 1, name="project0")
-    x = _conv(b, second, 72, 1, act="relu", name="expand1")
-    x = _conv(b, x, 72, 3, stride=2, groups=72, act="relu", name="depthwise1")
-    y = _conv(b, x, 24, 1, name="project1")
-    x = _conv(b, y, 88, 1, act="relu", name="expand2")
-    x = _conv(b, x, 88, 3, groups=88, act="relu", name="depthwise2")
-    third = x = layers.add(b, _conv(b, x, 24, 1, name="project2"), y)
+    second = same_conv(b, x, 16, 1, name="project0")
+    x = same_conv(b, second, 72, 1, act="relu", name="expand1")
+    x = same_conv(b, x, 72, 3, stride=2, groups=72, act="relu", name="depthwise1")
+    y = same_conv(b, x, 24, 1, name="project1")
+    x = same_conv(b, y, 88, 1, act="relu", name="expand2")
+    x = same_conv(b, x, 88, 3, groups=88, act="relu", name="depthwise2")
+    third = x = layers.add(b, same_conv(b, x, 24, 1, name="project2"), y)
     for place, (hidden, squeezed) in enumerate(((96, 24), *_SELFIE)):
         with b.scope(f"block{place}"):
-            y = _conv(b, x, hidden, 1, act="hardswish", name="expand")
+            y = same_conv(b, x, hidden, 1, act="hardswish", name="expand")
             stride = 2 if place == 0 else 1
-            y = _conv(b, y, hidden, 5, stride=stride, groups=hidden, act="hardswish", name="depthwise")
-            y = _conv(b, _gated(b, y, squeezed), 32, 1, name="project")
+            y = same_conv(b, y, hidden, 5, stride=stride, groups=hidden, act="hardswish", name="depthwise")
+            y = same_conv(b, _gated(b, y, squeezed), 32, 1, name="project")
             x = layers.add(b, y, x) if place else y
     with b.scope("context"):
         mean = _mean(b, x)
-        gate = _conv(b, mean, 128, 1, act="sigmoid", name="gate")
-        x = layers.multiply(b, _conv(b, x, 128, 1, act="relu", name="mix"), gate)
+        gate = same_conv(b, mean, 128, 1, act="sigmoid", name="gate")
+        x = layers.multiply(b, same_conv(b, x, 128, 1, act="relu", name="mix"), gate)
     for place, level in enumerate((third, second, first)):
         with b.scope(f"up{place}"):
             x = _joined_up(b, x, level)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from hwsim.graph.graph import GraphBuilder
 from hwsim.graph.tensor import Tensor
 from hwsim.operators.add import Add
-from hwsim.operators.concat import Concat
 from hwsim.operators.div import Div
 from hwsim.operators.matmul import Matmul
 from hwsim.operators.mul import Mul
@@ -19,59 +18,13 @@ from hwsim.operators.reshape import Reshape
 from hwsim.operators.slice import Slice
 from hwsim.operators.split import Split
 from hwsim.workloads import layers
+from hwsim.workloads.cspnext import cspnext
 from hwsim.workloads.families import image_filter
 from hwsim.workloads.registry import Published
 
 __all__: list[str] = []
 
-_STAGES = ((96, 2, True, False), (192, 4, True, False), (384, 4, True, False), (768, 2, False, True))
-"""Channels, blocks, whether blocks have links, whether a pooled pyramid comes first: 0.75 and 0.67 of the base's."""
 _POINTS, _FEATURES, _SHARED, _SPLIT = 133, 256, 128, 2
-
-
-def _conv(b: GraphBuilder, x: Tensor, channels: int, kernel: int, stride: int = 1, *, name: str) -> Tensor:
-    return layers.conv_bn_act(b, x, channels, kernel, stride=stride, act="silu", name=name)
-
-
-def _block(b: GraphBuilder, x: Tensor, name: str, *, linked: bool) -> Tensor:
-    """A 3x3 convolution and a separable one of 5x5."""
-    size = x.shape[1]
-    with b.scope(name):
-        y = _conv(b, x, size, 3, name="conv1")
-        y = layers.conv_bn_act(b, y, size, 5, groups=size, act="silu", name="depthwise")
-        y = _conv(b, y, size, 1, name="point")
-        return layers.add(b, y, x) if linked else y
-
-
-def _pyramid(b: GraphBuilder, x: Tensor) -> Tensor:
-    size = x.shape[1]
-    with b.scope("pyramid"):
-        x = _conv(b, x, size // 2, 1, name="conv1")
-        pools = [layers.pool(b, x, "max", k, stride=1, padding=k // 2, name=f"pool{k}") for k in (5, 9, 13)]
-        return _conv(b, b.add(Concat(1), x, *pools), size, 1, name="conv2")
-
-
-def _gated(b: GraphBuilder, x: Tensor) -> Tensor:
-    """Channels scaled by one layer over their means."""
-    size = x.shape[1]
-    mean = layers.pool(b, x, "average", (x.shape[2], x.shape[3]), name="mean")
-    return layers.multiply(b, x, layers.activation(b, layers.conv(b, mean, size, 1, name="gate"), "hardsigmoid"))
-
-
-def _backbone(b: GraphBuilder, image: Tensor) -> Tensor:
-    """Features at a stride of 32."""
-    x = image
-    for place, (channels, stride) in enumerate(((24, 2), (24, 1), (48, 1))):
-        x = _conv(b, x, channels, 3, stride, name=f"stem{place}")
-    for stage, (channels, count, linked, pooled) in enumerate(_STAGES):
-        with b.scope(f"stage{stage}"):
-            x = _conv(b, x, channels, 3, 2, name="down")
-            x = _pyramid(b, x) if pooled else x
-            short, y = _conv(b, x, channels // 2, 1, name="short"), _conv(b, x, channels // 2, 1, name="main")
-            for place in range(count):
-                y = _block(b, y, f"block{place}", linked=linked)
-            x = _conv(b, _gated(b, b.add(Concat(1), y, short)), channels, 1, name="final")
-    return x
 
 
 def _scale_norm(b: GraphBuilder, x: Tensor, name: str) -> Tensor:
@@ -102,7 +55,7 @@ def _gated_attention(b: GraphBuilder, x: Tensor) -> Tensor:
 def _rtmpose(b: GraphBuilder, image: Tensor) -> tuple[Tensor, Tensor]:
     """Where each of 133 points lies across and down: scores of twice as many bins as there are pixels."""
     tall, wide = image.shape[2:]
-    x = layers.conv(b, _backbone(b, image), _POINTS, 7, name="points")
+    x = layers.conv(b, cspnext(b, image)[-1], _POINTS, 7, name="points")
     x = b.add(Reshape((x.shape[0], _POINTS, x.shape[2] * x.shape[3])), x)
     x = layers.linear(b, _scale_norm(b, x, "norm"), _FEATURES, bias=False, name="features")
     x = _gated_attention(b, x)

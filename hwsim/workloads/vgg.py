@@ -29,14 +29,7 @@ class Vgg:
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """Logits (batch, classes)."""
-        x = image
-        for stage, (depth, channels) in enumerate(zip(self.depths, _CHANNELS, strict=True)):
-            for place in range(depth):
-                name = f"conv{stage + 1}_{place + 1}"
-                x = layers.conv(b, x, channels, 3, name=name)
-                x = layers.batch_norm(b, x, name=f"{name}_bn") if self.normalised else x
-                x = layers.activation(b, x, "relu")
-            x = layers.pool(b, x, "max", 2, name=f"pool{stage + 1}")
+        x = self.features(b, image)
         if self.convolutional:
             for place, kernel in ((6, 7), (7, 1)):
                 x = layers.activation(b, layers.conv(b, x, 4096, kernel, padding=0, name=f"fc{place}"), "relu")
@@ -45,6 +38,18 @@ class Vgg:
         for place in (6, 7):
             x = layers.activation(b, layers.linear(b, x, 4096, name=f"fc{place}"), "relu")
         return layers.linear(b, x, classes, name="fc8")
+
+    def features(self, b: GraphBuilder, image: Tensor) -> Tensor:
+        """(batch, 512, height / 32, width / 32), what the convolutions make."""
+        x = image
+        for stage, (depth, channels) in enumerate(zip(self.depths, _CHANNELS, strict=True)):
+            for place in range(depth):
+                name = f"conv{stage + 1}_{place + 1}"
+                x = layers.conv(b, x, channels, 3, name=name)
+                x = layers.batch_norm(b, x, name=f"{name}_bn") if self.normalised else x
+                x = layers.activation(b, x, "relu")
+            x = layers.pool(b, x, "max", 2, name=f"pool{stage + 1}")
+        return x
 
 
 for _name, _column, _network, _parameters, _macs in (

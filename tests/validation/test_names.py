@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from hwsim.errors import InputError
+from hwsim.validation.hub_names import HUB_NAMES
+from hwsim.validation.language_names import LANGUAGE_NAMES
 from hwsim.validation.measured import Row, read_measured
 from hwsim.validation.names import _NAMES, named_workload
 from hwsim.validation.networks import network_plan
@@ -34,6 +36,16 @@ from hwsim.workloads import WORKLOADS
         ("mediapipe_hand_gesture/PalmDetector", "mediapipe_palm"),
         ("mediapipe_pose/PoseDetector", "mediapipe_pose"),
         ("aotgan", "aot_gan"),
+        ("llama3-70B prefill", "llama3_70b"),
+        ("LLaMA 13B decode", "llama_13b"),
+        ("Qwen/Qwen2.5-72B-Instruct", "qwen2_5_72b"),
+        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-14B", "qwen2_5_14b"),
+        ("google/gemma-2-9b-it", "gemma2_9b"),
+        ("mistralai/Mistral-Nemo-Instruct-2407", "mistral_nemo_12b"),
+        ("nvidia/Llama-3.3-70B-Instruct-FP4", "llama3_70b"),
+        ("microsoft/Phi-3-mini-4k-instruct", "phi3_5_mini"),
+        ("moonshotai/Kimi-K2-Instruct-0905", "kimi_k2"),
+        ("falcon_v3_7b_instruct", "falcon3_7b"),
     ],
 )
 def test_spellings_of_a_network_lead_to_one_workload(written: str, workload: str) -> None:
@@ -52,7 +64,7 @@ def test_a_network_that_does_not_ship_is_named() -> None:
 
 
 def test_no_two_workloads_share_a_name_of_the_table() -> None:
-    names = [name for names in _NAMES.values() for name in names]
+    names = [name for table in (_NAMES, LANGUAGE_NAMES, HUB_NAMES) for names in table.values() for name in names]
     assert len(set(names)) == len(names)
 
 

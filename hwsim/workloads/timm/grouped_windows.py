@@ -147,6 +147,12 @@ class TinyViT:
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """Logits (batch, classes)."""
+        x = self.features(b, image)
+        y = b.add(Reshape((*x.shape[:2], 1, 1)), layers.global_average(b, x))
+        return layers.linear(b, layers.flatten(b, image_layers.channel_norm(b, y, "norm")), classes, name="head")
+
+    def features(self, b: GraphBuilder, image: Tensor, last_stride: int = 2) -> Tensor:
+        """(batch, width, height, width) behind the last stage, which halves its image by ``last_stride``."""
         width = self.widths[0]
         x = layers.conv_bn_act(b, image, width // 2, 3, stride=2, act="gelu", name="stem0")
         x = layers.conv_bn_act(b, x, width, 3, stride=2, act="", name="stem1")
@@ -160,14 +166,14 @@ class TinyViT:
             with b.scope(f"stage{stage + 1}"):
                 width = self.widths[stage + 1]
                 x = layers.conv_bn_act(b, x, width, 1, act="gelu", name="merge0")
-                x = layers.conv_bn_act(b, x, width, 3, stride=2, groups=width, act="gelu", name="merge1")
+                stride = last_stride if stage == 2 else 2
+                x = layers.conv_bn_act(b, x, width, 3, stride=stride, groups=width, act="gelu", name="merge1")
                 x = b.add(_TO_LAST, layers.conv_bn_act(b, x, width, 1, act="", name="merge2"))
                 for place in range(depth):
                     with b.scope(f"block{place}"):
                         x = self._block(b, x, self.heads[stage], side)
                 x = b.add(_TO_SECOND, x)
-        y = b.add(Reshape((*x.shape[:2], 1, 1)), layers.global_average(b, x))
-        return layers.linear(b, layers.flatten(b, image_layers.channel_norm(b, y, "norm")), classes, name="head")
+        return x
 
     def _block(self, b: GraphBuilder, x: Tensor, heads: int, side: int) -> Tensor:
         batch, height, across, width = x.shape

@@ -80,7 +80,11 @@ class PyramidTransformer:
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """Logits (batch, classes)."""
-        x = image
+        return layers.linear(b, layers.global_average(b, self.levels(b, image)[-1]), classes, name="head")
+
+    def levels(self, b: GraphBuilder, image: Tensor) -> list[Tensor]:
+        """(batch, width, height, width) behind each stage, at strides of 4, 8, 16 and 32."""
+        x, found = image, []
         for stage, (depth, width) in enumerate(zip(self.depths, self.widths, strict=True)):
             with b.scope(f"stage{stage}"):
                 kernel, stride = (3, 2) if stage else (7, 4)
@@ -94,7 +98,8 @@ class PyramidTransformer:
                         z = self._mlp(b, layers.layer_norm(b, y, name="norm2", kept=True), self.ratios[stage], side)
                         y = layers.add(b, y, z, name="add2")
                 x = image_layers.to_image(b, layers.layer_norm(b, y, name="norm", kept=True), side)
-        return layers.linear(b, layers.global_average(b, x), classes, name="head")
+                found.append(x)
+        return found
 
     def _attend(self, b: GraphBuilder, x: Tensor, stage: int, side: tuple[int, ...]) -> Tensor:
         width, heads, reduced = x.shape[2], self.heads[stage], 8 >> stage

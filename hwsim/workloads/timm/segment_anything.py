@@ -98,6 +98,12 @@ class HieraDetector:
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """Logits (batch, classes), or normalised means over positions."""
+        x = self.levels(b, image)[-1]
+        y = layers.layer_norm(b, b.add(ReduceAxes("mean", (1, 2)), x), name="norm", kept=True)
+        return layers.linear(b, y, classes, name="head") if self.classified else y
+
+    def levels(self, b: GraphBuilder, image: Tensor) -> list[Tensor]:
+        """(batch, height, width, width of the stage) behind each stage, at strides of 4, 8, 16 and 32."""
         x = layers.conv(b, image, self.width, 7, stride=4, padding=3, name="patches")
         _, width, height, across = x.shape
         places = b.weight("positions", (1, width, self.places, self.places))
@@ -106,7 +112,7 @@ class HieraDetector:
         window = b.weight("window_positions", (1, width, first, first))
         window = b.add(Tile((1, 1, height // first, across // first)), window)
         x = layers.add(b, x, layers.add(b, places, window, name="both_positions"), name="add_positions")
-        x, heads, index = b.add(_TO_LAST, x), self.heads, 0
+        x, heads, index, found = b.add(_TO_LAST, x), self.heads, 0, []
         for stage, depth in enumerate(self.depths):
             for place in range(depth):
                 halves = stage > 0 and place == 0
@@ -115,8 +121,8 @@ class HieraDetector:
                 index += 1
                 with b.scope(f"stage{stage}.{place}"):
                     x = self._block(b, x, width, heads, side, halves=halves)
-        y = layers.layer_norm(b, b.add(ReduceAxes("mean", (1, 2)), x), name="norm", kept=True)
-        return layers.linear(b, y, classes, name="head") if self.classified else y
+            found.append(x)
+        return found
 
     def _block(self, b: GraphBuilder, x: Tensor, width: int, heads: int, side: int, *, halves: bool) -> Tensor:
         y = layers.layer_norm(b, x, name="norm1", kept=True)

@@ -1,0 +1,66 @@
+"""What quic/ai-hub-models calls its networks, where neither a rule nor the table of all sources leads to the workload.
+
+Ids are those of its folders; parts of a model follow behind a ``/``. What rows leave unsaid is what ``get_input_spec``
+and ``from_pretrained`` of models/<id>/model.py say (at 052dc1f).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = ["HUB_NAMES", "HUB_NORMALISED", "HUB_UNSAID"]
+
+HUB_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "albert_base": ("albert_base_v2_hf",),
+        "beit_base_patch16_224": ("beit",),
+        "clip_vit_b_16": ("openai_clip",),
+        "deep_box_vgg19": ("deepbox_vgg3ddetection",),
+        "distilbert": ("distil_bert_base_uncased_hf",),
+        "gpunet_0": ("gpunet",),
+        "mediapipe_face": ("mediapipe_face_facedetector", "mediapipe_face_mediapipefacedetector"),
+        "mediapipe_face_landmarks": (
+            *("mediapipe_face_facelandmarkdetector", "mediapipe_face_mediapipefacelandmarkdetector"),
+        ),
+        "mobile_sam_encoder": ("mobilesam_mobilesamencoder", "mobilesam_samencoder"),
+        "opus_mt": tuple(
+            f"opus_mt_{way}_opusmt{part}" for way in ("en_zh", "zh_en") for part in ("encoder", "decoder")
+        ),
+        "rtmdet_m": ("rtmdet",),
+        "sam2_mask_decoder": ("sam2_sam2decoder",),
+        "sam2_tiny_encoder": ("sam2_sam2encoder",),
+        "sam_mask_decoder": ("mobilesam_mobilesamdecoder", "mobilesam_samdecoder"),
+        "sd1_text_encoder": ("stable_diffusion_v1_5_text_encoder",),
+        "sd1_unet": ("stable_diffusion_v1_5_unet",),
+        "sd1_vae_decoder": ("stable_diffusion_v1_5_vae", "stable_diffusion_v2_1_vae"),
+        "sd2_text_encoder": ("stable_diffusion_v2_1_text_encoder",),
+        "sd2_unet": ("stable_diffusion_v2_1_unet",),
+        "segformer_b0": ("segformer_base",),
+        "tiny_yolov3_split": ("deepbox_yolo2ddetection",),
+        "yolor_p6": ("yolor",),
+        "trocr_small": ("trocr_trocrencoder", "trocr_trocrdecoder"),
+    }
+)
+"""Names by workload, folded."""
+
+_OF_1024: Mapping[str, object] = MappingProxyType({"height": 1024, "width": 1024})
+HUB_UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {
+        **{name: {"seq": 384, "head": "words"} for name in ("albert_base_v2_hf", "distil_bert_base_uncased_hf")},
+        **{f"opus_mt_{way}_opusmtdecoder": {"phase": "decode"} for way in ("en_zh", "zh_en")},
+        **{f"{name}encoder": _OF_1024 for name in ("mobilesam_mobilesam", "mobilesam_sam", "sam2_sam2")},
+        "deepbox_yolo2ddetection": {"height": 224, "width": 640},
+        "mediapipe_face_facelandmarkdetector": {"height": 192, "width": 192},
+        "mediapipe_face_mediapipefacelandmarkdetector": {"height": 192, "width": 192},
+        "trocr_trocrdecoder": {"phase": "decode"},
+    }
+)
+"""Parameters that rows do not state, or not as they were measured, by folded name: pages of SAM print a photograph's
+size, but its encoders take 1024 x 1024 pixels."""
+
+HUB_NORMALISED: tuple[str, ...] = (
+    *("convnext_base", "gpunet", "mobilesam_mobilesamencoder", "sam2_sam2encoder", "segformer_base"),
+    *("cavaface", "trocr_trocrencoder"),
+)
+"""Further models, by folded name, that take colours of 0 to 1 and hold in their graphs what normalises them."""

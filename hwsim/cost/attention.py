@@ -28,6 +28,7 @@ __all__ = [
     "attention_time",
     "decode_time",
     "prefill_time",
+    "tiled_flop",
 ]
 
 Floats = NDArray[np.float64]
@@ -127,6 +128,22 @@ def attention_flop(problem: AttentionProblem) -> Floats:
     """
     keys = problem.seq_kv - problem.causal * (problem.seq_q - 1.0) / 2.0
     return np.asarray(4.0 * problem.batch * problem.heads * problem.seq_q * keys * problem.head_dim, dtype=np.float64)
+
+
+def tiled_flop(problem: AttentionProblem, tile: Number) -> Floats:
+    """Multiply-adds of whole tiles of queries and keys: padding and what a mask hides inside a tile are computed too.
+
+    A single query takes a tile with the others of its group of heads (Ainslie et al., "GQA", 2023).
+
+    >>> sizes = dict(batch=1, heads=4, kv_heads=2, seq_kv=3, head_dim=1, causal=0)
+    >>> [float(tiled_flop(AttentionProblem(**sizes, seq_q=queries), 2)) for queries in (1, 3)]
+    [64.0, 256.0]
+    """
+    single = np.equal(problem.seq_q, 1.0)
+    streams = np.where(single, problem.kv_heads, problem.heads)
+    queries = np.ceil(np.where(single, np.divide(problem.heads, problem.kv_heads), problem.seq_q) / tile)
+    keys = np.ceil(problem.seq_kv / tile) - np.where(single, 0.0, problem.causal) * (queries - 1.0) / 2.0
+    return np.asarray(4.0 * problem.batch * streams * queries * keys * tile**2 * problem.head_dim, dtype=np.float64)
 
 
 def attention_time(problem: AttentionProblem, limits: AttentionLimits, constants: AttentionConstants) -> KernelTime:

@@ -119,6 +119,7 @@ def settle(
     dram_bytes: Array,
     cache_bytes: Array | None = None,
     vector: bool = False,
+    switched: Array | None = None,
     instructions: Array | float = 0.0,
     prologue_s: Array | None = None,
 ) -> Costs:
@@ -134,6 +135,7 @@ def settle(
         dram_bytes: bytes that cross the main memory.
         cache_bytes: bytes that cross the on-chip level in front of it (default: the same).
         vector: whether the vector unit did the work.
+        switched: operations that cost energy, padding included (default: the useful ones).
         instructions: of lanes beside useful operations (addresses, moves), a multiply-add in fp32 each in energy.
         prologue_s: the part of the time that may hide under the predecessor.
     """
@@ -161,7 +163,8 @@ def settle(
         prologue_s=zero if prologue_s is None else prologue_s + zero,
         dram_bytes=dram,
         cache_bytes=cache,
-        compute_j=flop * op_j + 2.0 * instructions * params.vector_op_j[:, FORMAT_CODE["fp32"], None],
+        compute_j=(flop if switched is None else switched) * op_j
+        + 2.0 * instructions * params.vector_op_j[:, FORMAT_CODE["fp32"], None],
         memory_j=dram * params.dram_j_per_byte + cache * params.cache_j_per_byte,
         active_j=(time - dispatch_s) * params.active_w,
         flop=flop,

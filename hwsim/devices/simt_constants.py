@@ -15,7 +15,7 @@ _SWITCHES = ("rounding", "store_exposed", "packed", "split_single", "winograd", 
 _TIMES: tuple[str, ...] = ("launch", "dispatch", "wave", "k_step", "split", "gemv", "gemv_k", "floor", "row", "col")
 _TIMES += ("block", "key", "key_write", "group", "head", "transform", "gemv_byte")
 _TIMES += ("quantize", "quantize_row", "quantize_col", "one_shot")
-_FACTORS = ("cache_speedup", "overlap", "weight_copies", "query_tile", "channels", "rate")
+_FACTORS = ("cache_speedup", "overlap", "weight_copies", "query_tile", "tile", "channels", "rate")
 _NUMBERS: tuple[str, ...] = ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass")
 _NUMBERS += ("group_limit", "write", "instructions")
 CONSTANTS: Mapping[str, Ratio | Quantity] = MappingProxyType(
@@ -46,7 +46,7 @@ _GEMM |= {
 }
 _ATTENTION = {"compute": 0.55, "narrow": 0.75, "block": 2e-6, "key": 0.0, "key_write": 0.0, "query_tile": 128.0}
 _ATTENTION |= {"packed": 0.0, "rounding": 0.5, "saturation": 0.3, "split": 2e-6, "split_single": 1.0, "group": 0.0}
-_ATTENTION |= {"head": 0.0, "group_limit": 1e9, "instructions": 0.0}
+_ATTENTION |= {"head": 0.0, "group_limit": 1e9, "instructions": 0.0, "tile": 1.0}
 STREAM = {"compute": 0.5, "floor": 1e-6, "saturation": 0.5, "strided": 0.5, "row": 0.0, "col": 0.0}
 STREAM |= {"instructions": 0.0}
 _ROWS = {"knee": 1024.0, "extra_pass": 1.0}

@@ -142,10 +142,14 @@ class SimtGpu(DeviceKind[SimtParams]):
         )
 
     def price_attention(self, table: Table, params: SimtParams) -> Costs:
-        """A single query takes the decode kernel, which splits the keys; more take tiles of queries."""
+        """A single query takes the decode kernel, which splits the keys; more take tiles of queries.
+
+        Energy is that of whole tiles of ``tile`` queries and keys.
+        """
         problem, limits = _attention_problem(table), _attention_limits(table, params)
         constants = _constants(attention.AttentionConstants, table, params)
         kernel = attention.attention_time(problem, limits, constants)
+        switched = attention.tiled_flop(problem, params.kernels.column(table, "tile"))
         return settle(
             table,
             params,
@@ -154,7 +158,8 @@ class SimtGpu(DeviceKind[SimtParams]):
             memory_s=kernel.memory_s,
             launch_s=kernel.fixed_s,
             dram_bytes=attention.attention_bytes(problem),
-            instructions=table.flop / (4.0 * table.head_dim) * params.kernels.column(table, "instructions"),
+            switched=switched,
+            instructions=switched / (4.0 * table.head_dim) * params.kernels.column(table, "instructions"),
         )
 
     def price_map(self, table: Table, params: SimtParams) -> Costs:

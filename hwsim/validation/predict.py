@@ -27,6 +27,7 @@ from hwsim.validation.kernels import RECURRENT, as_clocked, kernel_name, kernel_
 from hwsim.validation.language import chips_of
 from hwsim.validation.matching import device_of, links_of, nearest_stack, sockets_of, stack_for
 from hwsim.validation.measured import MeasuredFile, Row
+from hwsim.validation.meter import metered
 from hwsim.validation.networks import STREAMS, Plan, Planned, network_plan, planned, streamed
 from hwsim.validation.serving import SERVING, engine_of, served, serving_stack
 from hwsim.validation.sustained import SUSTAINED, sustained
@@ -297,13 +298,18 @@ def _price_kernels(spec: DeviceSpec, name: str, rows: Sequence[tuple[Prediction,
             able[at][0].residual = factor
     for (each, _), seconds in zip(able, time.tolist(), strict=True):
         each.values = {"time": as_clocked(seconds, each.timing)}
-    long = [(e, work) for e, work in able if e.timing == SUSTAINED or e.values["time"] > spec.power.window_s]
-    if not long:
-        return
-    found = sustained(spec, stack, [work for _, work in long], [each.timing == SUSTAINED for each, _ in long])
-    for (each, _), seconds, joules in zip(long, *found, strict=True):
-        power = float(average_power_w(joules, seconds, spec.power.idle_w))
-        each.values = {"time": float(seconds), "power": power, "energy": power * float(seconds)}
+    repeated = [(each, work) for each, work in able if each.timing == SUSTAINED]
+    long = [pair for pair in able if pair[0].timing != SUSTAINED and pair[0].values["time"] > spec.power.window_s]
+    if repeated:
+        _fill_in(repeated, *metered(spec, stack, [work for _, work in repeated]))
+    if long:
+        seconds, joules = sustained(spec, stack, [work for _, work in long])
+        _fill_in(long, seconds, average_power_w(joules, seconds, spec.power.idle_w))
+
+
+def _fill_in(rows: Sequence[tuple[Prediction, Work]], seconds: Iterable[float], watts: Iterable[float]) -> None:
+    for (each, _), time, power in zip(rows, seconds, watts, strict=True):
+        each.values = {"time": float(time), "power": float(power), "energy": float(power) * float(time)}
 
 
 def _price_collective(spec: DeviceSpec, each: Prediction, work: Collective) -> None:

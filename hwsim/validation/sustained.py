@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from hwsim.cost.power import capped_blend, voltage
 from hwsim.devices.base import KINDS, OperatingPoint, price
 from hwsim.devices.pricing import CLOCKS
-from hwsim.graph.work import Attention, Gemm, Work, size_bytes
+from hwsim.graph.work import Gemm, Work, size_bytes
 from hwsim.specs.device import DeviceSpec
 from hwsim.specs.software import SoftwareSpec
 
@@ -21,8 +21,8 @@ Floats = NDArray[np.float64]
 SUSTAINED = "cuda_graph_sustained_power"
 """The timing of rows that were measured over a second or so, at the power cap."""
 _SWITCHING = 0.25
-"""Share of a read's energy that weights and caches take in those benchmarks, which allocate but hardly fill them: equal
-bits switch few wires. Chosen on seven in ten of B200's products (by CRC-32)."""
+"""Share of a read's energy that weights take in those benchmarks, which allocate but do not fill them: what memory held
+before is partly zeros, and equal bits switch few wires. Chosen on seven in ten of B200's products (by CRC-32)."""
 
 
 def sustained(
@@ -34,7 +34,7 @@ def sustained(
         spec: the device.
         stack: its software.
         works: the kernels.
-        unfilled: which kernels read weights or caches that nobody filled (default: none).
+        unfilled: which products read weights that nobody filled (default: none).
     """
     kind = KINDS[spec.kind]
     blank = unfilled or [False] * len(works)
@@ -57,9 +57,5 @@ def sustained(
 
 
 def _stored_bytes(work: Work) -> float:
-    """Bytes of a kernel's weights, or of its keys and values."""
-    if isinstance(work, Gemm):
-        return float(size_bytes(work.b_elements, work.b_format))
-    if isinstance(work, Attention):
-        return float(size_bytes(2 * work.batch * work.kv_heads * work.seq_kv * work.head_dim, work.kv_format))
-    return 0.0
+    """Bytes of a product's weights."""
+    return float(size_bytes(work.b_elements, work.b_format)) if isinstance(work, Gemm) else 0.0

@@ -16,6 +16,7 @@ from hwsim.cost.attention import (
     attention_time,
     decode_time,
     prefill_time,
+    tiled_flop,
 )
 
 CHIP = AttentionLimits(sms=10.0, flop_per_s=1e12, bandwidth_bytes_per_s=np.inf, cache_bytes=0.0)
@@ -35,6 +36,18 @@ def test_keys_and_values_are_read_once_for_all_heads_of_a_group():
 def test_a_causal_mask_halves_the_work_but_for_the_diagonal():
     full, masked = attention_flop(problem()), attention_flop(problem(causal=1.0))
     assert masked / full == (128 - 63.5) / 128
+
+
+@given(st.sampled_from([1.0, 3.0, 40.0]), st.sampled_from([0.0, 1.0]), st.sampled_from([1.0, 5.0]), st.integers(0, 50))
+def test_tiles_of_one_query_and_one_key_are_the_work_itself(queries, causal, kv_heads, more):
+    sizes = problem(seq_q=queries, seq_kv=queries + more, kv_heads=kv_heads, causal=causal)
+    assert tiled_flop(sizes, 1.0) == pytest.approx(float(attention_flop(sizes)))
+
+
+def test_a_tile_is_computed_whole_however_few_queries_and_keys_are_in_it():
+    """17 queries and keys take one tile of 128 x 128, as many as a causal mask leaves of it or more."""
+    sizes = problem(seq_q=17.0, seq_kv=17.0, causal=1.0)
+    assert tiled_flop(sizes, 128.0) == 4 * 10 * 128**3
 
 
 def test_one_tile_a_multiprocessor_takes_its_products_over_the_rate():

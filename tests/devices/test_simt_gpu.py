@@ -264,6 +264,16 @@ def test_instructions_beside_useful_operations_cost_a_multiply_add_in_fp32_each(
     assert extra(attention(512, 512)) == pytest.approx(20 * 10 * 512 * 512 * 2 * 3e-12, rel=0.05)
 
 
+def test_attention_pays_for_whole_tiles_in_operations_and_scores_but_not_in_time():
+    """One query and key of ten heads take as much as 128 of both; 1 pJ an operation, 20 multiply-adds a score."""
+    whole = {**IDEAL, "attention": {**IDEAL["attention"], "tile": 128.0, "instructions": 20.0}}
+    chip = replace(toy(), software={"only": SoftwareSpec(name="only", kernels=whole)})
+    one, all_of_it = (costs_of(attention(size, size), chip) for size in (2, 128))
+    assert one.compute_j[0, 0] == pytest.approx(all_of_it.compute_j[0, 0])
+    assert one.time_s[0, 0] == costs_of(attention(2, 2)).time_s[0, 0]
+    assert one.flop[0, 0] < all_of_it.flop[0, 0]
+
+
 def test_half_the_clock_doubles_compute_time_but_not_memory_time():
     chip = toy().evolve({"memory.hbm.bandwidth": "10 TB/s"})
     work = product(2560, 128, 8192)

@@ -1,0 +1,63 @@
+"""What a power meter that remembers a second shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import hwsim
+from hwsim.cost.power import average_power_w
+from hwsim.graph.lowering import lower
+from hwsim.graph.work import Work
+from hwsim.loading.device import load_device
+from hwsim.validation.meter import metered, ran_before, run_s, shown_w
+from hwsim.validation.sustained import sustained
+
+
+def product(m: int, n: int, k: int) -> Work:
+    return next(iter(lower(hwsim.ops.matmul(m=m, n=n, k=k, dtype="bf16")).works))
+
+
+def attention(**sizes: Any) -> Work:
+    return next(iter(lower(hwsim.ops.attention(head_dim=128, dtype="bf16", **sizes)).works))
+
+
+def test_a_run_of_a_second_shows_half_of_what_was_before() -> None:
+    """Readings after 0, 0.1, ... 1 s are 0, 10, ... 100 % of the run: half of 800 W, half of the 400 W before."""
+    assert shown_w(800.0, 1.0, 400.0, 1.0, 0.0) == pytest.approx(600.0)
+
+
+def test_a_short_run_shows_mostly_what_was_before() -> None:
+    """Readings after 0, 0.1 and 0.2 s: a tenth of the run."""
+    assert shown_w(1000.0, 0.24, 500.0, 1.0, 0.0) == pytest.approx(550.0)
+
+
+def test_a_run_is_a_second_or_three_thousand_repeats_of_six_products() -> None:
+    assert run_s(product(64, 64, 64), 10e-6) == pytest.approx(3000 * 6 * 10e-6)
+    assert run_s(attention(batch=1, heads=8, kv_heads=8, seq_q=1, seq_kv=64), 10e-6) == pytest.approx(3000 * 10e-6)
+    assert run_s(product(64, 64, 64), 1e-3) == pytest.approx(1.0, abs=6e-3)
+
+
+def test_the_longest_sum_follows_the_shortest_of_the_next_wider_product() -> None:
+    for k, (n_before, k_before) in {16384: (768, 51200), 65536: (1024, 32)}.items():
+        alone = replace(product(256, 768, k), cycled_bytes=0)
+        assert ran_before(alone).work == replace(product(256, n_before, k_before), cycled_bytes=0)
+
+
+def test_a_product_after_a_small_one_reads_below_the_cap_at_which_it_runs() -> None:
+    """A product of 65,536-long sums and one of 16,384-long ones draw the cap; the first follows a tiny product."""
+    spec = load_device("b200_sxm")
+    works = [product(4096, 768, 65536), product(4096, 768, 16384)]
+    seconds, joules = sustained(spec, spec.stack("vllm"), works, [True, True])
+    assert average_power_w(joules, seconds, spec.power.idle_w) == pytest.approx(spec.power.tdp_w)
+    times, shown = metered(spec, spec.stack("vllm"), works)
+    assert times.tolist() == seconds.tolist()
+    assert shown[0] < 850.0
+    assert shown[1] > 980.0
+
+
+def test_filling_more_of_a_cache_leaves_more_of_the_pause_in_the_reading() -> None:
+    few, many = (attention(batch=b, heads=64, kv_heads=64 // b, seq_q=1, seq_kv=32768) for b in (1, 8))
+    assert ran_before(many).pause_s > ran_before(few).pause_s

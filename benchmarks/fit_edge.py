@@ -271,6 +271,7 @@ _HEXAGON = {
     _of("upsample", "compute"): 0.1,
     "elementwise.int8:compute": 0.015,
     "softmax.fp16:compute": 0.035,
+    "attention.fp16:softmax": 0.07,
     _of("softmax", "compute"): 0.1,
     "transpose:feed": 0.09,
     _of("concat", "feed"): 0.3,

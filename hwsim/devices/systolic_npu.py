@@ -92,12 +92,13 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "epilogue": (0.001, 4.0),
         "layout": (0.0, 4.0),
         "tile_kv": (1.0, np.inf),
+        "softmax": (0.001, 4.0),
         "wide": (0.0, 1e9),
     }
 )
 _COMMON = {"compute": 1.0, "memory": 0.8, "overlap": 2.0, "feed": 1.0, "keep": 0.0}
 _SECONDS = ("launch", "decode_launch", "row_launch", "vector_launch", "element")
-_ATTENTION = {"compute": 0.5, "memory": 0.8, "overlap": 2.0, "keep": 0.0, "tile_kv": 1.0}
+_ATTENTION = {"compute": 0.5, "memory": 0.8, "overlap": 2.0, "keep": 0.0, "tile_kv": 1.0, "softmax": 1.0}
 
 
 class SystolicNpu(DeviceKind[SystolicNpuParams]):
@@ -123,8 +124,8 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     that peak that fused element-wise work reaches. ``layout``: elements a second that the vector unit writes to bring
     images into the array's layout, as a share of its peak (0: the array reads them as they lie). ``wide``: rows of
     more elements are summed one by one, ``element`` seconds each (0: none is). ``tile_kv``: attention
-    computes scores in pieces of so many columns;
-    ``decode_...`` are the constants of attention of a single query."""
+    computes scores in pieces of so many columns, ``softmax``: share of the vector unit's peak that their softmax
+    reaches beside the arrays; ``decode_...`` are the constants of attention of a single query."""
     defaults: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType(
         {
             Form.GEMM: _COMMON

@@ -228,7 +228,7 @@ def attention_terms(table: Table, params: SystolicNpuParams) -> Terms:
     second = dealt_time_s(m, table.head_dim, scores, batch, params.geometry(table), clock * constant("compute"))
     count = batch * m * scores
     softmax = operations_time_s(5.0 * count, count, params.vector_rate(table), params.special_per_s)
-    compute = np.maximum(first + second, softmax)
+    compute = np.maximum(first + second, softmax / constant("softmax"))
     total = table.bytes_in + table.bytes_out
     moved = total * (1.0 - kept_share(total, constant("keep") * params.scratchpad_bytes))
     memory = moved / (params.dram_bytes_per_s * constant("memory"))

@@ -37,11 +37,13 @@ class Attention:
     A fourth input is the bias, which broadcasts to (batch, heads, seq_q, seq_kv).
     ``kv_heads`` divides ``heads`` (grouped queries: Ainslie et al., 2023). ``causal`` is aligned to the
     end: with a cache, the last query sees every key. Never stores the scores (Dao et al., FlashAttention, 2022).
+    ``head_by_head``: exported so that each head is operators of its own (:mod:`hwsim.passes.heads_apart`).
     """
 
     kind: ClassVar[str] = "attention"
     kernels: ClassVar[tuple[str, ...]] = ("attention_prefill", "attention_decode")
     causal: bool = False
+    head_by_head: bool = False
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """Shape and format of q; raises ShapeError when k, v or the bias do not fit it."""

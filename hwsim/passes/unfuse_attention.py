@@ -2,7 +2,8 @@
 
 The scores then exist in memory, (batch, heads, seq_q, seq_kv) of them, and each kernel reads and writes them
 (T. Dao et al., FlashAttention, 2022, algorithm 0). Grouped queries are a product with broadcast keys: keys and
-values are viewed as (batch, kv_heads, 1, seq_kv, dim), not copied per query head.
+values are viewed as (batch, kv_heads, 1, seq_kv, dim), not copied per query head. Attention that a model has head by
+head stays: compilers run the three operators of one head strip by strip, and its scores never exist as a whole.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ __all__ = ["unfuse_attention"]
 
 @PASSES.register("unfuse_attention")
 def unfuse_attention(graph: Graph) -> Graph:
-    """The graph with every attention as separate kernels, named after it (``.scores``, ``.softmax`` ...)."""
+    """The graph with attention as separate kernels, named after it (``.scores``, ``.softmax`` ...)."""
     new = Rewriter(graph)
     for _, indices in new.phases():
         for index in indices:
             node = graph.nodes[index]
-            if isinstance(node.op, Attention):
+            if isinstance(node.op, Attention) and not node.op.head_by_head:
                 _spell_out(new, node, node.op)
             else:
                 new.keep(node)

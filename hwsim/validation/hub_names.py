@@ -6,10 +6,10 @@ and ``from_pretrained`` of models/<id>/model.py say (at 052dc1f).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
-__all__ = ["HUB_NAMES", "HUB_NORMALISED", "HUB_UNSAID"]
+__all__ = ["HUB_HEADS_APART", "HUB_NAMES", "HUB_NORMALISED", "HUB_UNSAID", "WHISPERS", "hub_passes"]
 
 HUB_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -61,6 +61,29 @@ size, but its encoders take 1024 x 1024 pixels."""
 
 HUB_NORMALISED: tuple[str, ...] = (
     *("convnext_base", "gpunet", "mobilesam_mobilesamencoder", "sam2_sam2encoder", "segformer_base"),
-    *("cavaface", "trocr_trocrencoder"),
+    *("cavaface", "trocr_trocrencoder", "easyocr_easyocrdetector", "video_mae"),
 )
 """Further models, by folded name, that take colours of 0 to 1 and hold in their graphs what normalises them."""
+
+WHISPERS = ("tiny", "base", "small", "medium", "large_v3_turbo")
+"""Sizes of Whisper that are exported."""
+
+HUB_HEADS_APART: tuple[str, ...] = (
+    *(f"whisper_{size}_{part}" for size in WHISPERS for part in ("encoder", "decoder")),
+    *("controlnet_canny_unet", "controlnet_canny_controlnet", "stable_diffusion_v1_5_unet"),
+    *("stable_diffusion_v2_1_unet", "mobilesam_mobilesamencoder", "mobilesam_mobilesamdecoder"),
+    *("mobilesam_samencoder", "mobilesam_samdecoder", "sam2_sam2encoder", "sam2_sam2decoder"),
+)
+"""Models, by folded name, whose heads are products and softmax operators of their own (``SHAAttention`` in
+``model_adaptation.py`` of models/_shared/hf_whisper and stable_diffusion, ``SplitHeadSAM...`` of _shared/sam)."""
+
+
+def hub_passes(name: str, normalised: Collection[str]) -> Mapping[str, object]:
+    """The parameter that names what a model of quic/ai-hub-models adds to its network; empty where that is nothing.
+
+    >>> hub_passes("sam2_sam2encoder", HUB_NORMALISED)
+    {'passes': 'normalise_images,heads_apart'}
+    """
+    found = ["normalise_images"] if name in normalised else []
+    found += ["heads_apart"] if name in HUB_HEADS_APART else []
+    return {"passes": ",".join(found)} if found else {}

@@ -12,7 +12,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from hwsim.errors import InputError
-from hwsim.validation.hub_names import HUB_NAMES, HUB_NORMALISED, HUB_UNSAID
+from hwsim.validation.hub_names import (
+    HUB_HEADS_APART,
+    HUB_NAMES,
+    HUB_NORMALISED,
+    HUB_UNSAID,
+    WHISPERS,
+    hub_passes,
+)
 from hwsim.validation.language_names import LANGUAGE_NAMES
 from hwsim.validation.spellings import spellings
 from hwsim.workloads import WORKLOADS
@@ -231,7 +238,6 @@ def _decoder(layers: int, width: int, heads: int, kv_heads: int, hidden: int, vo
     return dict(zip(names, (layers, width, heads, kv_heads, hidden, vocab), strict=True))
 
 
-_WHISPERS = ("tiny", "base", "small", "medium", "large_v3_turbo")
 _IN_16_BITS: Mapping[str, Mapping[str, object]] = {
     f"{name}_text_encoder": {"dtype": "w16a16"}
     for name in (
@@ -264,8 +270,8 @@ UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "mobilenet_v2_ssd": {"height": 300, "width": 300},
         "stable_diffusion_2_base_e2e": {"batch": 1},
         "stable_diffusion_2_1_base_e2e": {"batch": 1},
-        **{f"whisper_{size}_encoder": {"phase": "encode"} for size in _WHISPERS},
-        **{f"whisper_{size}_decoder": {"phase": "decode", "context": 199} for size in _WHISPERS},
+        **{f"whisper_{size}_encoder": {"phase": "encode"} for size in WHISPERS},
+        **{f"whisper_{size}_decoder": {"phase": "decode", "context": 199} for size in WHISPERS},
         "baichuan2_7b": _decoder(32, 4096, 32, 32, 11_008, 125_696),
         "chatglm3_6b": _decoder(28, 4096, 32, 2, 13_696, 65_024),
         "ibm_granite_v3_1_8b_instruct": _decoder(40, 4096, 32, 8, 12_800, 49_155),
@@ -294,6 +300,7 @@ _NORMALISED = (
     *("depth_anything", "depth_anything_v2", "depth_anything_v3", "conditional_detr_resnet50", "detr_resnet50"),
     *("detr_resnet50_dc5", "detr_resnet101", "detr_resnet101_dc5", "hrnet_face", "hrnet_pose", "midas"),
     *("rtmpose_body2d",),
+    *HUB_NORMALISED,
 )
 _FOR_224: Mapping[str, object] = MappingProxyType({"height": 224, "width": 224})
 
@@ -304,10 +311,10 @@ EXPORTED: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType(
         ("quic/ai-hub-models", "yolov3"): {"height": 640, "width": 640},
         **{
             ("quic/ai-hub-models", name): {
-                "passes": "normalise_images",
+                **hub_passes(name, _NORMALISED),
                 **(_FOR_224 if name in ("efficientnet_b4", "efficientnet_v2_s") else {}),
             }
-            for name in (*_NORMALISED, *HUB_NORMALISED)
+            for name in (*_NORMALISED, *HUB_HEADS_APART)
         },
         **{
             ("Tencent/ncnn", name): {"height": size, "width": size}
@@ -326,7 +333,8 @@ EXPORTED: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType(
 of torchvision's checkpoints (380 and 384), but exports every ImagenetClassifier that names no input of its own for 224
 (models/_shared/imagenet_classifier/model.py, models/efficientnet_b4/model.py). Tencent/ncnn times each network at the
 size that benchmark/benchncnn.cpp gives it. Models of quic/ai-hub-models take pixels of 0 to 1; those named here hold
-the normalisation by colours in their graphs (``normalize_image_torchvision`` or its like in model.py);
+the normalisation by colours in their graphs (``normalize_image_torchvision`` or its like in model.py), some run their
+heads one by one (``HUB_HEADS_APART``);
 PSPNet there reads an image and its mirror image and tells 150 classes apart (models/pspnet/model.py). The model script
 of DaViT in hailo_model_zoo (``cfg/alls/generic``) quantizes its products to ``a16_w16``."""
 

@@ -261,6 +261,12 @@ def _attention(seq_q: int, seq_kv: int, causal: bool = False) -> Attention:
     )
 
 
+def test_the_softmax_of_scores_takes_its_share_of_the_vector_unit() -> None:
+    """A tenth of the share, ten times the time, where it outlasts the products."""
+    slow, slower = (_chip(kernels={"attention": PERFECT | {"softmax": share}}) for share in (0.01, 0.001))
+    assert _time_s(_attention(512, 512), slower) == pytest.approx(10 * _time_s(_attention(512, 512), slow), rel=1e-3)
+
+
 def test_a_causal_mask_saves_about_half_of_a_long_attention() -> None:
     spec = _chip(_section(special=1e9, vector={"int8": 1e9}))
     full, half = (_time_s(_attention(4096, 4096, causal), spec) for causal in (False, True))

@@ -97,3 +97,15 @@ def test_a_row_is_taken_as_it_was_exported(tmp_path: Path, model: str, size: str
 
 def test_yolov3_of_the_hub_is_the_tiny_one(tmp_path: Path) -> None:
     assert network_plan(row_of(tmp_path, "yolov3", "416x416")).workload == "tiny_yolov3_split"
+
+
+def test_whisper_and_stable_diffusion_run_head_by_head(tmp_path: Path) -> None:
+    """``SHAAttention`` of models/_shared/hf_whisper and stable_diffusion; OPUS-MT keeps its heads together."""
+    models = (
+        "whisper_small/HfWhisperEncoder",
+        "stable_diffusion_v2_1/unet",
+        "sam2/SAM2Encoder",
+        "opus_mt_en_zh/OpusMTEncoder",
+    )
+    found = [dict(network_plan(row_of(tmp_path, model)).parameters).get("passes") for model in models]
+    assert found == ["heads_apart", "heads_apart", "normalise_images,heads_apart", None]

@@ -1,0 +1,26 @@
+"""Attention whose heads a model computes one by one, each with products and a softmax of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hwsim.graph.graph import Graph, Node
+from hwsim.graph.operator import Operator
+from hwsim.operators.attention import Attention
+from hwsim.passes.registry import PASSES
+from hwsim.passes.rewrite import with_operators
+
+__all__ = ["heads_apart"]
+
+
+@PASSES.register("heads_apart")
+def heads_apart(graph: Graph) -> Graph:
+    """The graph with every attention marked as head by head, as models are adapted to phones' NPUs; values are kept.
+
+    A head's queries, keys and values come from products of their own, which add up to those of all heads.
+    """
+    return with_operators(graph, _apart)
+
+
+def _apart(node: Node) -> Operator:
+    return replace(node.op, head_by_head=True) if isinstance(node.op, Attention) else node.op

@@ -1,0 +1,40 @@
+"""Attention head by head: marked, never spelled out, the same values."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwsim.functional.run import run_reference
+from hwsim.graph.graph import Graph, GraphBuilder
+from hwsim.graph.lowering import lower
+from hwsim.graph.work import Attention as AttentionWork
+from hwsim.operators.attention import Attention
+from hwsim.operators.relu import Relu
+from hwsim.passes import PASSES, apply_passes
+from hwsim.workloads import WORKLOADS
+
+
+def _attention() -> Graph:
+    b = GraphBuilder("g")
+    q, k, v = (b.input(name, (1, 4, 5, 8)) for name in "qkv")
+    return b.build([b.add(Relu(), b.add(Attention(), q, k, v))])
+
+
+def test_attention_head_by_head_is_not_spelled_out() -> None:
+    both = apply_passes(_attention(), ("heads_apart", "unfuse_attention"))
+    assert [node.name for node in both.nodes] == ["attention", "relu"]
+    assert len(apply_passes(_attention(), ("unfuse_attention",)).nodes) == 5
+
+
+def test_values_are_kept() -> None:
+    graph = _attention()
+    generator = np.random.default_rng(0)
+    inputs = {name: generator.standard_normal((1, 4, 5, 8)) for name in "qkv"}
+    new = PASSES["heads_apart"](graph)
+    assert np.array_equal(run_reference(graph, inputs)["relu"], run_reference(new, inputs)["relu"])
+
+
+def test_a_workload_takes_the_pass_by_its_parameter() -> None:
+    graph = WORKLOADS["whisper_tiny"].build(phase="encode", dtype="fp16", passes="heads_apart")
+    spelled = apply_passes(graph, ("unfuse_attention",))
+    assert sum(isinstance(work, AttentionWork) for work in lower(spelled).works) > 0

@@ -133,3 +133,11 @@ def test_tflite_takes_the_normalisation_of_an_8_bit_image_into_its_quantization(
     without, with_norm = (_time_s("hexagon_v75", "ffnet_40s", "tflite", **each) for each in (plain, normal))
     assert with_norm == pytest.approx(without, rel=0.05)
     assert _time_s("hexagon_v75", "ffnet_40s", "qnn", **normal) > with_norm + 4e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("software", "measured_s"), [("qnn", 14.3e-3), ("tflite", 11.9e-3), ("onnx", 33.5e-3)])
+def test_recurrent_steps_start_one_after_the_other(software: str, measured_s: float) -> None:
+    """quic/ai-hub-models, 8 Gen 3, Sequencer2D's 1,408 steps; the start of a step is fitted to EasyOCR's 796."""
+    time = _time_s("hexagon_v75", "sequencer2d_s", software, dtype="fp16", passes="normalise_images")
+    assert time == pytest.approx(measured_s, rel=0.2)

@@ -39,6 +39,7 @@ class StackHead:
     item_s: Annotated[float, Quantity("item", "s", zero=True)] = 0.0
     compile_s: Annotated[float, Quantity("compile", "s", zero=True)] = 0.0
     sequence_s: Annotated[float, Quantity("sequence", "s", zero=True)] = 0.0
+    draw_bytes: Annotated[float, Quantity("draw", "bytes", zero=True)] = 0.0
     passes: Annotated[tuple[str, ...], Names("passes")] = ()
     weights_limit_bytes: Annotated[float, Quantity("weights_limit", "bytes")] = 0.0
     beyond: Annotated[str, Text("beyond")] = ""
@@ -81,6 +82,7 @@ def build_stack(name: str, model: SpecModel) -> SoftwareSpec:
         item_s=head.item_s,
         compile_s=head.compile_s,
         sequence_s=head.sequence_s,
+        draw_bytes=head.draw_bytes,
         kernels=types.MappingProxyType(kernels),
         residuals=head.residuals,
         passes=head.passes,

@@ -40,7 +40,8 @@ class SoftwareSpec:
     the device, once for each time it runs. ``item_s`` is what the host takes to read and decode one item for the next
     run while this one is under way, so no run is shorter than that for all its items. ``compile_s`` is what it takes
     to compile one kernel; only measurements that average over first runs contain it. ``sequence_s`` is what choosing
-    and handing out a token costs a serving engine for each sequence of a step. ``kernels`` maps a kernel family
+    and handing out a token costs a serving engine's host for each sequence of a step, ``draw_bytes`` what the device
+    moves for each entry of the vocabulary where it is drawn (sorts, sums, noise). ``kernels`` maps a kernel family
     (a kernel label, a form of Work, or either followed by ``.format``, e.g. ``gemm.int8``) to its constants by name;
     each kind of device documents the constants it reads. ``passes`` are graph passes the stack applies.
     ``timing`` lists the timing modes of measured rows it stands for. ``validated`` maps families to the
@@ -58,6 +59,7 @@ class SoftwareSpec:
     item_s: Annotated[float, Quantity("item", "s", zero=True)] = 0.0
     compile_s: Annotated[float, Quantity("compile", "s", zero=True)] = 0.0
     sequence_s: Annotated[float, Quantity("sequence", "s", zero=True)] = 0.0
+    draw_bytes: Annotated[float, Quantity("draw", "bytes", zero=True)] = 0.0
     kernels: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     residuals: tuple[ResidualSpec, ...] = ()
     passes: tuple[str, ...] = ()

@@ -25,7 +25,7 @@ from hwsim.devices.interconnect import price_collectives
 from hwsim.devices.pricing import CLOCKS
 from hwsim.graph.lowering import lower, tables_of
 from hwsim.graph.tensor import BITS
-from hwsim.graph.work import Attention, Collective, Form, Gemm, Work
+from hwsim.graph.work import Attention, Collective, Form, Gemm, Move, Work
 from hwsim.specs.device import DeviceSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import InterconnectSpec
@@ -269,6 +269,17 @@ class SteadyStep:
     power_w: float
 
 
+def _drawn(deployment: Deployment, batch: int) -> Counter[Work]:
+    """What drawing a token from each row of logits moves; every rank draws for all requests."""
+    entries = deployment.shape.vocab * batch
+    moved = round(deployment.stack.draw_bytes * entries)
+    if not moved:
+        return Counter()
+    half = moved // 2
+    draw = Move(kernel="move", elements=entries, bytes_in=moved - half, bytes_out=half, contiguous=True, format="fp32")
+    return Counter([draw])
+
+
 def steady_step(deployment: Deployment, load: Steady) -> SteadyStep:
     """Steps under a load that stays, long enough for the power limit.
 
@@ -277,7 +288,7 @@ def steady_step(deployment: Deployment, load: Steady) -> SteadyStep:
     active floor is paid throughout.
     """
     power = deployment.device.power
-    points = [deployment.parts("decode", load.batch, load.context)[0]]
+    points = [deployment.parts("decode", load.batch, load.context)[0] + _drawn(deployment, load.batch)]
     points += [deployment.parts("prefill", 1, n * load.prompt * deployment.spread)[0] for n in (1, 2)]
     between_s = deployment.stack.request_s + load.batch * deployment.stack.sequence_s
     none = math.exp(-load.prompts)

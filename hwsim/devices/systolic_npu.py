@@ -123,7 +123,8 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     starting one of one row does (-1: ``launch``); ``epilogue``: share of
     that peak that fused element-wise work reaches. ``layout``: elements a second that the vector unit writes to bring
     images into the array's layout, as a share of its peak (0: the array reads them as they lie). ``wide``: rows of
-    more elements are summed one by one, ``element`` seconds each (0: none is). ``tile_kv``: attention
+    more elements are summed one by one, ``element`` seconds each (0: none is); element-wise kernels that have an
+    ``element`` of their own take it for each result. ``tile_kv``: attention
     computes scores in pieces of so many columns, ``softmax``: share of the vector unit's peak that their softmax
     reaches beside the arrays; ``decode_...`` are the constants of attention of a single query."""
     defaults: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType(
@@ -141,7 +142,7 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
             Form.ATTENTION: _ATTENTION
             | {f"decode_{name}": v for name, v in _ATTENTION.items()}
             | {"decode_launch": -1.0},
-            Form.MAP: _COMMON,
+            Form.MAP: _COMMON | {"element": 0.0},
             Form.REDUCE: _COMMON | {"wide": 0.0, "element": 0.0},
             Form.MOVE: _COMMON,
         }

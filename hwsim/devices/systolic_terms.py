@@ -334,7 +334,7 @@ def vector_terms(table: Table, params: SystolicNpuParams) -> Terms:
     fill: Array | float = 1.0
     if table.form is Form.MAP:
         fill = register_fill(table.elements, table.longest, params.register_rows, params.register_cols)
-        compute = compute / fill
+        compute = np.maximum(compute / fill, elements * constant(table, "element"))
     total = (table.bytes_in + table.bytes_out) / fill
     near = total / (params.scratchpad_bytes_per_s * constant(table, "feed"))
     resident = kept_share(total, constant(table, "keep") * params.scratchpad_bytes)

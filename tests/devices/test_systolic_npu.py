@@ -261,6 +261,22 @@ def _attention(seq_q: int, seq_kv: int, causal: bool = False) -> Attention:
     )
 
 
+def test_an_element_wise_kernel_may_run_element_by_element() -> None:
+    """Four divisions of 1,000 s each; any other kernel of as many elements takes the vector unit's time."""
+    work = Map(
+        kernel="div",
+        elements=4,
+        flop_per_element=1,
+        special_per_element=0,
+        bytes_in=16,
+        bytes_out=8,
+        format="int8",
+    )
+    spec = _chip(kernels={"map": PERFECT, "div": PERFECT | {"element": 1000.0}})
+    assert _time_s(work, spec) == pytest.approx(4000, rel=1e-2)
+    assert _time_s(replace(work, kernel="mul"), spec) < 400
+
+
 def test_the_softmax_of_scores_takes_its_share_of_the_vector_unit() -> None:
     """A tenth of the share, ten times the time, where it outlasts the products."""
     slow, slower = (_chip(kernels={"attention": PERFECT | {"softmax": share}}) for share in (0.01, 0.001))

@@ -141,3 +141,11 @@ def test_recurrent_steps_start_one_after_the_other(software: str, measured_s: fl
     """quic/ai-hub-models, 8 Gen 3, Sequencer2D's 1,408 steps; the start of a step is fitted to EasyOCR's 796."""
     time = _time_s("hexagon_v75", "sequencer2d_s", software, dtype="fp16", passes="normalise_images")
     assert time == pytest.approx(measured_s, rel=0.2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("device", "measured_s"), [("hexagon_v75", 5.4e-3), ("qcs9075_npu", 8.6e-3)])
+def test_division_by_a_tensor_has_no_vector_unit(device: str, measured_s: float) -> None:
+    """quic/ai-hub-models, EfficientViT-L2: eight divisions, fitted to the ten of EfficientViT-B2."""
+    time = _time_s(device, "efficientvit_l2", "qnn", dtype="fp16", passes="normalise_images")
+    assert time == pytest.approx(measured_s, rel=0.2)

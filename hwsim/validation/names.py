@@ -22,6 +22,7 @@ from hwsim.validation.hub_names import (
 )
 from hwsim.validation.language_names import LANGUAGE_NAMES
 from hwsim.validation.spellings import spellings
+from hwsim.validation.zoo_names import ZOO_NAMES, ZOO_UNSAID
 from hwsim.workloads import WORKLOADS
 
 __all__ = ["EXPORTED", "NAMESAKES", "UNSAID", "named_workload"]
@@ -238,15 +239,6 @@ def _decoder(layers: int, width: int, heads: int, kv_heads: int, hidden: int, vo
     return dict(zip(names, (layers, width, heads, kv_heads, hidden, vocab), strict=True))
 
 
-_IN_16_BITS: Mapping[str, Mapping[str, object]] = {
-    f"{name}_text_encoder": {"dtype": "w16a16"}
-    for name in (
-        *("clip_resnet_50", "clip_resnet_50x4", "clip_vit_b_16", "clip_vit_b_32", "clip_vit_l_14_laion2b"),
-        *("siglip_b_16", "siglip_l_16_256", "siglip2_b_16", "siglip2_b_32_256", "siglip2_l_16_256"),
-        *("tinyclip_vit_39m_16_text_19m_yfcc15m", "tinyclip_vit_40m_32_text_19m_laion400m"),
-        *("tinyclip_vit_61m_32_text_29m_laion400m", "tinyclip_vit_8m_16_text_3m_yfcc15m"),
-    )
-}
 UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
     {
         "bert_base_uncased_hf": {"seq": 384},
@@ -278,15 +270,14 @@ UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "internlm2_1_8b": _decoder(24, 2048, 16, 8, 8192, 92_544),
         "minicpm4_0_5b": _decoder(24, 1024, 16, 2, 4096, 73_448),
         "qwen2_0_5b": _decoder(24, 896, 14, 2, 4864, 151_936),
-        **_IN_16_BITS,
         **HUB_UNSAID,
+        **ZOO_UNSAID,
     }
 )
 """Parameters that rows do not state, or not as they were measured: quic/ai-hub-models exports BERT for 384 tokens, and
 FCN for 512 x 512 pixels (its page prints 224, at which no chip of the set could be as slow);
 guidance is a batch of 2 for one image; Whisper's decoder writes into a cache of 199 tokens. Coral's SSDs are those
-for 300 x 300 pixels (at 224 one core could not be 2.2 times slower than on the backbone alone). The model scripts of
-hailo_model_zoo (``cfg/alls/generic``) quantize the products of text encoders to ``a16_w16``."""
+for 300 x 300 pixels (at 224 one core could not be 2.2 times slower than on the backbone alone)."""
 
 _NORMALISED = (
     *("beit", "convnext_tiny", "deit", "densenet121", "dla102x", "efficientformer", "efficientnet_b0"),
@@ -306,7 +297,10 @@ _FOR_224: Mapping[str, object] = MappingProxyType({"height": 224, "width": 224})
 
 EXPORTED: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType(
     {
-        ("hailo-ai/hailo_model_zoo", "davit_tiny"): {"dtype": "w16a16"},
+        **{
+            ("hailo-ai/hailo_model_zoo", name): {"dtype": "w16a16"}
+            for name in ("davit_tiny", "paddle_ocr_v5_mobile_detection")
+        },
         ("quic/ai-hub-models", "pspnet"): {"batch": 2, "classes": 150},
         ("quic/ai-hub-models", "yolov3"): {"height": 640, "width": 640},
         **{
@@ -335,8 +329,8 @@ of torchvision's checkpoints (380 and 384), but exports every ImagenetClassifier
 size that benchmark/benchncnn.cpp gives it. Models of quic/ai-hub-models take pixels of 0 to 1; those named here hold
 the normalisation by colours in their graphs (``normalize_image_torchvision`` or its like in model.py), some run their
 heads one by one (``HUB_HEADS_APART``);
-PSPNet there reads an image and its mirror image and tells 150 classes apart (models/pspnet/model.py). The model script
-of DaViT in hailo_model_zoo (``cfg/alls/generic``) quantizes its products to ``a16_w16``."""
+PSPNet there reads an image and its mirror image and tells 150 classes apart (models/pspnet/model.py). The model scripts
+of DaViT and PP-OCRv5's detector in hailo_model_zoo (``cfg/alls/generic``) quantize their products to ``a16_w16``."""
 
 NAMESAKES: Mapping[tuple[str, str], str] = MappingProxyType(
     {
@@ -359,23 +353,25 @@ quic/ai-hub-models loads yolov3-tinyu under the name of YOLOv3, for 640 x 640 pi
 _KNOWN: Mapping[str, str] = MappingProxyType(
     {
         name: workload
-        for table in (_NAMES, LANGUAGE_NAMES, HUB_NAMES)
+        for table in (_NAMES, LANGUAGE_NAMES, HUB_NAMES, ZOO_NAMES)
         for workload, names in table.items()
         for name in names
     }
 )
-_NEAR = 0.1
+_NEAR, _OTHER = 0.1, 8.0
 
 
 def named_workload(model: str, parameters: float | None = None) -> tuple[str, str]:
     """(workload, folded name) of what measured data call ``model``; raises InputError where hwsim has none.
 
     A name that says no size ("yolov7" of 6.2 million parameters) means the member of its family that has as many
-    ``parameters``, where one comes within a tenth and the namesake does not.
+    ``parameters``, where one comes within a tenth and the namesake does not; one of another order is another network.
     """
     for folded in spellings(model):
         name = _KNOWN.get(folded, folded)
         family = [other for other in WORKLOADS if other.startswith(name)] if parameters else []
+        if name in WORKLOADS and parameters and _size_ratio(name, parameters) > _OTHER:
+            continue
         if name in WORKLOADS and (not parameters or _distance(name, parameters) < _NEAR or len(family) < 2):
             return name, folded
         near = sorted((_distance(other, parameters or 0.0), other) for other in family)
@@ -384,6 +380,13 @@ def named_workload(model: str, parameters: float | None = None) -> tuple[str, st
         if name in WORKLOADS:
             return name, folded
     raise InputError(f"no workload for '{model}'")
+
+
+def _size_ratio(name: str, parameters: float) -> float:
+    """How many times larger the larger is of the published parameters and those stated; 1 where none are published."""
+    published = WORKLOADS[name].published
+    known = published.parameters if published is not None else None
+    return max(known / parameters, parameters / known) if known else 1.0
 
 
 def _distance(name: str, parameters: float) -> float:

@@ -49,6 +49,7 @@ for _name, _title, _width, _depth, _tokens, _causal, _parameters in (
     ("clip_text_512", "CLIP text encoder, width 512", 512, 12, 77, True, 37.8e6),
     ("clip_text_640", "CLIP text encoder, width 640", 640, 12, 77, True, 59.1e6),
     ("clip_text_768", "CLIP text encoder, width 768", 768, 12, 77, True, 85.1e6),
+    ("tinyclip_text_3m", "TinyCLIP text encoder, 3 M", 256, 3, 77, True, 2.5e6),
     ("tinyclip_text_19m", "TinyCLIP text encoder, 19 M", 512, 6, 77, True, 19.0e6),
     ("tinyclip_text_29m", "TinyCLIP text encoder, 29 M", 512, 9, 77, True, 29.0e6),
     ("siglip_text_b", "SigLIP-B text encoder", 768, 12, 64, False, 85.6e6),

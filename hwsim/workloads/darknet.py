@@ -1,4 +1,4 @@
-"""Detectors of the Darknet framework: YOLOv3 (Redmon and Farhadi 2018), its tiny sibling, and YOLOv4-tiny."""
+"""Detectors of the Darknet framework: YOLOv3 (Redmon and Farhadi 2018), YOLOv4 and their tiny siblings."""
 
 from __future__ import annotations
 
@@ -103,6 +103,54 @@ image_network(
     size=640,
     labels=80,
 )
+
+
+def _partial(b: GraphBuilder, x: Tensor, channels: int, count: int, name: str) -> Tensor:
+    """Half the size, then ``count`` residual blocks on one of two paths (Bochkovskiy et al. 2020, YOLOv4, 3.4).
+
+    The first stage keeps the width on both paths.
+    """
+    part = channels if channels == 64 else channels // 2
+    with b.scope(name):
+        x = _conv(b, x, channels, 3, 2, name="down")
+        other, y = _conv(b, x, part, 1, name="other"), _conv(b, x, part, 1, name="in")
+        for step in range(count):
+            inner = _conv(b, y, channels // 2, 1, name=f"{step}.a")
+            y = layers.add(b, y, _conv(b, inner, part, 3, name=f"{step}.b"), name=f"{step}.add")
+        return _conv(b, yolo.join(b, _conv(b, y, part, 1, name="out"), other), channels, 1, name="join")
+
+
+def _five(b: GraphBuilder, x: Tensor, width: int, name: str) -> Tensor:
+    """Five convolutions, 1x1 and 3x3 in turn."""
+    for step in range(5):
+        x = _conv(b, x, 2 * width if step % 2 else width, 3 if step % 2 else 1, name=f"{name}.{step}")
+    return x
+
+
+def _yolov4(b: GraphBuilder, image: Tensor, classes: int) -> tuple[Tensor, ...]:
+    """Boxes at strides 8, 16 and 32 on CSPDarknet-53, with pools of 5, 9 and 13 and paths both ways."""
+    yolo.check_size(image)
+    x = _conv(b, image, 32, 3, name="stem")
+    levels = []
+    for stage, (channels, count) in enumerate(((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4))):
+        x = _partial(b, x, channels, count, f"stage{stage}")
+        levels.append(x)
+    for step, (channels, kernel) in enumerate(((512, 1), (1024, 3), (512, 1))):
+        x = _conv(b, x, channels, kernel, name=f"neck.{step}")
+    x = yolo.join(b, *(layers.pool(b, x, "max", k, stride=1, padding=k // 2) for k in (13, 9, 5)), x)
+    for step, (channels, kernel) in enumerate(((512, 1), (1024, 3), (512, 1))):
+        x = _conv(b, x, channels, kernel, name=f"spp.{step}")
+    down = [x]
+    for level, width in ((levels[3], 256), (levels[2], 128)):
+        up = yolo.up(b, _conv(b, down[-1], width, 1, name=f"up{width}"))
+        down.append(_five(b, yolo.join(b, _conv(b, level, width, 1, name=f"route{width}"), up), width, f"top{width}"))
+    x, found = down[2], [_boxes(b, down[2], 256, classes, "boxes0")]
+    for level, width in ((down[1], 256), (down[0], 512)):
+        x = _five(b, yolo.join(b, _conv(b, x, width, 3, 2, name=f"down{width}"), level), width, f"back{width}")
+        found.append(_boxes(b, x, 2 * width, classes, f"boxes{width}"))
+    return tuple(found)
+
+
 for _name, _title, _network, _source, _parameters, _gmacs in (
     ("tiny_yolov3", "YOLOv3-tiny", _tiny_yolov3, "Redmon and Farhadi 2018, YOLOv3, yolov3-tiny.cfg", 8.85e6, 2.79),
     ("tiny_yolov4", "YOLOv4-tiny", _tiny_yolov4, "Wang et al. 2021, Scaled-YOLOv4, yolov4-tiny.cfg", 6.05e6, 3.46),
@@ -123,3 +171,14 @@ for _name, _title, _network, _source, _parameters, _gmacs in (
         size=416,
         labels=80,
     )
+
+image_network(
+    "yolov4_leaky",
+    _yolov4,
+    title="YOLOv4 with leaky ReLU",
+    source="Bochkovskiy, Wang and Liao 2020, YOLOv4, yolov4.cfg; hailo-ai/hailo_model_zoo for leaky ReLU",
+    published=Published(parameters=64_330_000, tolerance=0.01, source="hailo_model_zoo, from memory: 64.33 M"),
+    what="Object detector (overlaps are not suppressed).",
+    size=512,
+    labels=80,
+)

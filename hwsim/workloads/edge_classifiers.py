@@ -18,7 +18,7 @@ from hwsim.workloads.backbones import inverted_residual, mobilenet_v2_levels
 from hwsim.workloads.families import Network, image_network
 from hwsim.workloads.registry import Published
 
-__all__ = ["ScaledBlocks", "efficientnet_lite_levels"]
+__all__ = ["RepVgg", "ScaledBlocks", "efficientnet_lite_levels"]
 
 _Row = tuple[int, int, int, int, int, bool]
 """Repeats, kernel, stride of the first, expansion, channels, whether expansion and filter are one convolution."""
@@ -123,19 +123,27 @@ def _mobilenet_v2_wide(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class _RepVgg:
+class RepVgg:
     """Plain 3x3 convolutions, as deployed: four stages at widths a, the last at b times 512."""
 
     depths: tuple[int, int, int, int]
     a: float
     b: float
 
-    def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+    def levels(self, b: GraphBuilder, image: Tensor) -> list[Tensor]:
+        """The output of each stage, at strides 4, 8, 16 and 32."""
         x = layers.conv_bn_act(b, image, min(64, int(64 * self.a)), 3, stride=2, name="stage0")
+        found = []
         for stage, depth in enumerate(self.depths):
             channels = int((64 << stage) * (self.b if stage == 3 else self.a))
             for step in range(depth):
                 x = layers.conv_bn_act(b, x, channels, 3, stride=2 if step == 0 else 1, name=f"stage{stage + 1}.{step}")
+            found.append(x)
+        return found
+
+    def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+        """Logits (batch, classes)."""
+        x = self.levels(b, image)[-1]
         return layers.linear(b, layers.global_average(b, x), classes, name="linear")
 
 
@@ -197,7 +205,7 @@ _MEMBERS: tuple[tuple[str, str, Network, int, Published], ...] = (
         (
             f"repvgg_{n}",
             f"RepVGG-{n.upper()}",
-            _RepVgg(depths, a, wide),
+            RepVgg(depths, a, wide),
             224,
             Published(
                 parameters=int(parameters * 1e6), macs=macs * 1e9, tolerance=0.03, source="Ding et al. 2021, Table 4"

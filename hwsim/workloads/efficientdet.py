@@ -18,17 +18,21 @@ from hwsim.workloads.registry import Published
 
 __all__: list[str] = []
 
-_ANCHORS, _REPEATS = 9, 3
+_ANCHORS = 9
 
 
 @dataclass(frozen=True, slots=True)
 class EfficientDet:
-    """Factors on the width and depth of the backbone; channels of the pyramid and how often it is summed."""
+    """Factors on the width and depth of the backbone; channels of the pyramid and how often it is summed.
+
+    ``repeats``: convolutions of a head.
+    """
 
     width: float
     depth: float
     channels: int
     cells: int
+    repeats: int = 3
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> tuple[Tensor, ...]:
         """Scores and boxes of nine anchors a pixel at strides 8 to 128."""
@@ -73,7 +77,7 @@ class EfficientDet:
     def _head(self, b: GraphBuilder, levels: list[Tensor], outputs: int, name: str) -> list[Tensor]:
         """Convolutions that all levels share, each level with normalisations of its own."""
         with b.scope(name):
-            widths = [self.channels] * _REPEATS + [outputs]
+            widths = [self.channels] * self.repeats + [outputs]
             weights = [
                 (
                     b.weight(f"depthwise{step}", (self.channels, 1, 3, 3)),
@@ -88,15 +92,17 @@ class EfficientDet:
                 for step, (depthwise, point, bias) in enumerate(weights):
                     x = b.add(Conv2d(padding=(1, 1), groups=self.channels), x, depthwise, name=f"dw{step}.{place}")
                     x = b.add(Conv2d(), x, point, bias, name=f"pw{step}.{place}")
-                    if step < _REPEATS:
+                    if step < self.repeats:
                         x = layers.activation(b, layers.batch_norm(b, x, f"bn{step}.{place}"), "relu6")
                 found.append(x)
         return found
 
 
 for _number, _network, _size, _parameters, _gmacs in (
+    (0, EfficientDet(1.0, 1.0, 64, 3), 320, 3.2e6, 0.0),
     (1, EfficientDet(1.0, 1.1, 88, 4), 384, 4.2e6, 2.0),
     (2, EfficientDet(1.1, 1.2, 112, 5), 448, 5.3e6, 3.42),
+    (3, EfficientDet(1.2, 1.4, 160, 6, 4), 512, 8.4e6, 0.0),
 ):
     image_network(
         f"efficientdet_lite{_number}",
@@ -105,9 +111,9 @@ for _number, _network, _size, _parameters, _gmacs in (
         source="Tan, Pang and Le 2020, EfficientDet: Scalable and Efficient Object Detection, section 3; google/automl",
         published=Published(
             parameters=int(_parameters),
-            macs=_gmacs * 1e9,
+            macs=_gmacs * 1e9 or None,
             tolerance=0.02,
-            source="google/automl README, from memory: 4.2 and 5.3 M; hailo_model_zoo (MACs; heads counted by level)",
+            source="google/automl README, from memory: 3.2, 4.2, 5.3, 8.4 M; hailo_model_zoo (MACs; heads by level)",
         ),
         what="Object detector of five levels (overlaps are not suppressed).",
         size=_size,

@@ -1,12 +1,14 @@
-"""Detectors for phones on ShuffleNet V2: NanoDet-m, FastestDet.
+"""Light detectors: NanoDet-m and FastestDet on ShuffleNet V2, NanoDet on RepVGG.
 
 Sources: RangiLyu, NanoDet (config nanodet-m.yml: ShuffleNetV2 1.0x, PAN without convolutions, a head of two separable
-convolutions); xuma, FastestDet (module/shufflenetv2.py, module/detector.py).
+convolutions; nanodet-RepVGG-A0_416.yml: a head of two full ones); xuma, FastestDet (module/shufflenetv2.py,
+module/detector.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from hwsim.graph.graph import GraphBuilder
 from hwsim.graph.tensor import Tensor
@@ -17,6 +19,7 @@ from hwsim.operators.split import Split
 from hwsim.operators.transpose import Transpose
 from hwsim.workloads import layers
 from hwsim.workloads.backbones import resized
+from hwsim.workloads.edge_classifiers import RepVgg
 from hwsim.workloads.families import image_network
 from hwsim.workloads.registry import Published
 from hwsim.workloads.shufflenet_v2 import shufflenet_v2_stages
@@ -53,6 +56,31 @@ def _nanodet(b: GraphBuilder, image: Tensor, classes: int) -> tuple[Tensor, ...]
         scores, sides = b.add_all(Split(1, (classes, 4 * _BINS)), y)
         found += [_listed(b, layers.activation(b, scores, "sigmoid")), _listed(b, sides)]
     return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _NanodetRepVgg:
+    """NanoDet on a RepVGG of that width, whose last stage has 512 channels, with pyramids and heads of 128."""
+
+    width: float
+
+    def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> tuple[Tensor, ...]:
+        """Scores and distributions over ten distances at strides 8, 16 and 32."""
+        stages = RepVgg((2, 4, 14, 1), self.width, 1.0).levels(b, image)[1:]
+        levels = [layers.conv(b, x, 128, 1, name=f"lateral{place}") for place, x in enumerate(stages)]
+        for place in (1, 0):
+            levels[place] = layers.add(b, levels[place], resized(b, levels[place + 1], levels[place].shape))
+        for place in (1, 2):
+            levels[place] = layers.add(b, levels[place], resized(b, levels[place - 1], levels[place].shape))
+        found = []
+        for place, level in enumerate(levels):
+            x = level
+            for step in range(2):
+                x = layers.conv_bn_act(b, x, 128, 3, name=f"head{place}.{step}")
+            y = layers.conv(b, x, classes + 4 * 11, 1, name=f"head{place}.out")
+            scores, sides = b.add_all(Split(1, (classes, 4 * 11)), y)
+            found += [layers.activation(b, scores, "sigmoid"), sides]
+        return tuple(found)
 
 
 def _chain(b: GraphBuilder, x: Tensor, count: int, name: str) -> Tensor:
@@ -95,6 +123,23 @@ image_network(
     minimum=64,
     labels=80,
 )
+for _name, _width, _size, _parameters, _gmacs in (
+    ("nanodet_repvgg_a0", 0.75, 416, 6.74e6, 5.64),
+    ("nanodet_repvgg_a1", 1.0, 640, 10.79e6, 21.4),
+):
+    image_network(
+        _name,
+        _NanodetRepVgg(_width),
+        title=f"NanoDet on RepVGG-{_name[-2:].upper()}",
+        source="RangiLyu, NanoDet, config/legacy_v0.x_configs/RepVGG/nanodet-RepVGG-A0_416.yml",
+        published=Published(
+            parameters=int(_parameters), macs=_gmacs * 1e9, tolerance=0.02, source="hailo_model_zoo, public models"
+        ),
+        what="Object detector (boxes are not decoded, overlaps not suppressed).",
+        size=_size,
+        minimum=64,
+        labels=80,
+    )
 image_network(
     "fastestdet",
     _fastestdet,

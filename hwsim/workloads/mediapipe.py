@@ -28,7 +28,7 @@ from hwsim.workloads.segmentation import transposed_conv
 
 __all__ = ["mediapipe_gestures", "same_conv"]
 
-_HUB = "quic/ai-hub-models, model card: parameters"
+_HUB = "quic/ai-hub-models, model card: parameters; hailo_model_zoo: hand landmarks, lite"
 
 
 def same_conv(
@@ -188,19 +188,30 @@ _HAND = (
 
 def _hand_full(b: GraphBuilder, image: Tensor) -> tuple[Tensor, ...]:
     """21 landmarks in the image and in the world, whether there is a hand, and which one."""
-    x = same_conv(b, image, 24, 3, stride=2, act="relu6", name="stem")
-    x = same_conv(b, x, 24, 3, groups=24, act="relu6", name="first")
-    x = same_conv(b, x, 16, 1, name="first_point")
-    for place, (hidden, kernel, stride, channels) in enumerate(_HAND):
+    return _hand(b, image, 1.0)
+
+
+def _hand(b: GraphBuilder, image: Tensor, width: float) -> tuple[Tensor, ...]:
+    first, last = layers.divisible(24 * width), layers.divisible(1152 * width)
+    x = same_conv(b, image, first, 3, stride=2, act="relu6", name="stem")
+    x = same_conv(b, x, first, 3, groups=first, act="relu6", name="first")
+    x = same_conv(b, x, layers.divisible(16 * width), 1, name="first_point")
+    for place, row in enumerate(_HAND):
+        (hidden, channels), (kernel, stride) = (layers.divisible(row[i] * width) for i in (0, 3)), row[1:3]
         with b.scope(f"block{place}"):
             y = same_conv(b, x, hidden, 1, act="relu6", name="expand")
             y = same_conv(b, y, hidden, kernel, stride=stride, groups=hidden, act="relu6", name="depthwise")
             y = same_conv(b, y, channels, 1, name="project")
             x = layers.add(b, y, x) if y.shape == x.shape else y
-    x = same_conv(b, x, 1152, 1, act="relu6", name="expand")
-    x = layers.global_average(b, same_conv(b, x, 1152, 3, groups=1152, act="relu6", name="last"))
+    x = same_conv(b, x, last, 1, act="relu6", name="expand")
+    x = layers.global_average(b, same_conv(b, x, last, 3, groups=last, act="relu6", name="last"))
     found = [layers.linear(b, x, size, name=f"head{place}") for place, size in enumerate((63, 1, 1, 63))]
     return found[0], layers.activation(b, found[1], "sigmoid"), layers.activation(b, found[2], "sigmoid"), found[3]
+
+
+def _hand_lite(b: GraphBuilder, image: Tensor) -> tuple[Tensor, ...]:
+    """The same outputs from a narrower network, three fifths of the channels (assumption, from its counts)."""
+    return _hand(b, image, 0.6)
 
 
 _SELFIE = ((128, 32), (128, 32), (96, 24), (96, 24))
@@ -270,6 +281,7 @@ for _name, _title, _network, _size, _parameters, _tolerance in (
     ("mediapipe_pose_landmarks", "MediaPipe pose landmarks", _pose_landmarks, 256, 3.36e6, 0.005),
     ("mediapipe_hand_landmarks", "MediaPipe hand landmarks", _hand_landmarks, 256, 2.01e6, 0.005),
     ("mediapipe_hand_landmarks_full", "MediaPipe hand landmarks, full", _hand_full, 224, 2.72e6, 0.005),
+    ("mediapipe_hand_landmarks_lite", "MediaPipe hand landmarks, lite", _hand_lite, 224, 1.01e6, 0.08),
     ("mediapipe_selfie", "MediaPipe selfie segmentation", _selfie, 256, 0.106e6, 0.005),
 ):
     image_filter(

@@ -36,14 +36,21 @@ class RegNet:
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """Logits (batch, classes)."""
+        x = self.levels(b, image)[-1]
+        if self.features:
+            x = self._conv(b, x, self.features, 1, name="head")
+        return layers.linear(b, layers.global_average(b, x), classes, name="fc")
+
+    def levels(self, b: GraphBuilder, image: Tensor) -> list[Tensor]:
+        """The output of each stage, at strides 4, 8, 16 and 32."""
         x = self._conv(b, image, 32, 3, stride=2, name="stem")
+        found = []
         for stage, (depth, width) in enumerate(zip(self.depths, self.widths, strict=True)):
             for place in range(depth):
                 with b.scope(f"stage{stage + 1}.{place}"):
                     x = self._block(b, x, width, 2 if place == 0 else 1)
-        if self.features:
-            x = self._conv(b, x, self.features, 1, name="head")
-        return layers.linear(b, layers.global_average(b, x), classes, name="fc")
+            found.append(x)
+        return found
 
     def _block(self, b: GraphBuilder, x: Tensor, width: int, stride: int) -> Tensor:
         """1x1, grouped 3x3, squeeze-and-excite, 1x1."""

@@ -182,6 +182,7 @@ for _name, _title, _network, _size, _channels, _parameters, _gmacs, _tolerance, 
     ("espcn_x4", "ESPCN x4", _Espcn(4), (78, 120), 1, 24.8e3, 0.23, 0.01, _HAILO),
     ("edsr_f32b5", "EDSR, 32 features, 5 blocks", _edsr, (540, 960), 3, 0.14e6, 0.0, 0.1, "Lim et al. 2017, EDSR"),
     ("dncnn_color", "DnCNN-B, colour", _Plain(64, 18, 1, "relu", True), (321, 481), 3, 0.667e6, 102.985, 0.01, _HAILO),
+    ("dncnn3", "DnCNN-3, grey", _Plain(64, 18, 1, "relu", True), (321, 481), 1, 0.665e6, 0.0, 0.01, _HAILO),
     ("zero_dce", "Zero-DCE", _Curves(light=False), (400, 600), 3, 79.4e3, 19.1, 0.02, _HAILO),
     ("zero_dce_pp", "Zero-DCE++", _Curves(light=True), (400, 600), 3, 10.6e3, 2.42, 0.03, _HAILO),
 ):

@@ -97,6 +97,11 @@ def _retinaface_mobile(b: GraphBuilder, image: Tensor) -> tuple[Tensor, ...]:
     return _retinaface(b, (levels[8], levels[16], levels[32]), 64)
 
 
+def _retinaface_mobilenet(b: GraphBuilder, image: Tensor) -> tuple[Tensor, ...]:
+    levels = mobilenet_v1_levels(b, image)
+    return _retinaface(b, (levels[8], levels[16], levels[32]), 64)
+
+
 def _retinaface_resnet50(b: GraphBuilder, image: Tensor) -> tuple[Tensor, ...]:
     levels = resnet_levels(b, resnet_stem(b, image), (3, 4, 6, 3), bottleneck=True)
     return _retinaface(b, levels[1:], 256)
@@ -124,6 +129,7 @@ for _name, _title, _network, _parameters, _gmacs in (
 
 for _name, _title, _face, _parameters in (
     ("retinaface_mobile", "RetinaFace on MobileNet 0.25", _retinaface_mobile, 0.44e6),
+    ("retinaface_mobilenet", "RetinaFace on MobileNet", _retinaface_mobilenet, 3.49e6),
     ("retinaface_resnet50", "RetinaFace on ResNet-50", _retinaface_resnet50, 27.3e6),
 ):
     image_filter(
@@ -132,7 +138,9 @@ for _name, _title, _face, _parameters in (
         title=_title,
         source="Deng et al. 2020, RetinaFace, section 3; biubug6/Pytorch_Retinaface",
         published=Published(
-            parameters=int(_parameters), tolerance=0.05, source="biubug6/Pytorch_Retinaface: 1.7 MB, 104 MB"
+            parameters=int(_parameters),
+            tolerance=0.05,
+            source="biubug6/Pytorch_Retinaface: 1.7 MB, 104 MB; hailo_model_zoo, from memory: 3.49 M",
         ),
         what="Face detector with five landmarks.",
         size=320,

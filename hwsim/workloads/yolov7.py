@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from hwsim.graph.graph import GraphBuilder
 from hwsim.graph.tensor import Tensor
+from hwsim.operators.reshape import Reshape
+from hwsim.operators.transpose import Transpose
 from hwsim.workloads import layers
 from hwsim.workloads import yolo_blocks as yolo
 from hwsim.workloads.families import image_network
@@ -100,8 +102,39 @@ def _yolov7_tiny(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
     return anchor_boxes(b, levels, 5 + classes)
 
 
+def _down_both(b: GraphBuilder, x: Tensor, channels: int, name: str) -> Tensor:
+    """Half the size by a stride and by pooling, half the channels each (DownC)."""
+    with b.scope(name):
+        strided = yolo.conv(b, yolo.conv(b, x, x.shape[1], name="cv1"), channels // 2, 3, 2, name="cv2")
+        return yolo.join(b, strided, yolo.conv(b, layers.pool(b, x, "max", 2), channels // 2, name="cv3"))
+
+
+def _yolov7_e6(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+    """(batch, anchors, 5 + classes) at strides 8 to 64; the stem takes 2 x 2 pixels as channels."""
+    yolo.check_size(image, 64)
+    batch, channels, height, width = image.shape
+    x = b.add(Reshape((batch, channels, height // 2, 2, width // 2, 2)), image)
+    x = b.add(Reshape((batch, 4 * channels, height // 2, width // 2)), b.add(Transpose((0, 3, 5, 1, 2, 4)), x))
+    x = yolo.conv(b, x, 80, 3, name="1")
+    act, every, back, levels = "silu", (0, 1, 2, 3, 4, 5), (320, 480, 640), []
+    for place, (hidden, out) in enumerate(((64, 160), (128, 320), (256, 640), (384, 960), (512, 1280))):
+        x = _elan(b, _down_both(b, x, out, f"down{place + 2}"), hidden, hidden, out, (1, 3, 5), act, f"p{place + 2}")
+        levels.append(x)
+    found = [_cross_pool(b, x, 640, act, deep=True)]
+    for place, (width, hidden) in ((3, (480, 384)), (2, (320, 256)), (1, (160, 128))):
+        route = yolo.conv(b, levels[place], width, name=f"route{place}")
+        up = yolo.up(b, yolo.conv(b, found[0], width, name=f"up{place}"))
+        found.insert(0, _elan(b, yolo.join(b, route, up), hidden, hidden // 2, width, every, act, f"n{place}"))
+    for place, (width, hidden) in enumerate(zip(back, (256, 384, 512), strict=True)):
+        x = yolo.join(b, _down_both(b, found[place], width, f"back{place}"), found[place + 1])
+        found[place + 1] = _elan(b, x, hidden, hidden // 2, width, every, act, f"m{place}")
+    ends = (yolo.conv(b, x, 2 * x.shape[1], 3, name=f"last{place}") for place, x in enumerate(found))
+    return anchor_boxes(b, tuple(ends), 5 + classes)
+
+
 for _name, _title, _network, _parameters, _gflop in (
     ("yolov7", "YOLOv7", _yolov7, 36.9e6, 104.7),
+    ("yolov7_e6", "YOLOv7-E6", _yolov7_e6, 97.2e6, 515.2),
     ("yolov7_tiny", "YOLOv7-tiny", _yolov7_tiny, 6.23e6, 13.8),
 ):
     image_network(
@@ -116,6 +149,6 @@ for _name, _title, _network, _parameters, _gflop in (
             source=f"Wang, Bochkovskiy and Liao 2022, Table 1: {_gflop} GFLOP",
         ),
         what="Object detector (overlaps are not suppressed).",
-        size=640,
+        size=1280 if _name == "yolov7_e6" else 640,
         labels=80,
     )

@@ -12,6 +12,7 @@ from hwsim.validation.language_names import LANGUAGE_NAMES
 from hwsim.validation.measured import Row, read_measured
 from hwsim.validation.names import _NAMES, named_workload
 from hwsim.validation.networks import network_plan
+from hwsim.validation.zoo_names import ZOO_NAMES
 from hwsim.workloads import WORKLOADS
 
 
@@ -46,6 +47,13 @@ from hwsim.workloads import WORKLOADS
         ("microsoft/Phi-3-mini-4k-instruct", "phi3_5_mini"),
         ("moonshotai/Kimi-K2-Instruct-0905", "kimi_k2"),
         ("falcon_v3_7b_instruct", "falcon3_7b"),
+        ("nanodet_repvgg_a1_640", "nanodet_repvgg_a1"),
+        ("yolov5xs_wo_spp_nms_core", "yolov5s_v2_wo_spp"),
+        ("damoyolo_tinynasL35_M", "damoyolo_m"),
+        ("centerpose_regnetx_1.6gf_fpn", "centerpose_regnetx_016"),
+        ("siglip2_l_16_256_image_encoder", "vit_large_patch16_siglip_256"),
+        ("ppocrv4_det", "pp_ocr_mobile_det"),
+        ("inception_resnet_v2", "inception_resnet_v2"),
     ],
 )
 def test_spellings_of_a_network_lead_to_one_workload(written: str, workload: str) -> None:
@@ -58,13 +66,21 @@ def test_a_name_without_a_size_means_the_member_with_as_many_parameters() -> Non
     assert named_workload("yolov5", 21.2e6)[0] == "yolov5m"
 
 
+def test_a_namesake_of_another_order_of_size_is_another_network() -> None:
+    """Rockchip's LPRNet has 0.45 million parameters, Hailo's 7.14."""
+    assert named_workload("lprnet")[0] == "lprnet"
+    with pytest.raises(InputError, match="no workload for 'lprnet'"):
+        named_workload("lprnet", 7.14e6)
+
+
 def test_a_network_that_does_not_ship_is_named() -> None:
     with pytest.raises(InputError, match="no workload for 'Nobody net'"):
         named_workload("Nobody net", 1e6)
 
 
 def test_no_two_workloads_share_a_name_of_the_table() -> None:
-    names = [name for table in (_NAMES, LANGUAGE_NAMES, HUB_NAMES) for names in table.values() for name in names]
+    tables = (_NAMES, LANGUAGE_NAMES, HUB_NAMES, ZOO_NAMES)
+    names = [name for table in tables for names in table.values() for name in names]
     assert len(set(names)) == len(names)
 
 

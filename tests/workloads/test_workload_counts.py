@@ -123,7 +123,22 @@ def test_macs_of_language_models_scoring_all_positions_are_the_published_ones(na
     assert workload(name, phase="prefill", prompt=prompt, logits="all").macs / 1e9 == pytest.approx(gmacs, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", [n for n in MODULE_OF if WORKLOADS[n].published])
+LATE = frozenset(
+    f"hwsim.workloads.{name}"
+    for name in (
+        *("damo_yolo", "inception_resnet", "light_depth", "lprnet", "osnet", "paddle_ocr"),
+        *("pose_pyramids", "ppyoloe", "segformer_bn", "stdc", "yolact", "yolov12", "yolov5_variants"),
+    )
+)
+"""Modules of boards' model zoos, counted among the slow tests."""
+
+
+def _published() -> list[object]:
+    names = [name for name in MODULE_OF if WORKLOADS[name].published]
+    return [pytest.param(n, marks=pytest.mark.slow if MODULE_OF[n] in LATE else ()) for n in names]
+
+
+@pytest.mark.parametrize("name", _published())
 def test_a_workload_keeps_to_what_it_says_is_published(name: str) -> None:
     published = WORKLOADS[name].published
     assert published is not None

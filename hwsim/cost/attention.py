@@ -82,7 +82,8 @@ class AttentionConstants:
     ``head_s``: a decode block's time for each query head that shares its keys; ``group_limit``: the most that can,
     in larger groups every head reads the keys itself.
     ``split_s``: the reduction after a split; ``split_single``: 0 where the stack does not split keys unless
-    several query heads share them. ``rounding``, ``saturation``, ``cache_speedup``, ``resident_all``,
+    several query heads share them. ``split_tiles``: 1 where tiles of queries without a mask split their keys, too, as
+    kernels for latent attention do. ``rounding``, ``saturation``, ``cache_speedup``, ``resident_all``,
     ``resident_none``, ``overlap``: as in :mod:`hwsim.cost.tiling`.
     """
 
@@ -102,6 +103,7 @@ class AttentionConstants:
     saturation: Number = 1e-9
     split_s: Number = 0.0
     split_single: Number = 1.0
+    split_tiles: Number = 0.0
     cache_speedup: Number = 1.0
     resident_all: Number = 0.8
     resident_none: Number = 1.0
@@ -156,21 +158,33 @@ def attention_time(problem: AttentionProblem, limits: AttentionLimits, constants
 
 
 def prefill_time(problem: AttentionProblem, limits: AttentionLimits, constants: AttentionConstants) -> KernelTime:
-    """Time of attention over many queries: tiles of queries in waves, each walking over the keys it may see."""
+    """Time of attention over many queries: tiles of queries in waves, each walking over the keys it may see.
+
+    Where a stack does so (``split_tiles``), tiles without a mask share their keys among the fastest number of blocks.
+    """
     packed = np.asarray(constants.packed) * (problem.heads / np.asarray(problem.kv_heads) - 1.0) + 1.0
-    blocks = problem.batch * (problem.heads / packed) * np.ceil(problem.seq_q * packed / constants.query_tile)
+    tiles = problem.batch * (problem.heads / packed) * np.ceil(problem.seq_q * packed / constants.query_tile)
     span = np.minimum(constants.query_tile / packed, problem.seq_q)
     keys = problem.seq_kv - problem.causal * np.maximum(problem.seq_q - span, 0.0) / 2.0
     padded = np.ceil(problem.head_dim / np.asarray(WIDTH_STEP, dtype=np.float64)) * WIDTH_STEP
     width = np.minimum(1.0, padded / FULL_WIDTH)
     rate_per_sm = constants.compute * limits.flop_per_s * width ** -np.log2(constants.narrow) / limits.sms
     per_key = 4.0 * constants.query_tile * padded / rate_per_sm
-    waves = wave_count(blocks, limits.sms, constants.rounding)
-    compute = np.maximum(waves * (constants.block_s + keys * per_key), constants.block_s + problem.seq_kv * per_key)
-    memory = attention_bytes(problem) / (constants.memory * limits.bandwidth_bytes_per_s)
-    found = _joined(compute, memory, constants.launch_s, constants)
+    partial = 8.0 * problem.batch * problem.heads * problem.seq_q * problem.head_dim
+    may_split = np.greater(constants.split_tiles, 0.0) & np.equal(problem.causal, 0.0)
+    best: KernelTime | None = None
+    for split in SPLITS if np.any(may_split) else SPLITS[:1]:
+        waves = wave_count(tiles * float(split), limits.sms, constants.rounding)
+        walked, longest = (np.maximum(n / split, np.minimum(n, KEY_TILE)) for n in (keys, problem.seq_kv))
+        compute = np.maximum(waves * (constants.block_s + walked * per_key), constants.block_s + longest * per_key)
+        memory = attention_bytes(problem) + (split * partial if split > 1 else 0.0)
+        memory = memory / (constants.memory * limits.bandwidth_bytes_per_s)
+        fixed = constants.launch_s + np.asarray(constants.split_s if split > 1 else 0.0)
+        here = _joined(compute, memory, fixed, constants)
+        best = here if best is None else _faster(best, here, may_split)
+    assert best is not None
     written = problem.causal * problem.batch * problem.kv_heads * problem.seq_kv * constants.key_write_s
-    return replace(found, kernel_s=found.kernel_s + written)
+    return replace(best, kernel_s=best.kernel_s + written)
 
 
 def decode_time(problem: AttentionProblem, limits: AttentionLimits, constants: AttentionConstants) -> KernelTime:

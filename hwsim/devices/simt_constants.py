@@ -11,7 +11,7 @@ from hwsim.specs.fields import Quantity, Ratio
 __all__ = ["COMMON", "CONSTANTS", "DEFAULTS", "STREAM"]
 
 _SHARES = ("compute", "memory", "narrow", "strided", "direct")
-_SWITCHES = ("rounding", "store_exposed", "packed", "split_single", "winograd", "beside", "active")
+_SWITCHES = ("rounding", "store_exposed", "packed", "split_single", "split_tiles", "winograd", "beside", "active")
 _TIMES: tuple[str, ...] = ("launch", "dispatch", "wave", "k_step", "split", "gemv", "gemv_k", "floor", "row", "col")
 _TIMES += ("block", "key", "key_write", "group", "head", "transform", "gemv_byte")
 _TIMES += ("quantize", "quantize_row", "quantize_col", "one_shot")
@@ -45,7 +45,15 @@ _GEMM |= {
     "quantize_col": 2e-10,
 }
 _ATTENTION = {"compute": 0.55, "narrow": 0.75, "block": 2e-6, "key": 0.0, "key_write": 0.0, "query_tile": 128.0}
-_ATTENTION |= {"packed": 0.0, "rounding": 0.5, "saturation": 0.3, "split": 2e-6, "split_single": 1.0, "group": 0.0}
+_ATTENTION |= {
+    "packed": 0.0,
+    "rounding": 0.5,
+    "saturation": 0.3,
+    "split": 2e-6,
+    "split_single": 1.0,
+    "split_tiles": 0.0,
+    "group": 0.0,
+}
 _ATTENTION |= {"head": 0.0, "group_limit": 1e9, "instructions": 0.0, "tile": 1.0}
 STREAM = {"compute": 0.5, "floor": 1e-6, "saturation": 0.5, "strided": 0.5, "row": 0.0, "col": 0.0}
 STREAM |= {"instructions": 0.0}

@@ -55,6 +55,20 @@ def test_one_tile_a_multiprocessor_takes_its_products_over_the_rate():
     assert prefill_time(problem(), CHIP, AttentionConstants()).time_s == pytest.approx(4 * 10 * 128**3 / 1e12)
 
 
+def test_a_tile_without_a_mask_shares_its_keys_among_idle_multiprocessors_where_the_stack_does():
+    """One tile on ten multiprocessors: 1,280 keys in eight parts of 160, and the kernel that joins them."""
+    alone = problem(heads=1.0, kv_heads=1.0, seq_kv=1280.0)
+    whole, shared = (
+        prefill_time(alone, CHIP, AttentionConstants(split_tiles=switch, split_s=1e-6, rounding=1.0))
+        for switch in (0.0, 1.0)
+    )
+    assert shared.kernel_s == pytest.approx(whole.kernel_s / 8)
+    assert shared.fixed_s == 1e-6
+    masked = problem(heads=1.0, kv_heads=1.0, seq_kv=1280.0, causal=1.0)
+    constants = AttentionConstants(split_tiles=1.0, rounding=1.0)
+    assert prefill_time(masked, CHIP, constants).kernel_s > whole.kernel_s / 2
+
+
 def test_a_partial_last_wave_of_query_tiles_costs_a_full_one():
     full = prefill_time(problem(), CHIP, AttentionConstants()).time_s
     assert prefill_time(problem(heads=11.0, kv_heads=11.0), CHIP, AttentionConstants()).time_s == pytest.approx(

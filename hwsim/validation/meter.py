@@ -20,7 +20,7 @@ from hwsim.specs.device import DeviceSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.validation.sustained import sustained
 
-__all__ = ["Before", "metered", "ran_before", "run_s", "shown_w"]
+__all__ = ["Before", "metered", "older_w", "ran_before", "run_s", "shown_w"]
 
 Floats = NDArray[np.float64]
 
@@ -49,8 +49,9 @@ _LENGTHS: tuple[int, ...] = (
 )
 _LENGTHS += (10240, 12288, 16384, 51200, 65536)
 """Widths of products, and lengths of their sums, that the collector sweeps: both from the largest to the smallest."""
-_BETWEEN_W = 325.0
-"""Power while a run is set up. Fitted, with the four times below, to seven in ten of B200's rows (by CRC-32)."""
+_BETWEEN = 0.5
+"""Share of the active floor drawn while a run is set up (B200: 320 W). Fitted, with the four times below, to seven in
+ten of B200's rows (by CRC-32)."""
 _SET_UP_PRODUCT_S, _SET_UP_PREFILL_S = 0.02, 0.05
 _SET_UP_DECODE_S, _FILL_S_PER_TOKEN = 0.6, 0.56e-6
 """Caches are filled with random keys and values before a run."""
@@ -89,25 +90,32 @@ def run_s(work: Work, time_s: ArrayLike) -> Floats:
     return np.asarray(repeat * np.clip(np.floor(1.0 / repeat) + 1.0, _LEAST_REPEATS, _MOST_REPEATS))
 
 
-def shown_w(power_w: float, ran_s: float, before_w: float, before_s: float, pause_s: float) -> float:
-    """Mean of the readings during a run of constant power, after a run of another kernel and a pause.
+def older_w(before_w: float, before_s: float, pause_s: float, between_w: float) -> float:
+    """Mean power of the second before a run, in which runs of another kernel and pauses alternate.
 
     Args:
-        power_w: power of the run.
-        ran_s: how long it lasts.
-        before_w: power of the run before.
-        before_s: how long that lasted; such runs and pauses alternate.
-        pause_s: between the two.
+        before_w: power of the runs before.
+        before_s: how long one lasted.
+        pause_s: between two runs.
+        between_w: power in a pause.
 
-    >>> [round(shown_w(900.0, 1.0, 900.0, 1.0, pause_s)) for pause_s in (0.0, 0.5)]
-    [900, 756]
+    >>> [older_w(900.0, 1.0, pause_s, 300.0) for pause_s in (0.0, 0.5, 2.0)]
+    [900.0, 600.0, 300.0]
     """
     pause = min(pause_s, _AVERAGED_S)
     paused = pause if before_s + pause > _AVERAGED_S else pause / (before_s + pause)
-    older_w = (1.0 - paused) * before_w + paused * _BETWEEN_W
+    return (1.0 - paused) * before_w + paused * between_w
+
+
+def shown_w(power_w: float, ran_s: float, older: float) -> float:
+    """Mean of the readings during a run of constant power that lasts ``ran_s``, after a second of power ``older``.
+
+    >>> [round(shown_w(900.0, ran_s, 500.0)) for ran_s in (0.25, 1.0)]
+    [540, 700]
+    """
     readings_s = np.arange(np.floor(ran_s / _SAMPLED_S + 1e-9) + 1.0) * _SAMPLED_S
     newer = float(np.mean(np.minimum(1.0, readings_s / _AVERAGED_S)))
-    return newer * power_w + (1.0 - newer) * older_w
+    return newer * power_w + (1.0 - newer) * older
 
 
 def metered(spec: DeviceSpec, stack: SoftwareSpec, works: Sequence[Work]) -> tuple[Floats, Floats]:
@@ -116,15 +124,11 @@ def metered(spec: DeviceSpec, stack: SoftwareSpec, works: Sequence[Work]) -> tup
     rows = [*works, *(each.work for each in befores)]
     times, energies = sustained(spec, stack, rows, [True] * len(rows))
     power = average_power_w(energies, times, spec.power.idle_w)
+    between_w = spec.power.idle_w + _BETWEEN * spec.power.active_w
     count = len(works)
-    shown = [
-        shown_w(
-            power[i],
-            float(run_s(work, times[i])),
-            power[count + i],
-            float(run_s(each.work, times[count + i])),
-            each.pause_s,
-        )
-        for i, (work, each) in enumerate(zip(works, befores, strict=True))
-    ]
+    shown = []
+    for i, (work, each) in enumerate(zip(works, befores, strict=True)):
+        before_s = float(run_s(each.work, times[count + i]))
+        older = older_w(power[count + i], before_s, each.pause_s, between_w)
+        shown.append(shown_w(power[i], float(run_s(work, times[i])), older))
     return times[:count], np.array(shown)

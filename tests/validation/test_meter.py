@@ -12,7 +12,7 @@ from hwsim.cost.power import average_power_w
 from hwsim.graph.lowering import lower
 from hwsim.graph.work import Work
 from hwsim.loading.device import load_device
-from hwsim.validation.meter import metered, ran_before, run_s, shown_w
+from hwsim.validation.meter import metered, older_w, ran_before, run_s, shown_w
 from hwsim.validation.sustained import sustained
 
 
@@ -26,12 +26,17 @@ def attention(**sizes: Any) -> Work:
 
 def test_a_run_of_a_second_shows_half_of_what_was_before() -> None:
     """Readings after 0, 0.1, ... 1 s are 0, 10, ... 100 % of the run: half of 800 W, half of the 400 W before."""
-    assert shown_w(800.0, 1.0, 400.0, 1.0, 0.0) == pytest.approx(600.0)
+    assert shown_w(800.0, 1.0, 400.0) == pytest.approx(600.0)
 
 
 def test_a_short_run_shows_mostly_what_was_before() -> None:
     """Readings after 0, 0.1 and 0.2 s: a tenth of the run."""
-    assert shown_w(1000.0, 0.24, 500.0, 1.0, 0.0) == pytest.approx(550.0)
+    assert shown_w(1000.0, 0.24, 500.0) == pytest.approx(550.0)
+
+
+def test_short_runs_before_leave_more_of_the_pauses_between_them() -> None:
+    """0.3 s of a run and 0.1 s of a pause alternate: a quarter of the second before is pause."""
+    assert older_w(700.0, 0.3, 0.1, 300.0) == pytest.approx(600.0)
 
 
 def test_a_run_is_a_second_or_three_thousand_repeats_of_six_products() -> None:

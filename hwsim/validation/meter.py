@@ -76,7 +76,8 @@ def ran_before(work: Work) -> Before:
     if isinstance(work, Gemm):
         longer, wider = ([size for size in _LENGTHS if size > own] for own in (work.k, work.n))
         n, k = (work.n, longer[0]) if longer else ((wider or _LENGTHS)[0], _LENGTHS[0])
-        sizes = replace(work, n=n, k=k, a_elements=work.batch * work.m * k, b_elements=n * k)
+        a_elements, b_elements = work.a_elements * k // work.k, work.b_elements * n * k // (work.n * work.k)
+        sizes = replace(work, n=n, k=k, a_elements=a_elements, b_elements=b_elements)
         return Before(sizes, _SET_UP_PRODUCT_S)
     if isinstance(work, Attention) and work.seq_q == 1:
         return Before(work, _SET_UP_DECODE_S + _FILL_S_PER_TOKEN * work.batch * work.seq_kv)

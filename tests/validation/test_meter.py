@@ -51,6 +51,12 @@ def test_the_longest_sum_follows_the_shortest_of_the_next_wider_product() -> Non
         assert ran_before(alone).work == replace(product(256, n_before, k_before), cycled_bytes=0)
 
 
+def test_batched_products_before_are_as_large_in_every_batch() -> None:
+    (batched,) = lower(hwsim.ops.matmul(batch=8, m=64, n=128, k=256, dtype="bf16")).works
+    before = ran_before(batched).work
+    assert (before.k, before.a_elements, before.b_elements) == (512, 8 * 64 * 512, 8 * 128 * 512)
+
+
 def test_a_product_after_a_small_one_reads_below_the_cap_at_which_it_runs() -> None:
     """A product of 65,536-long sums and one of 16,384-long ones draw the cap; the first follows a tiny product."""
     spec = load_device("b200_sxm")

@@ -3,7 +3,8 @@
 NVML's power reading is the mean of the last second on Ampere and later (``nvmlDeviceGetPowerUsage``), and the collector
 of aiconfigurator, whose rows these are, averages readings taken every 0.1 s from the start of a run on. A run lasts
 about a second, or 3,000 repeats if that is less, so half of what is shown, and more for short kernels, is older than
-the run: another kernel of the same sweep, and the pause in which this one was set up.
+the run: another kernel of the same sweep, and the pause in which this one was set up. (GA100 and earlier chips show the
+moment instead; no such rows are known.)
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from hwsim.devices.pricing import CLOCKS
 from hwsim.graph.lowering import lower, tables_of
 from hwsim.graph.tensor import BITS
 from hwsim.graph.work import Attention, Collective, Form, Gemm, Move, Work
+from hwsim.operators.expert_linear import ExpertLinear
 from hwsim.specs.device import DeviceSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import InterconnectSpec
@@ -280,26 +281,34 @@ def _drawn(deployment: Deployment, batch: int) -> Counter[Work]:
     return Counter([draw])
 
 
+def _experts(works: Mapping[Work, int]) -> Counter[Work]:
+    """The part of some work that experts do."""
+    return Counter({work: times for work, times in works.items() if work.kernel == ExpertLinear.kind})
+
+
 def steady_step(deployment: Deployment, load: Steady) -> SteadyStep:
     """Steps under a load that stays, long enough for the power limit.
 
     A prompt adds what the second of two does, and makes the host issue all kernels of its step. Where experts are
-    spread, a prompt is read by one rank and all wait. Clocks stay up between steps and while tokens are drawn, so the
-    active floor is paid throughout.
+    spread, one rank reads a prompt and all wait, but its experts' part is shared among all. Clocks stay up between
+    steps and while tokens are drawn, so the active floor is paid throughout.
     """
     power = deployment.device.power
     points = [deployment.parts("decode", load.batch, load.context)[0] + _drawn(deployment, load.batch)]
     points += [deployment.parts("prefill", 1, n * load.prompt * deployment.spread)[0] for n in (1, 2)]
+    points += [_experts(point) for point in points[1:]]
     between_s = deployment.stack.request_s + load.batch * deployment.stack.sequence_s
     none = math.exp(-load.prompts)
-    some = max(1.0, load.prompts / (1.0 - none) / deployment.spread) if load.prompts else 0.0
+    each = load.prompts / (1.0 - none) / deployment.spread if load.prompts else 0.0  # of a rank, in steps that read
     found: list[tuple[float, float, float]] = []
     for clock in CLOCKS:
         at = OperatingPoint(clock, float(voltage(clock, power.voltage_floor)))
         costs = _priced(deployment, points, at)
         write_s, issue_s = float(costs.device_s[0]), float(costs.host_s[1])
         read_s, read_j = (float(column[2] - column[1]) for column in (costs.device_s, costs.energy_j))
-        mean_s = none * write_s + (1.0 - none) * max(write_s + some * read_s, issue_s)
+        shared_s = float(costs.device_s[4] - costs.device_s[3])
+        reading_s = max(1.0, each) * (read_s - shared_s) + each * shared_s
+        mean_s = none * write_s + (1.0 - none) * max(write_s + reading_s, issue_s)
         idle_s = between_s + max(0.0, mean_s - write_s - load.prompts / deployment.spread * read_s)
         floor_j = idle_s * power.active_w * at.clock * at.voltage**2
         energy_j = float(costs.energy_j[0]) + load.prompts / deployment.spread * read_j + floor_j

@@ -11,6 +11,7 @@ from hwsim.loading.device import load_device
 from hwsim.loading.system import load_system
 from hwsim.validation.step_times import Deployment, ModelTimes, Steady, steady_step
 from hwsim.workloads.decoder import Decoder, Run, decoder_graph
+from hwsim.workloads.moe import MIXTURES
 from hwsim.workloads.state_space import StateSpace
 
 SMALL = Decoder(layers=5, width=1024, heads=8, kv_heads=8, hidden=4096, vocab=32_000, joined=True)
@@ -122,3 +123,15 @@ def test_drawing_a_token_moves_all_logits_of_every_request() -> None:
     assert (
         drawn.power_w * drawn.mean_s > greedy.power_w * greedy.mean_s + 256 * 32e6 * CHIP.main_memory.energy_j_per_byte
     )
+
+
+def test_experts_spread_over_ranks_share_a_prompt_that_one_of_them_reads() -> None:
+    """Of prompts that come one by one, all ranks' experts read a quarter each; ten a rank leave nobody idle."""
+    shape, links = MIXTURES["qwen3_30b_a3b"][2], load_system("h100_x4").interconnect
+    deployment = Deployment(shape=shape, device=CHIP, stack=STACK, dtype="bf16", links=links, spread=4)
+    rare, often = (
+        steady_step(deployment, Steady(batch=64, context=1024, prompts=prompts, prompt=2048))
+        for prompts in (0.01, 40.0)
+    )
+    one_s, ten_s = (rare.mean_s - rare.write_s) / 0.01, (often.mean_s - often.write_s) / 10
+    assert 0.5 < one_s / ten_s < 0.9

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import hwsim
+from benchmarks.fit_gpu import SHAPE, held_out
 from hwsim.cost.power import average_power_w
 from hwsim.graph.lowering import lower
 from hwsim.graph.work import Work
 from hwsim.loading.device import load_device
+from hwsim.validation.measured import MeasuredFile, read_measured
 from hwsim.validation.meter import metered, older_w, ran_before, run_s, shown_w
+from hwsim.validation.predict import predict
+from hwsim.validation.score import scored
 from hwsim.validation.sustained import sustained
 
 
@@ -72,3 +77,18 @@ def test_a_product_after_a_small_one_reads_below_the_cap_at_which_it_runs() -> N
 def test_filling_more_of_a_cache_leaves_more_of_the_pause_in_the_reading() -> None:
     few, many = (attention(batch=b, heads=64, kv_heads=64 // b, seq_q=1, seq_kv=32768) for b in (1, 8))
     assert ran_before(many).pause_s > ran_before(few).pause_s
+
+
+@pytest.mark.slow
+@pytest.mark.validation
+@pytest.mark.parametrize(("file", "most"), [("gemm_dev.csv", 8.0), ("attention_dev.csv", 16.0)])
+def test_power_of_repeated_kernels_that_set_no_constant(shared_dir: Path, file: str, most: float) -> None:
+    measured = read_measured(shared_dir / "ground_truth" / "gpu" / file)
+    assert measured is not None
+    identity = ("device", "op", "dtype", "timing", *SHAPE)
+    rows = [row for row in measured.rows if row.text("power_w")]
+    held = tuple(row for row in rows if held_out([row.columns.get(name, "") for name in identity]))
+    assert len(held) > 130
+    chosen = predict([MeasuredFile(measured.path, measured.columns, held)])
+    found = scored([each.values["power"] for each in chosen], [float(each.row.text("power_w")) for each in chosen])
+    assert found.mape <= most

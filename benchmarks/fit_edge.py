@@ -279,6 +279,7 @@ _HEXAGON = {
     "attention.fp16:softmax": 0.07,
     _of("softmax", "compute"): 0.1,
     "transpose:feed": 0.09,
+    "transpose:memory": 0.04,
     _of("concat", "feed"): 0.3,
     "padded_average.int8:element": 8e-9,
 }

@@ -15,6 +15,8 @@ HUB_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "albert_base": ("albert_base_v2_hf",),
         "beit_base_patch16_224": ("beit",),
+        "centernet_dla34": ("centernet_2d",),
+        "centernet_dla34_3d": ("centernet_3d",),
         "clip_vit_b_16": ("openai_clip",),
         "deep_box_vgg19": ("deepbox_vgg3ddetection",),
         "distilbert": ("distil_bert_base_uncased_hf",),

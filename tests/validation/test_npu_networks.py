@@ -149,3 +149,13 @@ def test_division_by_a_tensor_has_no_vector_unit(device: str, measured_s: float)
     """quic/ai-hub-models, EfficientViT-L2: eight divisions, fitted to the ten of EfficientViT-B2."""
     time = _time_s(device, "efficientvit_l2", "qnn", dtype="fp16", passes="normalise_images")
     assert time == pytest.approx(measured_s, rel=0.2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("device", "measured_s"), [("hexagon_v75", 0.222), ("hexagon_v79", 0.185), ("hexagon_v73", 0.329)]
+)
+def test_transposes_beyond_the_scratchpad_go_element_by_element(device: str, measured_s: float) -> None:
+    """quic/ai-hub-models, cross-view transformer: 101 million scores permuted; fitted to CenterNet on one chip."""
+    shape = {"dtype": "fp16", "height": 224, "width": 480, "passes": "normalise_images"}
+    assert _time_s(device, "cross_view_transformer", "qnn", **shape) == pytest.approx(measured_s, rel=0.15)

@@ -34,15 +34,21 @@ class DLA:
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """Logits (batch, classes)."""
+        return layers.linear(b, layers.global_average(b, self.features(b, image)[-1]), classes, name="fc")
+
+    def features(self, b: GraphBuilder, image: Tensor) -> list[Tensor]:
+        """What the four levels of trees make, at strides of 4, 8, 16 and 32."""
         x = layers.conv_bn_act(b, image, self.widths[0], 7, name="base")
         for level in (0, 1):
             for place in range(self.levels[level]):
                 stride = 2 if level and place == 0 else 1
                 x = layers.conv_bn_act(b, x, self.widths[level], 3, stride=stride, name=f"level{level}.{place}")
+        found = []
         for level in range(2, 6):
             with b.scope(f"level{level}"):
                 x = self._tree(b, x, self.levels[level], self.widths[level], 2, [], root=level > 2)
-        return layers.linear(b, layers.global_average(b, x), classes, name="fc")
+            found.append(x)
+        return found
 
     def _tree(
         self, b: GraphBuilder, x: Tensor, depth: int, width: int, stride: int, children: list[Tensor], *, root: bool

@@ -45,6 +45,7 @@ _SHARED = {
     f"{_NORMS}+padded_average:clusters": 1.0,
     f"{_NORMS}:row": 2e-6,
     "padded_average:row": 25e-9,
+    "suppress_overlaps:stage": 50e-9,
     "map:compute": 0.1,
     "move:compute": 0.04,
     "outputs": 7.4,

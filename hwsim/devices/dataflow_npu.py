@@ -102,7 +102,7 @@ class StageTerms:
 
 
 _GEMM = {"compute": 0.5, "depth": 1.0, "depthwise": 0.01, "clusters": 0.0, "memory": 1.0, "swap": 0.0, "fill": 0.0}
-_OTHER = {"compute": 0.5, "clusters": 0.0, "row": 0.0, "swap": 0.0, "fill": 0.0}
+_OTHER = {"compute": 0.5, "clusters": 0.0, "row": 0.0, "stage": 0.0, "swap": 0.0, "fill": 0.0}
 _MOVE = _OTHER | {"compute": 1.0}
 
 
@@ -112,7 +112,7 @@ class DataflowNpu(DeviceKind[DataflowNpuParams]):
     name: ClassVar[str] = "dataflow_npu"
     section: ClassVar[type[DataflowNpuSection]] = DataflowNpuSection
     constants: ClassVar[Mapping[str, Ratio | Quantity]] = MappingProxyType(
-        {name: Quantity(name, "s", zero=True) for name in ("launch", "swap", "row")}
+        {name: Quantity(name, "s", zero=True) for name in ("launch", "swap", "row", "stage")}
         | {
             "compute": Ratio("compute", 0.001, 2.0),
             "depth": Ratio("depth", 0.0, 1e6),
@@ -124,7 +124,8 @@ class DataflowNpu(DeviceKind[DataflowNpuParams]):
     )
     """``compute``: share of the peak that layers reach (copies: of the SRAM's bandwidth); ``depth``: least
     multiply-accumulates an output takes; ``depthwise``: the share where each output reads one channel. ``row``: time of
-    a cluster for each row, or window, that is reduced. ``clusters``: what a layer takes of the clusters at least,
+    a cluster for each row, or window, that is reduced; ``stage``: time of a cluster for each element that a stage reads
+    on its own, however much of the chip is free. ``clusters``: what a layer takes of the clusters at least,
     besides its weights. Where a network is loaded in parts: ``memory``, bytes of weights loaded a second over the
     bandwidth (above one where some are stored in four bits), ``swap``, the pause in which a cluster is set up,
     ``fill``, frames in which the pipeline of a context fills."""
@@ -259,9 +260,10 @@ def stage_terms(table: Table, params: DataflowNpuParams) -> StageTerms:
             each = np.maximum(1.0, table.flop_per_element + table.special_per_element)
             rate = np.maximum(params.vector_rate(table) * constant(table, "compute"), _LEAST_RATE)
             balanced = np.maximum(balanced, elements * each / rate)
+        written = zero + (table.rows * table.cols if table.form is Form.REDUCE else table.elements)
         if table.form is Form.REDUCE:
             balanced = balanced + table.rows * constant(table, "row") / params.clusters
-        written = zero if table.form is Form.REDUCE else table.elements + zero
+            written = written * constant(table, "stage") / params.clusters * params.outputs * params.clock_hz
     units = units_needed(weights, params.sram_bytes / params.clusters, constant(table, "clusters"))
     share = units / (params.clusters * params.usable)
     return StageTerms(balanced + zero, share + zero, weights + zero, written + zero)

@@ -22,7 +22,7 @@ from hwsim.validation.hub_names import (
 )
 from hwsim.validation.language_names import LANGUAGE_NAMES
 from hwsim.validation.spellings import spellings
-from hwsim.validation.zoo_names import ZOO_NAMES, ZOO_UNSAID
+from hwsim.validation.zoo_names import HAILO, HAILO_EXPORTED, ZOO_NAMES, ZOO_UNSAID
 from hwsim.workloads import WORKLOADS
 
 __all__ = ["EXPORTED", "NAMESAKES", "UNSAID", "named_workload"]
@@ -228,7 +228,6 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "whisper_small": ("whisper_small_encoder", "whisper_small_decoder"),
     "whisper_tiny": ("whisper_tiny_encoder", "whisper_tiny_decoder"),
     "wide_resnet50_2": ("wideresnet50",),
-    "yolov6n_v2": ("yolov6n_0_2_1",),
 }
 """Names of measured data that no rule leads to, all folded."""
 
@@ -297,10 +296,7 @@ _FOR_224: Mapping[str, object] = MappingProxyType({"height": 224, "width": 224})
 
 EXPORTED: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType(
     {
-        **{
-            ("hailo-ai/hailo_model_zoo", name): {"dtype": "w16a16"}
-            for name in ("davit_tiny", "paddle_ocr_v5_mobile_detection")
-        },
+        **{(HAILO, name): what for name, what in HAILO_EXPORTED.items()},
         ("quic/ai-hub-models", "pspnet"): {"batch": 2, "classes": 150},
         ("quic/ai-hub-models", "yolov3"): {"height": 640, "width": 640},
         **{
@@ -329,8 +325,7 @@ of torchvision's checkpoints (380 and 384), but exports every ImagenetClassifier
 size that benchmark/benchncnn.cpp gives it. Models of quic/ai-hub-models take pixels of 0 to 1; those named here hold
 the normalisation by colours in their graphs (``normalize_image_torchvision`` or its like in model.py), some run their
 heads one by one (``HUB_HEADS_APART``);
-PSPNet there reads an image and its mirror image and tells 150 classes apart (models/pspnet/model.py). The model scripts
-of DaViT and PP-OCRv5's detector in hailo_model_zoo (``cfg/alls/generic``) quantize their products to ``a16_w16``."""
+PSPNet there reads an image and its mirror image and tells 150 classes apart (models/pspnet/model.py)."""
 
 NAMESAKES: Mapping[tuple[str, str], str] = MappingProxyType(
     {

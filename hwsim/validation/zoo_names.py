@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["ZOO_NAMES", "ZOO_UNSAID"]
+__all__ = ["HAILO", "HAILO_EXPORTED", "ZOO_NAMES", "ZOO_UNSAID"]
+
+HAILO = "hailo-ai/hailo_model_zoo"
 
 ZOO_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -32,8 +34,8 @@ ZOO_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "repghostnet_200": ("repghost_2_0x",),
         "repvgg_a0": ("repvgg_a0_person_reid_512", "repvgg_a0_person_reid_2048"),
         "resnet18": ("person_attr_resnet_v1_18", "person_attr_resnet_v1_18_rgbx"),
-        "resnet101": ("resnet101_v2", "resnet_101_v2"),
-        "resnet152": ("resnet152_v2", "resnet_152_v2"),
+        "resnetv2_101": ("resnet101_v2", "resnet_101_v2"),
+        "resnetv2_152": ("resnet152_v2", "resnet_152_v2"),
         "retinaface_mobilenet": ("retinaface_mobilenet_v1", "retinaface_mobilenet_v1_hd"),
         "sc_depth": ("scdepthv2", "scdepthv3"),
         "ssd_mobilenet_v1": ("ssd_mobilenet_v1_visdrone", "ssd_mobilenet_v1_hd"),
@@ -59,7 +61,8 @@ ZOO_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "yolov5m_v2": ("yolov5m_vehicles",),
         "yolov5m_v2_wo_spp": ("yolov5m_wo_spp", "yolov5m_wo_spp_60p"),
         "yolov5s_v2": ("yolov5s_personface", "yolov5s_personface_rgbx"),
-        "yolov5s_v2_wo_spp": ("yolov5s_wo_spp", "yolov5xs_wo_spp"),
+        "yolov5s_v2_wo_spp": ("yolov5s_wo_spp", "yolov5xs_wo_spp", "yolov5xs_wo_spp_nms_core"),
+        "yolov6n_v2": ("yolov6n_0_2_1", "yolov6n_0_2_1_nms_core"),
         "yolov7_e6": ("yolov7e6",),
     }
 )
@@ -92,3 +95,16 @@ ZOO_UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
 )
 """What those networks tell apart, as the zoos' pages say; 6,625 characters of PP-OCRv4's Chinese dictionary. The model
 scripts of hailo_model_zoo (``cfg/alls/generic``) quantize the products of text encoders to ``a16_w16``."""
+
+_SUPPRESSING = ("ssd_mobilenet_v1", "ssd_mobilenet_v1_hd", "ssd_mobilenet_v1_visdrone", "ssd_mobilenet_v2")
+HAILO_EXPORTED: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {
+        **{name: {"dtype": "w16a16"} for name in ("davit_tiny", "paddle_ocr_v5_mobile_detection")},
+        **{
+            name: {"passes": "suppress_overlaps"}
+            for name in (*_SUPPRESSING, "yolov5xs_wo_spp_nms_core", "yolov6n_0_2_1_nms_core")
+        },
+    }
+)
+"""What the model scripts of hailo_model_zoo (``cfg/alls``) make of networks: products of ``a16_w16``, and overlaps
+suppressed on the chip (``nms_postprocess(..., engine=nn_core)``)."""

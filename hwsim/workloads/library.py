@@ -171,6 +171,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("yolov5n", "yolov5s", "yolov5m", "yolov5l", "yolov5x", "yolov5s_relu"),
         *("yolov5n_seg", "yolov5s_seg", "yolov5m_seg", "yolov5l_seg"),
     ),
+    "cas_vit": ("cas_vit_xs", "cas_vit_s", "cas_vit_m", "cas_vit_t"),
     "segformer_bn": ("segformer_b0_bn",),
     "osnet": ("osnet_x1_0",),
     "inception_resnet": ("inception_resnet_v2",),

@@ -100,6 +100,7 @@ SAMPLES: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
     "scatter_elements": [({"axis": 1, "mode": mode}, [(3, 5), (3, 2), (3, 2)]) for mode in ("none", "add")],
     "scatter_nd": [({}, [(4, 5), (2, 1), (2, 5)])],
     "slice": [({"axis": 1, "start": 1, "stop": None, "step": 2}, [(2, 5)])],
+    "suppress_overlaps": [({"kept": 3}, [(2, 5, 4), (2, 5, 3)])],
     "split": [({"axis": 1, "sizes": (2, 3)}, [(2, 5)])],
     "tile": [({"repeats": (2, 1)}, [(2, 3)])],
     "topk": [({"k": 2}, [(3, 5)]), ({"k": 3, "axis": 0, "largest": False}, [(5, 2)])],

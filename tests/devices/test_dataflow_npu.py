@@ -16,6 +16,7 @@ from hwsim.graph.work import Gemm
 from hwsim.loading.device import load_device
 from hwsim.operators.arg_extreme import ArgExtreme
 from hwsim.operators.pooling import Pool
+from hwsim.operators.suppress_overlaps import SuppressOverlaps
 from hwsim.specs.device import DeviceSpec, MemorySpec, PowerSpec
 from hwsim.specs.software import SoftwareSpec
 from hwsim.specs.system import single
@@ -106,6 +107,16 @@ def test_a_window_that_is_averaged_takes_a_cluster_for_a_while() -> None:
         pooled = b.add(Pool(mode=mode, kernel=(3, 3), stride=(1, 1), padding=(1, 1)), b.input("x", (1, 1, 4, 4)))
         chip = _chip(more={"padded_average": {"row": 0.5}})
         assert estimate(b.build([pooled]), chip).time_s == pytest.approx(time_s)
+
+
+def test_scores_pass_through_a_stage_of_their_own_however_large_the_chip() -> None:
+    """10 anchors of 3 classes at 4 s on two clusters: 60 s; the work itself, 30 operations, takes 30 s."""
+    b = GraphBuilder("found")
+    boxes, scores = b.input("boxes", (1, 10, 4)), b.input("scores", (1, 10, 3))
+    graph = b.build([b.add(SuppressOverlaps(kept=1), boxes, scores)])
+    chip = _chip(outputs=1.0, more={"suppress_overlaps": {"stage": 4.0}})
+    assert estimate(graph, chip).time_s == pytest.approx(60.0, rel=0.01)
+    assert estimate(graph, _chip(outputs=1.0)).time_s == pytest.approx(30.0, rel=0.01)
 
 
 def test_the_pipeline_of_a_context_fills_once_a_batch() -> None:

@@ -21,6 +21,7 @@ from hwsim.validation.hub_names import (
     hub_passes,
 )
 from hwsim.validation.language_names import LANGUAGE_NAMES
+from hwsim.validation.ncnn_names import NCNN_NAMES, NCNN_SIZES
 from hwsim.validation.spellings import spellings
 from hwsim.validation.zoo_names import HAILO, HAILO_EXPORTED, ZOO_NAMES, ZOO_UNSAID
 from hwsim.workloads import WORKLOADS
@@ -308,13 +309,7 @@ EXPORTED: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType(
         },
         **{
             ("Tencent/ncnn", name): {"height": size, "width": size}
-            for size, names in (
-                (227, ("squeezenet", "alexnet")),
-                (300, ("squeezenet_ssd", "mobilenet_ssd")),
-                (320, ("nanodet_m",)),
-                (352, ("fastestdet",)),
-                (416, ("yolov4_tiny",)),
-            )
+            for size, names in NCNN_SIZES.items()
             for name in names
         },
     }
@@ -348,7 +343,7 @@ quic/ai-hub-models loads yolov3-tinyu under the name of YOLOv3, for 640 x 640 pi
 _KNOWN: Mapping[str, str] = MappingProxyType(
     {
         name: workload
-        for table in (_NAMES, LANGUAGE_NAMES, HUB_NAMES, ZOO_NAMES)
+        for table in (_NAMES, LANGUAGE_NAMES, HUB_NAMES, NCNN_NAMES, ZOO_NAMES)
         for workload, names in table.items()
         for name in names
     }

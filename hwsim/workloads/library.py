@@ -108,6 +108,9 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "phone_nets": (
         *("gear_guard_net", "foot_track_net", "face_attrib_net", "facemap_3dmm", "posenet_mobilenet", "craft"),
     ),
+    "ncnn_detectors": (
+        *("mobilenet_v1_yolo", "mobilenet_v2_yolov3", "yolo_fastest", "yolo_fastest_v2", "blazeface_front"),
+    ),
     "nomic": ("nomic_embed_text",),
     "nemotron": ("nemotron_nano_9b_v2", "nemotron_nano_12b_v2"),
     "openai_clip": ("clip_vit_b_16",),

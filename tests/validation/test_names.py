@@ -11,6 +11,7 @@ from hwsim.validation.hub_names import HUB_NAMES
 from hwsim.validation.language_names import LANGUAGE_NAMES
 from hwsim.validation.measured import Row, read_measured
 from hwsim.validation.names import _NAMES, named_workload
+from hwsim.validation.ncnn_names import NCNN_NAMES
 from hwsim.validation.networks import network_plan
 from hwsim.validation.zoo_names import ZOO_NAMES
 from hwsim.workloads import WORKLOADS
@@ -79,7 +80,7 @@ def test_a_network_that_does_not_ship_is_named() -> None:
 
 
 def test_no_two_workloads_share_a_name_of_the_table() -> None:
-    tables = (_NAMES, LANGUAGE_NAMES, HUB_NAMES, ZOO_NAMES)
+    tables = (_NAMES, LANGUAGE_NAMES, HUB_NAMES, NCNN_NAMES, ZOO_NAMES)
     names = [name for table in tables for names in table.values() for name in names]
     assert len(set(names)) == len(names)
 
@@ -134,3 +135,26 @@ def test_an_image_of_one_channel_has_two_sides(tmp_path: Path) -> None:
     row = row_of(tmp_path, "chip,model,precision,latency_ms,input", "Hailo-8,espcn_x2,int8,1,156x240x1")
     parameters = dict(network_plan(row).parameters)
     assert (parameters["height"], parameters["width"]) == (156, 240)
+
+
+@pytest.mark.parametrize(
+    ("model", "workload", "size"),
+    [
+        ("mobilenet", "mobilenet_v1", 224),
+        ("mnasnet", "mnasnet1_0", 224),
+        ("blazeface", "blazeface_front", 128),
+        ("mobilenet_yolo", "mobilenet_v1_yolo", 416),
+        ("mobilenetv2_yolov3", "mobilenet_v2_yolov3", 352),
+        ("yolo-fastest-1.1", "yolo_fastest", 320),
+        ("yolo-fastestv2", "yolo_fastest_v2", 352),
+        ("vision_transformer", "vit_base_patch32_384", 384),
+    ],
+)
+def test_a_network_of_benchncnn_has_the_size_that_its_source_gives(
+    tmp_path: Path, model: str, workload: str, size: int
+) -> None:
+    row = row_of(
+        tmp_path, "chip,model,precision,latency_ms,input,source_repo", f"b,{model},int8,9,224x224x3,Tencent/ncnn"
+    )
+    plan = network_plan(row)
+    assert (plan.workload, dict(plan.parameters)["height"]) == (workload, size)

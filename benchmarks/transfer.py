@@ -27,7 +27,18 @@ from pandas import DataFrame  # noqa: TID253 -- a script, not part of the packag
 from benchmarks import fit_shared_links
 from benchmarks.fit_links import Family as LinkFamily
 from benchmarks.fit_residuals import TRUTH, by_device, families
-from hwsim.cost.carrying import LIMITED, ON_CHIP, PRODUCTS, ChipFacts, carried, clock_share
+from hwsim.cost.carrying import (
+    DRAWN,
+    DRAWN_BY_MATRIX_UNITS,
+    LIMITED,
+    ON_CHIP,
+    PRODUCTS,
+    ChipFacts,
+    carried,
+    clock_share,
+    memory_power_w,
+    reached,
+)
 from hwsim.devices.base import KINDS
 from hwsim.devices.interconnect import price_collectives
 from hwsim.graph.lowering import tables_of
@@ -128,8 +139,9 @@ def lent(stack: SoftwareSpec, relative: str, chip: str, fmt: str = "") -> Softwa
         key = own or fmt or theirs.preferred_dtype
         found = {name: carried(name, value, facts[0], facts[1], on_chip=on_chip) for name, value in given.items()}
         if "compute" in found and form in LIMITED:
-            ceiling, both = found["compute"], (peaks[0].get(key, 0.0), peaks[1].get(key, 0.0))
-            found["compute"] *= clock_share(facts[0], facts[1], both, ceiling, max(ceiling, _best(theirs, key)))
+            ceiling, both = _reached(given), (peaks[0].get(key, 0.0), peaks[1].get(key, 0.0))
+            best, drawn = max(ceiling, _best(theirs, key)), _drawn(theirs, key)
+            found["compute"] *= clock_share(facts[0], facts[1], both, ceiling, best, drawn)
         kernels[family] = found
     return replace(stack, kernels=MappingProxyType(kernels), residuals=())
 
@@ -138,10 +150,21 @@ def _best(spec: DeviceSpec, fmt: str) -> float:
     """The largest share of the peak that a device's products reach in a format, or in any where none names it."""
     families = [item for stack in spec.software.values() for item in stack.kernels.items()]
     for names in ({f"{name}.{fmt}" for name in PRODUCTS}, set(PRODUCTS)):
-        found = [given["compute"] for name, given in families if name in names and "compute" in given]
+        found = [_reached(given) for name, given in families if name in names and "compute" in given]
         if found:
             return max(found)
     return 0.0
+
+
+def _reached(given: Mapping[str, float]) -> float:
+    return reached(given["compute"], given.get("starve", 0.0))
+
+
+def _drawn(spec: DeviceSpec, fmt: str) -> float:
+    """Share of its limit that a device draws in its best products of a format."""
+    matrix = spec.core.tensor.get(fmt, 0.0) * spec.core.clock_hz
+    on_vector_units = spec.core.vector.get(fmt, 0.0) * (spec.core.vector_clock_hz or spec.core.clock_hz) >= matrix
+    return DRAWN if on_vector_units else DRAWN_BY_MATRIX_UNITS
 
 
 def _facts(spec: DeviceSpec) -> ChipFacts:
@@ -154,6 +177,9 @@ def _facts(spec: DeviceSpec) -> ChipFacts:
         idle_w=spec.power.idle_w,
         voltage_floor=spec.power.voltage_floor,
         process=spec.process,
+        memory_w=memory_power_w(
+            spec.main_memory.name, spec.main_memory.bandwidth_bytes_per_s, spec.main_memory.energy_j_per_byte
+        ),
     )
 
 

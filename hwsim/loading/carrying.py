@@ -10,7 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hwsim.cost.carrying import CLOCKS, CLOCKS_ON_CHIP, LIMITED, ON_CHIP, PRODUCTS, ChipFacts, carried, clock_share
+from hwsim.cost.carrying import (
+    CLOCKS,
+    CLOCKS_ON_CHIP,
+    DRAWN,
+    DRAWN_BY_MATRIX_UNITS,
+    LIMITED,
+    ON_CHIP,
+    PRODUCTS,
+    ChipFacts,
+    carried,
+    clock_share,
+    memory_power_w,
+    reached,
+)
 from hwsim.errors import UnitError
 from hwsim.loading.document import Node
 from hwsim.loading.merge import with_values
@@ -27,11 +40,20 @@ class _Chip:
 
     facts: ChipFacts
     peaks: Mapping[str, float]
+    matrix: frozenset[str]
     preferred: str
 
     def peak(self, family: str) -> float:
         """Operations a second in the format of a kernel family."""
-        return self.peaks.get(_format(family) or self.preferred, 0.0)
+        return self.peaks.get(self.format(family), 0.0)
+
+    def drawn(self, family: str) -> float:
+        """Share of its limit that the chip draws in the best products of that format."""
+        return DRAWN_BY_MATRIX_UNITS if self.format(family) in self.matrix else DRAWN
+
+    def format(self, family: str) -> str:
+        """The format of a kernel family: its own or the preferred one."""
+        return _format(family) or self.preferred
 
 
 def carried_stacks(parent: Node, child: Node, whole: Node, stacks: Mapping[str, Node]) -> dict[str, Node]:
@@ -115,10 +137,17 @@ def _changed(
                     (mine.peak(family), theirs.peak(family)),
                     best.get(_format(family), best.get("", 0.0)),
                 )
-                value *= clock_share(mine.facts, theirs.facts, peaks, value, max(value, top))
+                here = _reached(given)
+                value *= clock_share(mine.facts, theirs.facts, peaks, here, max(here, top), theirs.drawn(family))
         if value is not None:
             found[name] = Node(value, node.place)
     return found
+
+
+def _reached(constants: Mapping[str, Node]) -> float:
+    """Share of the peak that a family's largest tiles reach."""
+    compute, starve = (constants[name].value if name in constants else 0.0 for name in ("compute", "starve"))
+    return reached(*(float(value) if isinstance(value, int | float) else 0.0 for value in (compute, starve)))
 
 
 def _format(family: str) -> str:
@@ -131,10 +160,9 @@ def _best(device: Node) -> dict[str, float]:
     software = device.child("software")
     for stack in software.value.values() if software is not None and isinstance(software.value, dict) else ():
         for family, constants in stack.value.items() if isinstance(stack.value, dict) else ():
-            compute = constants.child("compute")
-            if family.partition(".")[0] in PRODUCTS and compute is not None and isinstance(compute.value, int | float):
+            if family.partition(".")[0] in PRODUCTS and isinstance(constants.value, dict):
                 key = _format(family)
-                found[key] = max(found.get(key, 0.0), float(compute.value))
+                found[key] = max(found.get(key, 0.0), _reached(constants.value))
     return found
 
 
@@ -145,29 +173,36 @@ def _chip(device: Node) -> _Chip | None:
     if section is None or power is None or main is None:
         return None
     try:
-        matrix = parse_quantity(_value(section, "clock"), "Hz", exclusive=True)
+        tensor_clock = parse_quantity(_value(section, "clock"), "Hz", exclusive=True)
         fast = section.child("vector_clock")
-        clock = parse_quantity(fast.value, "Hz", exclusive=True) if fast is not None else matrix
+        clock = parse_quantity(fast.value, "Hz", exclusive=True) if fast is not None else tensor_clock
         floor = power.child("voltage_floor")
+        bandwidth = parse_quantity(_value(main, "bandwidth"), "bytes/s", exclusive=True)
+        energy = parse_quantity(_value(main, "energy"), "J/byte") if main.child("energy") is not None else 0.0
         facts = ChipFacts(
             sms=_number(_value(section, "sms")),
             clock_hz=clock,
-            matrix_clock_hz=matrix,
-            bandwidth_bytes_per_s=parse_quantity(_value(main, "bandwidth"), "bytes/s", exclusive=True),
+            matrix_clock_hz=tensor_clock,
+            bandwidth_bytes_per_s=bandwidth,
             tdp_w=parse_quantity(_value(power, "tdp"), "W"),
             idle_w=parse_quantity(_value(power, "idle"), "W"),
             voltage_floor=_number(floor.value) if floor is not None else 0.6,
             process=_text(device, "process"),
+            memory_w=memory_power_w(_text(main, "name"), bandwidth, energy),
         )
     except (UnitError, ValueError):
         return None  # the faults are noted where the document is checked
     peaks: dict[str, float] = {}
-    for unit, hertz in (("tensor", matrix), ("vector", clock)):
+    matrix = set()
+    for unit, hertz in (("vector", clock), ("tensor", tensor_clock)):
         rates = section.child(unit)
         for name, rate in rates.value.items() if rates is not None and isinstance(rates.value, dict) else ():
             if isinstance(rate.value, int | float):
-                peaks[name] = max(peaks.get(name, 0.0), rate.value * facts.sms * hertz)
-    return _Chip(facts, peaks, _text(device, "preferred_dtype"))
+                peak = rate.value * facts.sms * hertz
+                if unit == "tensor" and peak > peaks.get(name, 0.0):
+                    matrix.add(name)
+                peaks[name] = max(peaks.get(name, 0.0), peak)
+    return _Chip(facts, peaks, frozenset(matrix), _text(device, "preferred_dtype"))
 
 
 def _value(node: Node, key: str) -> object:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hwsim.cost.carrying import DRAWN, ChipFacts, carried, clock_share, process_energy
+from hwsim.cost.carrying import DRAWN, ChipFacts, carried, clock_share, memory_power_w, process_energy, reached
 
 CHIP = ChipFacts(
     sms=10, clock_hz=1e9, matrix_clock_hz=1e9, bandwidth_bytes_per_s=1e9, tdp_w=90, idle_w=0, voltage_floor=0.0
@@ -51,6 +51,28 @@ def test_a_chip_with_the_relatives_power_keeps_its_clock() -> None:
 def test_kernels_far_from_the_peak_need_less_power() -> None:
     relative = replace(CHIP, tdp_w=8 * 90 / DRAWN)
     assert clock_share(CHIP, relative, PEAKS, 0.1, 0.8) == pytest.approx(1.0, abs=2e-3)
+
+
+def test_graphics_memory_takes_its_full_power_from_a_small_board() -> None:
+    """T4: 320 GB/s of GDDR6 at 7.5 pJ a bit are 19.2 of its 70 W; HBM rests where products leave it alone."""
+    beside, on_package = (memory_power_w(name, 320e9, 60e-12) for name in ("gddr6", "hbm"))
+    assert (round(beside, 1), on_package) == (19.2, 0.0)
+    assert memory_power_w("hbm", 192e9, 96e-12) > 0.0, "GDDR5 under a parent's name for its memory"
+    relative = replace(CHIP, tdp_w=150)
+    shares = [clock_share(replace(CHIP, memory_w=watts), relative, PEAKS, 0.8, 0.8) for watts in (on_package, 30.0)]
+    assert shares[1] < 0.95 * shares[0]
+
+
+def test_a_relative_that_drew_less_of_its_limit_spends_less_an_operation() -> None:
+    relative = replace(CHIP, tdp_w=300)
+    shares = [clock_share(CHIP, relative, PEAKS, 0.8, 0.8, drawn) for drawn in (0.9, 0.7)]
+    assert shares[0] < shares[1] < 1.0
+
+
+def test_starved_units_reach_less_than_their_ceiling() -> None:
+    """The largest tile loads 384 elements for 32,768 products: 85.3 each."""
+    assert reached(0.8, 85.0) == 0.8
+    assert reached(0.8, 2 * 256 * 128 / 384) == pytest.approx(0.4)
 
 
 def test_a_newer_process_takes_less_energy() -> None:

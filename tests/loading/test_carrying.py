@@ -35,6 +35,17 @@ def test_less_power_lowers_the_ceiling_of_products(write) -> None:
     assert found["memory"] == own["memory"]
 
 
+def test_graphics_memory_leaves_less_to_products(write) -> None:
+    """The same chip with a memory that never rests: 2 TB/s at 6 pJ a bit are 98 W."""
+    dear = "memory: [{name: hbm, energy: 12 pJ/bit}]\n"
+    found = []
+    for name, more in (("slow", ""), ("slower", dear)):
+        text = HEAD.replace("name: slow\n", f"name: {name}\n") + more + "power: {tdp: 300 W}\n"
+        write(f"device_specs/{name}.yaml", text)
+        found.append(kernel(name, "cuda_graph", "gemm")["compute"])
+    assert found[1] < 0.9 * found[0]
+
+
 def test_what_the_file_says_is_not_carried(write) -> None:
     given = "software: {cuda_graph: {gemm: {compute: 0.8, launch: 5 us}}}\n"
     write("device_specs/slow.yaml", HEAD + SLOWER + "power: {tdp: 150 W}\n" + given)

@@ -37,7 +37,7 @@ def test_less_power_an_operation_lowers_the_ceiling() -> None:
     """T4 has 70 W for its 8 TFLOP/s in fp32, V100 250 W for 14 on a like process."""
     stack = load_device("v100_pcie").software["eager"]
     own = stack.kernels["gemm.fp32"]["compute"]
-    assert 0.5 < lent(stack, "v100_pcie", "t4").kernels["gemm.fp32"]["compute"] / own < 0.8
+    assert 0.45 < lent(stack, "v100_pcie", "t4").kernels["gemm.fp32"]["compute"] / own < 0.65
     assert lent(stack, "v100_pcie", "a100_pcie_40gb").kernels["gemm.fp32"]["compute"] == pytest.approx(own)
 
 

@@ -40,7 +40,8 @@ _SHARED = {
     "gemm:depthwise": 0.0075,
     "gemm:clusters": 0.0641,
     "gemm:memory": 1.6,
-    "gemm:fill": 0.7,
+    "gemm:fill": 0.31,
+    "gemm:wait": 0.14,
     "softmax:clusters": 1.0,
     f"{_NORMS}+padded_average:clusters": 1.0,
     f"{_NORMS}:row": 2e-6,
@@ -143,20 +144,23 @@ def _params(chip: Chip, constants: Mapping[str, float]) -> DataflowNpuParams:
 def times_s(chip: Chip, constants: Mapping[str, float]) -> Floats:
     """Seconds of each network on a chip, as the prices of its operators add up."""
     params = _params(chip, constants)
-    total, contexts, loaded, pause, fill = (np.zeros(len(chip.plans)) for _ in range(5))
+    total, contexts, awaited, loaded, pause, fill, wait = (np.zeros(len(chip.plans)) for _ in range(7))
     slowest, units = chip.largest, float((params.clusters * params.usable)[0, 0])
     for form, table in tables_of(chip.works).items():
         terms, column = stage_terms(table, params), params.kernels.column
         counts = chip.count[:, table.index]
         total += counts @ terms.balanced_s[0]
         contexts += counts @ terms.share[0]
+        awaited += counts @ terms.awaited[0]
         slowest = np.maximum(slowest, ((counts > 0) * terms.written[0]).max(axis=1))
         memory = column(table, "memory")[0] if form is Form.GEMM else 1.0
         loaded += counts @ (terms.weight_bytes[0] / memory)
         pause += counts @ (terms.share[0] * column(table, "swap")[0]) * units
         fill += counts @ (terms.balanced_s[0] * column(table, "fill")[0])
+        wait += counts @ (terms.balanced_s[0] * column(table, "wait")[0])
     swapped = contexts > 1.0
     stage_s = slowest / float(params.outputs[0, 0] * params.clock_hz[0, 0])
+    fill += wait * awaited / np.maximum(contexts, 1.0)
     once = fill / chip.items + loaded / float(params.dram_bytes_per_s[0, 0]) + pause
     link_s = chip.edge_bytes / float(params.link_bytes_per_s[0, 0])
     return frame_time_s(frame_time_s(total, stage_s), link_s) + np.where(swapped, once, 0.0)
@@ -177,10 +181,11 @@ def run(without: str, verbose: bool) -> None:
         values = dict(zip(names, np.exp(logs).tolist(), strict=True))
         own = _OWN[owners[chip]] if (owners[chip], "gemm:swap") not in values else {}
         found = own | {key: value for (owner, key), value in values.items() if owner in ("", owners[chip])}
-        swap, fill = found["gemm:swap"], found["gemm:fill"]
+        swap, fills = found["gemm:swap"], {name: found[f"gemm:{name}"] for name in ("fill", "wait")}
         pace = found.pop("pace", 1.0)
         found |= {name: found[name] * pace for name in _PACED}
-        return found | {"reduce:swap": swap, "reduce:fill": fill, "map:fill": fill, "move:fill": fill}
+        others = {f"{form}:{name}": fills[name] for form in ("reduce", "map", "move") for name in fills}
+        return found | others | {"reduce:swap": swap}
 
     def cost(logs: Floats) -> float:
         gaps = []

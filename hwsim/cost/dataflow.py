@@ -4,7 +4,8 @@ A compiler gives each layer a part of the chip in proportion to its work, so a f
 frame every ``work of all layers / rate of the chip``; but a stage writes only so many outputs a clock however large
 its part is, and frames come and results go over a link, so no frame comes sooner than the slowest stage and the link
 allow. What does not fit at once is split into contexts, which are loaded one after another: weights again for each
-batch, a pipeline to fill and to drain, a pause for each cluster that is set up.
+batch, a pipeline to fill and to drain, a pause for each cluster that is set up. A pipeline fills the longer, the more
+of a frame its layers must see before they begin: a few rows, or all of it.
 
 Sources: layer-wise pipelines balanced by work and bound by the slowest stage: H. Li et al., "A high performance
 FPGA-based accelerator for large-scale convolutional neural networks", FPL 2016, section III; parts of the chip given to
@@ -17,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["frame_time_s", "layer_macs", "padded_length", "tiled", "units_needed"]
+__all__ = ["frame_time_s", "layer_macs", "padded_length", "rows_awaited", "tiled", "units_needed"]
 
 Floats = NDArray[np.float64]
 Number = Floats | float
@@ -75,6 +76,18 @@ def frame_time_s(balanced_s: Number, slowest_s: Number) -> Floats:
     sixth = (np.asarray(balanced_s) / longest) ** _BALANCE + (np.asarray(slowest_s) / longest) ** _BALANCE
     time: Floats = longest * sixth ** (1.0 / _BALANCE)
     return time
+
+
+def rows_awaited(window: Number, rows: Number) -> Floats:
+    """Share of a frame that a convolution must have before it begins: the rows of its window of those of the image.
+
+    Plain products, of which a row is enough, have ``rows`` of 0.
+
+    >>> float(rows_awaited(3.0, 12.0)), float(rows_awaited(7.0, 4.0)), float(rows_awaited(1.0, 0.0))
+    (0.25, 1.0, 0.0)
+    """
+    share: Floats = np.where(np.greater(rows, 0), np.minimum(1.0, np.divide(window, np.maximum(rows, 1.0))), 0.0)
+    return share
 
 
 def units_needed(weight_bytes: Number, unit_bytes: Number, least: Number) -> Floats:

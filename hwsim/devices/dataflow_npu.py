@@ -18,7 +18,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.cost.dataflow import frame_time_s, layer_macs, padded_length, tiled, units_needed
+from hwsim.cost.dataflow import frame_time_s, layer_macs, padded_length, rows_awaited, tiled, units_needed
 from hwsim.devices.base import KINDS, NOMINAL, Array, Costs, DeviceKind, OperatingPoint, Params, common_params, settle
 from hwsim.graph.graph import Graph
 from hwsim.graph.lowering import Table, tables_of
@@ -66,7 +66,8 @@ class DataflowNpuParams(Params):
     """Numbers of one or many chips, (chips, 1).
 
     Of the graph: ``frames`` in a request, ``stretch`` (how much longer its slowest stage makes the balanced time),
-    ``contexts`` (how many times the chip it needs; the layers are swapped above one).
+    ``contexts`` (how many times the chip it needs; the layers are swapped above one), ``awaited`` (frames that the
+    layers of a context wait for one after another).
     """
 
     clusters: Array
@@ -81,6 +82,7 @@ class DataflowNpuParams(Params):
     frames: Array
     stretch: Array
     contexts: Array
+    awaited: Array
 
     @property
     def swapped(self) -> NDArray[np.bool_]:
@@ -92,17 +94,29 @@ class DataflowNpuParams(Params):
 class StageTerms:
     """Columns of a table, (chips, rows): what its layers ask of the pipeline.
 
-    ``balanced_s`` are chip-seconds, ``share`` is the part of the chip a layer needs whatever its rate.
+    ``balanced_s`` are chip-seconds, ``share`` is the part of the chip a layer needs whatever its rate, ``awaited`` the
+    part of a frame that must be there before it begins.
     """
 
     balanced_s: Array
     share: Array
     weight_bytes: Array
     written: Array
+    awaited: Array
 
 
-_GEMM = {"compute": 0.5, "depth": 1.0, "depthwise": 0.01, "clusters": 0.0, "memory": 1.0, "swap": 0.0, "fill": 0.0}
-_OTHER = {"compute": 0.5, "clusters": 0.0, "row": 0.0, "stage": 0.0, "swap": 0.0, "fill": 0.0}
+_GEMM = {"compute": 0.5, "depth": 1.0, "depthwise": 0.01, "clusters": 0.0, "memory": 1.0, "swap": 0.0}
+_GEMM |= {"fill": 0.0, "wait": 0.0}
+_OTHER = {
+    "compute": 0.5,
+    "clusters": 0.0,
+    "row": 0.0,
+    "stage": 0.0,
+    "swap": 0.0,
+    "fill": 0.0,
+    "wait": 0.0,
+    "whole": 0.0,
+}
 _MOVE = _OTHER | {"compute": 1.0}
 
 
@@ -120,6 +134,8 @@ class DataflowNpu(DeviceKind[DataflowNpuParams]):
             "clusters": Ratio("clusters", 0.0, 100.0),
             "memory": Ratio("memory", 0.001, 4.0),
             "fill": Ratio("fill", 0.0, 100.0),
+            "wait": Ratio("wait", 0.0, 100.0),
+            "whole": Ratio("whole", 0.0, 1.0),
         }
     )
     """``compute``: share of the peak that layers reach (copies: of the SRAM's bandwidth); ``depth``: least
@@ -128,7 +144,8 @@ class DataflowNpu(DeviceKind[DataflowNpuParams]):
     on its own, however much of the chip is free. ``clusters``: what a layer takes of the clusters at least,
     besides its weights. Where a network is loaded in parts: ``memory``, bytes of weights loaded a second over the
     bandwidth (above one where some are stored in four bits), ``swap``, the pause in which a cluster is set up,
-    ``fill``, frames in which the pipeline of a context fills."""
+    ``fill``, frames in which the pipeline of a context fills, and ``wait``, what is added for each frame that its
+    layers wait for one after another; ``whole``: share of a frame that a reduction must have read before it begins."""
     defaults: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType(
         {Form.GEMM: _GEMM, Form.ATTENTION: _OTHER, Form.MAP: _OTHER, Form.REDUCE: _OTHER, Form.MOVE: _MOVE}
     )
@@ -154,6 +171,7 @@ class DataflowNpu(DeviceKind[DataflowNpuParams]):
             frames=one,
             stretch=one,
             contexts=0.0 * one,
+            awaited=0.0 * one,
         )
 
     def peaks(self, spec: DeviceSpec) -> Mapping[str, float]:
@@ -165,7 +183,7 @@ class DataflowNpu(DeviceKind[DataflowNpuParams]):
         self, params: DataflowNpuParams, tables: Mapping[Form, Table], counts: Array, graph: Graph
     ) -> DataflowNpuParams:
         """The balance of a whole graph: its slowest stage, its frames, how many times the chip all its layers need."""
-        total = contexts = np.zeros_like(params.clusters)
+        total = contexts = awaited = np.zeros_like(params.clusters)
         edge_bytes, slowest = frame_edges(graph, params.output_tile)
         for form, table in tables.items():
             if form is Form.COLLECTIVE:
@@ -175,18 +193,22 @@ class DataflowNpu(DeviceKind[DataflowNpuParams]):
                 1, keepdims=True
             )
             contexts = contexts + (terms.share * times).sum(axis=1, keepdims=True)
+            awaited = awaited + (terms.awaited * times).sum(axis=1, keepdims=True)
             slowest = np.maximum(slowest, (terms.written * (times > 0)).max(axis=1, keepdims=True))
         stage_s = slowest / (params.outputs * params.clock_hz)
         frame_s = frame_time_s(frame_time_s(total, stage_s), edge_bytes / params.link_bytes_per_s)
         stretch = np.where(total > 0, frame_s / np.maximum(total, _LEAST_RATE), 1.0)
-        return replace(params, frames=np.full_like(total, max(1, graph.items)), stretch=stretch, contexts=contexts)
+        frames = np.full_like(total, max(1, graph.items))
+        awaited = awaited / np.maximum(contexts, 1.0)
+        return replace(params, frames=frames, stretch=stretch, contexts=contexts, awaited=awaited)
 
     def _price(self, table: Table, params: DataflowNpuParams) -> Costs:
         terms = stage_terms(table, params)
         constant = params.kernels.column
         swapped = params.swapped
         stage_s = terms.balanced_s * params.stretch
-        filled_s = np.where(swapped, terms.balanced_s / params.frames * constant(table, "fill"), 0.0)
+        filled = constant(table, "fill") + constant(table, "wait") * params.awaited
+        filled_s = np.where(swapped, terms.balanced_s / params.frames * filled, 0.0)
         loaded = np.where(swapped, terms.weight_bytes, 0.0)
         rate = params.dram_bytes_per_s * (constant(table, "memory") if table.form is Form.GEMM else 1.0)
         pause_s = np.where(swapped, constant(table, "swap") * terms.share * params.clusters * params.usable, 0.0)
@@ -245,9 +267,11 @@ def stage_terms(table: Table, params: DataflowNpuParams) -> StageTerms:
     """What the rows of a table ask of a pipeline's stages."""
     constant = params.kernels.column
     zero = np.zeros((len(params.clusters), len(table)))
-    weights, written = zero, zero
+    weights, written, awaited = zero, zero, zero
     if table.form is Form.GEMM:
         balanced, weights, written = _product_terms(table, params)
+        window = rows_awaited(table.kh, table.out_h * table.stride)
+        awaited = zero + np.where(table.b_is_weight > 0, window, 1.0)
     elif table.form is Form.ATTENTION:
         balanced = table.flop / np.maximum(params.rate(table) * constant(table, "compute"), _LEAST_RATE)
         balanced = np.maximum(balanced, (table.bytes_in + table.bytes_out) / params.sram_bytes_per_s)
@@ -264,9 +288,10 @@ def stage_terms(table: Table, params: DataflowNpuParams) -> StageTerms:
         if table.form is Form.REDUCE:
             balanced = balanced + table.rows * constant(table, "row") / params.clusters
             written = written * constant(table, "stage") / params.clusters * params.outputs * params.clock_hz
+            awaited = zero + constant(table, "whole")
     units = units_needed(weights, params.sram_bytes / params.clusters, constant(table, "clusters"))
     share = units / (params.clusters * params.usable)
-    return StageTerms(balanced + zero, share + zero, weights + zero, written + zero)
+    return StageTerms(balanced + zero, share + zero, weights + zero, written + zero, awaited)
 
 
 def _product_terms(table: Table, params: DataflowNpuParams) -> tuple[Array, Array, Array]:

@@ -124,6 +124,20 @@ def test_the_pipeline_of_a_context_fills_once_a_batch() -> None:
     assert estimate(_two_layers(4), chip).time_s == pytest.approx(24.0 + 3.0 + 60.0)
 
 
+@pytest.mark.parametrize(("kernel", "averaged", "frames"), [(3, False, 3 / 4), (1, False, 1 / 4), (3, True, 7 / 4)])
+def test_the_pipeline_fills_by_the_rows_that_layers_wait_for(kernel: int, averaged: bool, frames: float) -> None:
+    """Rows of the window of four, a whole image for its mean; two contexts share them."""
+    b = GraphBuilder("image")
+    x = layers.conv(b, b.input("x", (1, 2, 4, 4)), 2, kernel, bias=False, name="conv")
+    graph = b.build([layers.global_average(b, x) if averaged else x])
+    sram = 2 * 2 * kernel**2 / 2
+    more = {"global_average": {"whole": 1.0, "wait": 1.0}}
+    eager, waiting = (_chip(kernels={"wait": wait}, sram=sram, more=more) for wait in (0.0, 1.0))
+    balanced = estimate(graph, eager).columns["time_s"][0] - sram * 2 / 10
+    found = estimate(graph, waiting).columns["time_s"][0] - estimate(graph, eager).columns["time_s"][0]
+    assert found == pytest.approx(balanced * frames / 2)
+
+
 def test_the_replay_takes_as_long_as_the_prices_add_up_to() -> None:
     chip = _chip(outputs=0.5, kernels={"swap": 5.0, "fill": 1.0}, sram=300.0)
     assert simulate(_two_layers(2), single(chip)).latency_s == pytest.approx(estimate(_two_layers(2), chip).time_s)

@@ -37,6 +37,7 @@ ZOO_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "resnetv2_101": ("resnet101_v2", "resnet_101_v2"),
         "resnetv2_152": ("resnet152_v2", "resnet_152_v2"),
         "retinaface_mobilenet": ("retinaface_mobilenet_v1", "retinaface_mobilenet_v1_hd"),
+        "sam_mask_decoder": ("mobilesam_decoder",),
         "sc_depth": ("scdepthv2", "scdepthv3"),
         "ssd_mobilenet_v1": ("ssd_mobilenet_v1_visdrone", "ssd_mobilenet_v1_hd"),
         "tf_mobilenetv3_large_minimal_100": ("mobilenet_v3_large_minimalistic",),
@@ -82,6 +83,7 @@ ZOO_UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
         **_IN_16_BITS,
         "person_attr_resnet_v1_18": {"classes": 35},
         "person_attr_resnet_v1_18_rgbx": {"classes": 35},
+        "mobilesam_decoder": {"side": 28},
         "ppocrv4_rec": {"classes": 6625},
         "repvgg_a0_person_reid_512": {"classes": 512},
         "repvgg_a0_person_reid_2048": {"classes": 2048},
@@ -93,7 +95,8 @@ ZOO_UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
         "yolov5s_personface_rgbx": {"classes": 2},
     }
 )
-"""What those networks tell apart, as the zoos' pages say; 6,625 characters of PP-OCRv4's Chinese dictionary. The model
+"""What those networks tell apart, as the zoos' pages say; 6,625 characters of PP-OCRv4's Chinese dictionary; MobileSAM
+in rknn_model_zoo embeds images of 448 x 448. The model
 scripts of hailo_model_zoo (``cfg/alls/generic``) quantize the products of text encoders to ``a16_w16``."""
 
 _SUPPRESSING = ("ssd_mobilenet_v1", "ssd_mobilenet_v1_hd", "ssd_mobilenet_v1_visdrone", "ssd_mobilenet_v2")

@@ -190,7 +190,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "yolov12": ("yolov12n", "yolov12s", "yolov12m"),
     "damo_yolo": ("damoyolo_t", "damoyolo_s", "damoyolo_m"),
     "ppyoloe": ("ppyoloe_s", "ppyoloe_m"),
-    "yolov6": ("yolov6n", "yolov6s", "yolov6n_v2"),
+    "yolov6": ("yolov6n", "yolov6s", "yolov6m", "yolov6n_v2"),
     "yolov7": ("yolov7", "yolov7_tiny", "yolov7_e6"),
     "yolov8": (
         *("yolov8n", "yolov8s", "yolov8m", "yolov8l", "yolov8x"),

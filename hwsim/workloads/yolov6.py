@@ -22,11 +22,16 @@ __all__ = ["Yolov6"]
 
 @dataclass(frozen=True, slots=True)
 class Yolov6:
-    """Factors on depths and widths; ``fused`` is the neck of 3.0, which also joins the level before each."""
+    """Factors on depths and widths; ``fused`` is the neck of 3.0, which also joins the level before each.
+
+    ``split``: stages run on two paths of that share of the width, pairs of 3x3 convolutions around links on one (3.0,
+    M and L), pools follow each other on one path, and sides of boxes are distributions.
+    """
 
     depth: float
     width: float
     fused: bool
+    split: float = 0.0
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """(batch, anchors, 4 + classes): distances to the sides and class probabilities, one anchor a pixel."""
@@ -35,16 +40,31 @@ class Yolov6:
         found = []
         for place, x in enumerate(levels):
             with b.scope(f"head{place}"):
-                found.append(_head(b, x, classes))
+                found.append(_head(b, x, classes, 4 * (yolo.BINS + 1) if self.split else 4))
         return b.add(Concat(2), *found)
 
     def _channels(self, base: int) -> int:
         return yolo.scaled(base, self.width)
 
     def _stage(self, b: GraphBuilder, x: Tensor, base: int, count: int, name: str) -> Tensor:
+        if self.split:
+            return self._split_stage(b, x, self._channels(base), max(1, round(count * self.depth)), name)
         for step in range(max(1, round(count * self.depth))):
             x = yolo.conv(b, x, self._channels(base), 3, act="relu", name=f"{name}.{step}")
         return x
+
+    def _split_stage(self, b: GraphBuilder, x: Tensor, channels: int, count: int, name: str) -> Tensor:
+        inner = int(channels * self.split)
+        with b.scope(name):
+            y = yolo.conv(b, x, inner, act="relu", name="cv1")
+            for step in range(max(1, count // 2)):
+                z = yolo.conv(
+                    b, yolo.conv(b, y, inner, 3, act="relu", name=f"{step}.a"), inner, 3, act="relu", name=f"{step}.b"
+                )
+                scaled = layers.multiply(b, y, b.weight(f"{step}.alpha", (1,)), name=f"{step}.scaled")
+                y = layers.add(b, z, scaled, name=f"{step}.add")
+            other = yolo.conv(b, x, inner, act="relu", name="cv2")
+            return yolo.conv(b, yolo.join(b, y, other), channels, act="relu", name="cv3")
 
     def _down(self, b: GraphBuilder, x: Tensor, base: int, name: str) -> Tensor:
         return yolo.conv(b, x, self._channels(base), 3, 2, act="relu", name=name)
@@ -56,7 +76,11 @@ class Yolov6:
         for level, (base, count) in enumerate(((128, 6), (256, 12), (512, 18), (1024, 6))):
             x = self._stage(b, self._down(b, x, base, f"down{level}"), base, count, f"stage{level}")
             found.append(x)
-        pooled = self._cross_pool(b, x) if self.fused else yolo.sppf(b, x, x.shape[1], act="relu", name="sppf")
+        pooled = (
+            self._cross_pool(b, x)
+            if self.fused and not self.split
+            else yolo.sppf(b, x, x.shape[1], act="relu", name="sppf")
+        )
         return (*found[:3], pooled)
 
     def _cross_pool(self, b: GraphBuilder, x: Tensor) -> Tensor:
@@ -99,18 +123,19 @@ class Yolov6:
         return small, medium, self._stage(b, x, 512, 12, "n4")
 
 
-def _head(b: GraphBuilder, x: Tensor, classes: int) -> Tensor:
-    """Classes and boxes apart, one convolution each before the last."""
+def _head(b: GraphBuilder, x: Tensor, classes: int, sides: int) -> Tensor:
+    """Classes and boxes apart, one convolution each before the last; ``sides``: channels of a box."""
     stem = yolo.conv(b, x, x.shape[1], name="stem")
     scores = layers.conv(b, yolo.conv(b, stem, x.shape[1], 3, name="cls"), classes, 1, name="cls_pred")
-    boxes = layers.conv(b, yolo.conv(b, stem, x.shape[1], 3, name="reg"), 4, 1, name="reg_pred")
+    boxes = layers.conv(b, yolo.conv(b, stem, x.shape[1], 3, name="reg"), sides, 1, name="reg_pred")
     y = yolo.join(b, boxes, layers.activation(b, scores, "sigmoid"))
-    return b.add(Reshape((x.shape[0], 4 + classes, -1)), y)
+    return b.add(Reshape((x.shape[0], sides + classes, -1)), y)
 
 
 for _name, _network, _parameters, _gmacs, _tolerance in (
     ("yolov6n", Yolov6(0.33, 0.25, True), 4.63e6, 5.6, 0.03),
     ("yolov6s", Yolov6(0.33, 0.50, True), 18.5e6, 22.65, 0.03),
+    ("yolov6m", Yolov6(0.60, 0.75, True, 2 / 3), 34.9e6, 42.9, 0.03),
     ("yolov6n_v2", Yolov6(0.33, 0.25, False), 4.32e6, 5.54, 0.03),
 ):
     image_network(

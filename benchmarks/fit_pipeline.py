@@ -53,7 +53,7 @@ _SHARED = {
 }
 _OWN = {
     "hailo_8": {"gemm:swap": 0.17e-3, "link": 1.8e9},
-    "hailo_10h": {"gemm:swap": 0.11e-3, "link": 0.8e9, "usable": 0.93, "pace": 1.3},
+    "hailo_10h": {"gemm:swap": 0.11e-3, "link": 0.8e9, "frame": 0.25e-3, "usable": 0.93, "pace": 1.3},
 }
 """Constants of one chip: its way of swapping, its link; the pace of its products beside those of the others (weights of
 four bits run at twice the rate). hailo_8l sits on the same link as hailo_8."""
@@ -133,7 +133,12 @@ def _params(chip: Chip, constants: Mapping[str, float]) -> DataflowNpuParams:
     assert isinstance(params, DataflowNpuParams)
     one = np.ones((1, 1))
     changes: dict[str, Any] = {}
-    for name, field in (("outputs", "outputs"), ("usable", "usable"), ("link", "link_bytes_per_s")):
+    for name, field in (
+        ("outputs", "outputs"),
+        ("usable", "usable"),
+        ("link", "link_bytes_per_s"),
+        ("frame", "frame_s"),
+    ):
         if name in constants:
             changes[field] = one * constants[name]
     if "cluster_bytes" in constants:
@@ -163,7 +168,8 @@ def times_s(chip: Chip, constants: Mapping[str, float]) -> Floats:
     fill += wait * awaited / np.maximum(contexts, 1.0)
     once = fill / chip.items + loaded / float(params.dram_bytes_per_s[0, 0]) + pause
     link_s = chip.edge_bytes / float(params.link_bytes_per_s[0, 0])
-    return frame_time_s(frame_time_s(total, stage_s), link_s) + np.where(swapped, once, 0.0)
+    frame_s = frame_time_s(frame_time_s(total, stage_s), link_s)
+    return frame_time_s(frame_s, chip.items * float(params.frame_s[0, 0])) + np.where(swapped, once, 0.0)
 
 
 def run(without: str, verbose: bool) -> None:

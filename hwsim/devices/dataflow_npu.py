@@ -45,7 +45,8 @@ class DataflowNpuSection:
     a clock at most. Input channels come in groups of ``channel_tile``, output channels in groups of ``output_tile``.
     The second entry of ``memory:`` is the SRAM of all clusters, which holds the weights; the first, host memory or
     DRAM, is where contexts that do not fit are loaded from. ``usable``: share of the clusters that a context may take.
-    Frames and what is found in them pass over the ``link``, one after the other.
+    Frames and what is found in them pass over the ``link``, one after the other; the host starts one each ``frame`` at
+    most.
     """
 
     clusters: Annotated[int, Count("clusters")]
@@ -57,6 +58,7 @@ class DataflowNpuSection:
     output_tile: Annotated[int, Count("output_tile")] = 1
     usable: Annotated[float, Ratio("usable", 0.01, 1.0)] = 1.0
     link_bytes_per_s: Annotated[float, Quantity("link", "bytes/s")] = math.inf
+    frame_s: Annotated[float, Quantity("frame", "s", zero=True)] = 0.0
     source: Annotated[str, Text("source")] = ""
     assumption: Annotated[str, Text("assumption")] = ""
 
@@ -77,6 +79,7 @@ class DataflowNpuParams(Params):
     output_tile: Array
     usable: Array
     link_bytes_per_s: Array
+    frame_s: Array
     sram_bytes: Array
     sram_bytes_per_s: Array
     frames: Array
@@ -166,6 +169,7 @@ class DataflowNpu(DeviceKind[DataflowNpuParams]):
             output_tile=one * core.output_tile,
             usable=one * core.usable,
             link_bytes_per_s=one * core.link_bytes_per_s,
+            frame_s=one * core.frame_s,
             sram_bytes=one * sram.capacity_bytes,
             sram_bytes_per_s=one * (sram.bandwidth_bytes_per_s or np.inf) * at.clock,
             frames=one,
@@ -197,6 +201,7 @@ class DataflowNpu(DeviceKind[DataflowNpuParams]):
             slowest = np.maximum(slowest, (terms.written * (times > 0)).max(axis=1, keepdims=True))
         stage_s = slowest / (params.outputs * params.clock_hz)
         frame_s = frame_time_s(frame_time_s(total, stage_s), edge_bytes / params.link_bytes_per_s)
+        frame_s = frame_time_s(frame_s, params.frame_s * max(1, graph.items))
         stretch = np.where(total > 0, frame_s / np.maximum(total, _LEAST_RATE), 1.0)
         frames = np.full_like(total, max(1, graph.items))
         awaited = awaited / np.maximum(contexts, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -89,6 +90,14 @@ def test_frames_and_results_take_turns_on_the_link() -> None:
     assert estimate(_two_layers(), _chip(link=1.5)).time_s == pytest.approx(20.0, rel=1e-3)
     assert estimate(_two_layers(2), _chip(link=1.5)).time_s == pytest.approx(40.0, rel=1e-3)
     assert estimate(_two_layers(), _chip(link=1e9)).time_s == pytest.approx(6.0)
+
+
+def test_the_host_starts_no_frame_before_its_time() -> None:
+    """6 s of layers; 20 s a frame asked for."""
+    chip = _chip()
+    slow = replace(chip, core=replace(chip.core, frame_s=20.0))
+    assert estimate(_two_layers(), slow).time_s == pytest.approx(20.0, rel=1e-3)
+    assert estimate(_two_layers(3), slow).time_s == pytest.approx(60.0, rel=1e-3)
 
 
 def test_results_leave_in_whole_tiles_of_channels_and_labels_in_16_bits() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -235,26 +236,28 @@ def cached(what: str, path: Path, load: Callable[[], tuple[T, tuple[Path, ...]]]
     return made
 
 
-def find_by_alias(alias: str) -> str:
+def find_by_alias(alias: str, *, loosely: bool = False) -> str:
     """The name of the device that measured data call by that name, with ``@state`` where they name a P-state of it.
 
-    Upper and lower case, spaces, dashes and underscores make no difference.
+    Upper and lower case, spaces, dashes and underscores make no difference; ``loosely``: nor do the names of makers and
+    product lines, and how much memory there is (``NVIDIA GeForce RTX 4090``, ``4090 24GB``).
 
     Raises:
         UnknownNameError: no device lists the alias.
         InputError: two devices list it.
     """
-    wanted = _folded(alias)
+    folded = _bare if loosely else _folded
+    wanted = folded(alias)
     names = DEVICE.files()
     for name in names:
-        if _folded(name) == wanted:
+        if folded(name) == wanted:
             return name
     aliases = {name: cached("aliases", path, partial(_read_aliases, path)) for name, path in names.items()}
     owners = [
         f"{name}@{state}" if state else name
         for name, known in aliases.items()
         for state, called in known
-        if is_called(alias, called)
+        if wanted in map(folded, called)
     ]
     if len(owners) > 1:
         raise InputError(f"alias '{alias}' is listed by {' and '.join(owners)}; keep it in one of them")
@@ -272,6 +275,15 @@ def is_called(name: str, aliases: Sequence[str]) -> bool:
 def _folded(name: str) -> str:
     return "".join(c for c in name.casefold() if c not in " -_")
 
+
+def _bare(name: str) -> str:
+    """A folded name without makers, product lines and the size of the memory."""
+    return _folded(_SAID_BESIDE.sub(" ", name.casefold().replace("_", " ")))
+
+
+_SAID_BESIDE = re.compile(
+    r"\b(nvidia|geforce|tesla|quadro|rtx|gtx|amd|radeon|instinct|rx|apple|intel|qualcomm|\d+ ?gb)\b|\(r\)|\(tm\)|[®™]"
+)
 
 _Called = tuple[tuple[str, tuple[str, ...]], ...]
 """Aliases of a device, and of its P-states by their names; those of the device stand under no name."""

@@ -41,6 +41,9 @@ HUB_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "segformer_b0": ("segformer_base",),
         "tiny_yolov3_split": ("deepbox_yolo2ddetection",),
         "yolor_p6": ("yolor",),
+        "yolov5m": ("yolov5_yolo_v5",),
+        "yolov6n": ("yolov6_yolo_v6",),
+        "yolox_s": ("yolox_yolo_x",),
         "trocr_small": ("trocr_trocrencoder", "trocr_trocrdecoder"),
     }
 )

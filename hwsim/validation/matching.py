@@ -53,9 +53,10 @@ def _cores(row: Row) -> str:
 @cache
 def _find_device(name: str, unit: str, cores: str) -> DeviceSpec:
     """The spec that stands for a measured chip, or for one unit of it, or for some cores of that."""
-    for alias in (f"{name} {cores}", f"{name} {unit}", name) if unit else (name,):
+    aliases = (f"{name} {cores}", f"{name} {unit}", name) if unit else (name,)
+    for alias, loosely in ((alias, loosely) for loosely in (False, True) for alias in aliases):
         try:
-            spec = load_device(library.find_by_alias(alias))
+            spec = load_device(library.find_by_alias(alias, loosely=loosely))
         except InputError:
             continue
         if not unit or spec.kind in _UNITS.get(unit.lstrip("id"), ()):

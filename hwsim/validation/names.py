@@ -333,12 +333,16 @@ NAMESAKES: Mapping[tuple[str, str], str] = MappingProxyType(
         )
         for name in names
     }
-    | {("quic/ai-hub-models", "yolov3"): "tiny_yolov3_split"}
+    | {
+        ("quic/ai-hub-models", "yolov3"): "tiny_yolov3_split",
+        ("quic/ai-hub-models", "yolov7"): "yolov7_tiny",
+    }
 )
 """What a repository means by the name of another network, by (repository, workload): the fully connected layers of
 timm's VGG are convolutions (timm/models/vgg.py, ConvMlp), those of torchvision's, after which they are named, not;
 timm's benchmarks run the branches of RepVGG and FastViT, which workloads of those names have merged, as deployed;
-quic/ai-hub-models loads yolov3-tinyu under the name of YOLOv3, for 640 x 640 pixels (models/yolov3/model.py)."""
+quic/ai-hub-models loads
+yolov3-tinyu under the name of YOLOv3, for 640 x 640 pixels (models/yolov3/model.py), and the tiny YOLOv7."""
 
 _KNOWN: Mapping[str, str] = MappingProxyType(
     {

@@ -26,7 +26,7 @@ _RULES = (
 """How families write their members."""
 _ENDINGS = re.compile(
     r"_(\d+_steps|postprocess|nms_core|bbox_decoding_only|decode|prefill|(perf|low_power)_point"
-    r"|instruct|chat|it|hf|thinking|fp8|nvfp4|mxfp4|bf16|awq|gptq|gguf|fp4|v0_\d|\d+k|0\d[0-3]\d|2\d(?:0\d|1[0-2]))$"
+    r"|quantized|instruct|chat|it|hf|thinking|fp8|nvfp4|mxfp4|bf16|awq|gptq|gguf|fp4|v0_\d|\d+k|0\d[0-3]\d|2\d(?:0\d|1[0-2]))$"
 )
 """What follows a name: a way of export, a phase, an operating point, how a language model was tuned and stored."""
 
@@ -34,10 +34,12 @@ _ENDINGS = re.compile(
 def spellings(model: str) -> Iterator[str]:
     """Folded forms of what measured data call a network, the whole name first, then ever less of it.
 
-    >>> list(dict.fromkeys(spellings("Qwen/Qwen2.5-14B-Instruct decode")))[-1]
-    'qwen2_5_14b'
+    What stands before a ``/`` comes last: an owner, or the id of a model before a title (``yolov7/Yolo-v7``).
+
+    >>> "qwen2_5_14b" in spellings("Qwen/Qwen2.5-14B-Instruct decode")
+    True
     """
-    for text in dict.fromkeys((model, model.rpartition("/")[2])):
+    for text in dict.fromkeys((model, model.rpartition("/")[2], model.partition("/")[0])):
         bare = re.sub(r"[^a-z0-9]+", "_", text.casefold()).strip("_")
         yield bare
         while (shorter := _ENDINGS.sub("", bare)) != bare:

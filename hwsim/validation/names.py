@@ -199,7 +199,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "sequencer2d_s": ("sequencer2d",),
     "zipformer_joiner": ("zipformer_zipformerjoiner",),
     "resnet18": ("face_attr_resnet18",),
-    "resnet50": ("resnet50_v2", "resnet50_v1", "resnet50_v1_5", "resnet50v1_5", "resnet50_v2_7", "resnet_50"),
+    "resnet50": ("resnet50_v1", "resnet50_v1_5", "resnet50v1_5", "resnet50_v2_7", "resnet_50"),
     "resnet8_cifar10": ("resnet_8_cifar10", "resnet_8_cifar10_image_classification"),
     "resnext50_32x4d": ("resnext50",),
     "sana_1_6b": ("sana1_5_1_6b_1024px_diffusers",),

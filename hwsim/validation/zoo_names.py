@@ -34,6 +34,7 @@ ZOO_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "repghostnet_200": ("repghost_2_0x",),
         "repvgg_a0": ("repvgg_a0_person_reid_512", "repvgg_a0_person_reid_2048"),
         "resnet18": ("person_attr_resnet_v1_18", "person_attr_resnet_v1_18_rgbx"),
+        "resnetv2_50": ("resnet50_v2",),
         "resnetv2_101": ("resnet101_v2", "resnet_101_v2"),
         "resnetv2_152": ("resnet152_v2", "resnet_152_v2"),
         "retinaface_mobilenet": ("retinaface_mobilenet_v1", "retinaface_mobilenet_v1_hd"),

@@ -31,6 +31,7 @@ ZOO_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "pp_liteseg_stdc1": ("ppseg_lite_1024x512", "ppseg_lite"),
         "pp_ocr_mobile_det": ("paddle_ocr_v5_mobile_detection", "ppocrv4_det"),
         "pp_ocr_mobile_rec": ("paddle_ocr_v5_mobile_recognition", "ppocrv4_rec"),
+        "pp_ocr_v3_rec": ("paddle_ocr_v3_recognition",),
         "repghostnet_200": ("repghost_2_0x",),
         "repvgg_a0": ("repvgg_a0_person_reid_512", "repvgg_a0_person_reid_2048"),
         "resnet18": ("person_attr_resnet_v1_18", "person_attr_resnet_v1_18_rgbx"),

@@ -179,7 +179,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "osnet": ("osnet_x1_0",),
     "inception_resnet": ("inception_resnet_v2",),
     "lprnet": ("lprnet",),
-    "paddle_ocr": ("pp_ocr_mobile_det", "pp_ocr_mobile_rec"),
+    "paddle_ocr": ("pp_ocr_mobile_det", "pp_ocr_mobile_rec", "pp_ocr_v3_rec"),
     "pose_pyramids": ("centerpose_regnetx_016", "centerpose_repvgg_a0", "mspn_regnetx_008"),
     "light_depth": ("fast_depth", "sc_depth"),
     "stdc": ("stdc1", "pp_liteseg_stdc1"),

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from hwsim.graph.graph import GraphBuilder
 from hwsim.graph.tensor import Tensor
 from hwsim.operators.concat import Concat
-from hwsim.operators.reshape import Reshape
 from hwsim.operators.softmax import Softmax
 from hwsim.workloads import image_layers, layers
 from hwsim.workloads.backbones import resized
@@ -97,8 +96,38 @@ def _find(b: GraphBuilder, image: Tensor) -> Tensor:
 def _read(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
     """(batch, columns, classes): a character, or none, for each column."""
     x = layers.pool(b, _levels(b, image, _READ, 0.95)[-1], "average", (3, 2))
+    return _characters(b, x, (1, 3), 120, classes)
+
+
+_FIRST: Sequence[_Block] = (
+    (3, 64, 1, False),
+    (3, 128, 1, False),
+    (3, 128, 1, False),
+    (3, 256, (2, 1), False),
+    (3, 256, 1, False),
+    (3, 512, (2, 1), False),
+    *[(5, 512, 1, False)] * 5,
+    (5, 1024, (2, 1), True),
+    (5, 1024, (1, 2), True),
+)
+
+
+def _read_v3(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
+    """The same on a MobileNet of half the width with gates in its last blocks."""
+    x = layers.conv_bn_act(b, image, 16, 3, stride=2, act="hardswish", name="stem")
+    for place, (kernel, base, stride, gated) in enumerate(_FIRST):
+        with b.scope(f"block{place}"):
+            width = x.shape[1]
+            x = layers.conv_bn_act(b, x, width, kernel, stride=stride, groups=width, act="hardswish", name="depthwise")
+            x = _gated(b, x) if gated else x
+            x = layers.conv_bn_act(b, x, base // 2, 1, act="hardswish", name="point")
+    return _characters(b, layers.pool(b, x, "average", 2), 3, 64, classes)
+
+
+def _characters(b: GraphBuilder, x: Tensor, kernel: Pair, width: int, classes: int) -> Tensor:
+    """(batch, columns, classes) of features one or a few rows high: two layers of attention beside them."""
     channels, side = x.shape[1], x.shape[2:]
-    y = layers.conv_bn_act(b, x, channels // 8, (1, 3), act="silu", name="neck0")
+    y = layers.conv_bn_act(b, x, channels // 8, kernel, act="silu", name="neck0")
     y = layers.conv_bn_act(b, y, 120, 1, act="silu", name="neck1")
     y = image_layers.to_sequence(b, y)
     for place in range(2):
@@ -108,9 +137,8 @@ def _read(b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
             y = layers.add(b, y, layers.mlp(b, layers.layer_norm(b, y, "norm2"), 240, act="silu"), name="add2")
     y = image_layers.to_image(b, layers.layer_norm(b, y), side)
     y = layers.conv_bn_act(b, y, channels, 1, act="silu", name="neck2")
-    y = layers.conv_bn_act(b, b.add(Concat(1), x, y), channels // 8, (1, 3), act="silu", name="neck3")
-    y = image_layers.to_sequence(b, layers.conv_bn_act(b, y, 120, 1, act="silu", name="neck4"))
-    y = b.add(Reshape((y.shape[0], -1, 120)), y)
+    y = layers.conv_bn_act(b, b.add(Concat(1), x, y), channels // 8, kernel, act="silu", name="neck3")
+    y = image_layers.to_sequence(b, layers.conv_bn_act(b, y, width, 1, act="silu", name="neck4"))
     return b.add(Softmax(), layers.linear(b, y, classes, name="characters"))
 
 
@@ -132,4 +160,14 @@ image_network(
     what="Reads a line of text.",
     size=(48, 320),
     labels=18_385,
+)
+image_network(
+    "pp_ocr_v3_rec",
+    _read_v3,
+    title="PP-OCRv3 text reader, English",
+    source="PaddlePaddle/PaddleOCR, MobileNetV1Enhance x0.5 (rec_mv1_enhance.py); Du et al. 2022, SVTR",
+    published=Published(parameters=2_150_000, tolerance=0.05, source="PaddleOCR, en_PP-OCRv3_rec: 8.6 MB, from memory"),
+    what="Reads a line of text.",
+    size=(48, 320),
+    labels=97,
 )

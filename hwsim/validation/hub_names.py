@@ -20,7 +20,10 @@ HUB_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "clip_vit_b_16": ("openai_clip",),
         "deep_box_vgg19": ("deepbox_vgg3ddetection",),
         "distilbert": ("distil_bert_base_uncased_hf",),
+        "faster_rcnn_proposals": ("detectron2_detection_detectron2proposalgenerator",),
+        "faster_rcnn_regions": ("detectron2_detection_detectron2roihead",),
         "gpunet_0": ("gpunet",),
+        "lite_hrnet_18": ("litehrnet",),
         "mediapipe_face": ("mediapipe_face_facedetector", "mediapipe_face_mediapipefacedetector"),
         "mediapipe_face_landmarks": (
             *("mediapipe_face_facelandmarkdetector", "mediapipe_face_mediapipefacelandmarkdetector"),
@@ -55,6 +58,7 @@ HUB_UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
         **{name: {"seq": 384, "head": "words"} for name in ("albert_base_v2_hf", "distil_bert_base_uncased_hf")},
         **{f"opus_mt_{way}_opusmtdecoder": {"phase": "decode"} for way in ("en_zh", "zh_en")},
         **{f"{name}encoder": _OF_1024 for name in ("mobilesam_mobilesam", "mobilesam_sam", "sam2_sam2")},
+        "detectron2_detection_detectron2roihead": {"height": 50, "width": 50},
         "deepbox_yolo2ddetection": {"height": 224, "width": 640},
         "mediapipe_face_facelandmarkdetector": {"height": 192, "width": 192},
         "mediapipe_face_mediapipefacelandmarkdetector": {"height": 192, "width": 192},

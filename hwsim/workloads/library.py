@@ -40,6 +40,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("mnasnet0_5", "mobilenet_v2_1_4", "repvgg_a0", "repvgg_a1", "repvgg_a2", "repvgg_b0"),
     ),
     "efficientnet": ("efficientnet_b0", "efficientnet_b1", "efficientnet_b4"),
+    "faster_rcnn": ("faster_rcnn_proposals", "faster_rcnn_regions"),
     "ffnet": ("ffnet_40s", "ffnet_54s", "ffnet_78s", "ffnet_78s_lowres", "ffnet_122ns_lowres"),
     "flux": ("flux_dev",),
     "googlenet": ("googlenet",),
@@ -85,6 +86,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         "tinyllama_1_1b",
         "llm",
     ),
+    "lite_hrnet": ("lite_hrnet_18",),
     "lstm": ("lstm",),
     "moe": (
         *("qwen3_30b_a3b", "qwen3_235b_a22b", "qwen3_coder_480b_a35b", "llama4_scout", "llama4_maverick"),

@@ -13,7 +13,7 @@ from hwsim.operators.transpose import Transpose
 from hwsim.workloads import layers
 from hwsim.workloads.families import image_network, torchvision
 
-__all__ = ["shufflenet_v2_stages"]
+__all__ = ["shuffled", "shufflenet_v2_stages"]
 
 _UNITS = (4, 8, 4)
 """Units of stages 2, 3 and 4."""
@@ -26,7 +26,7 @@ def _branch(b: GraphBuilder, x: Tensor, channels: int, stride: int, act: str) ->
     return layers.conv_bn_act(b, y, channels, 1, act=act, name="conv2")
 
 
-def _shuffled(b: GraphBuilder, x: Tensor) -> Tensor:
+def shuffled(b: GraphBuilder, x: Tensor) -> Tensor:
     """Channels of two halves interleaved (Fig. 3)."""
     batch, channels, height, width = x.shape
     y = b.add(Reshape((batch, 2, channels // 2, height, width)), x)
@@ -37,10 +37,10 @@ def _unit(b: GraphBuilder, x: Tensor, channels: int, stride: int, act: str) -> T
     half = channels // 2
     if stride == 1:
         kept, turned = b.add_all(Split(1, (half, half)), x)
-        return _shuffled(b, b.add(Concat(1), kept, _branch(b, turned, half, 1, act)))
+        return shuffled(b, b.add(Concat(1), kept, _branch(b, turned, half, 1, act)))
     y = layers.conv_bn_act(b, x, x.shape[1], 3, stride=2, groups=x.shape[1], act="", name="side_depthwise")
     y = layers.conv_bn_act(b, y, half, 1, act=act, name="side_conv")
-    return _shuffled(b, b.add(Concat(1), y, _branch(b, x, half, 2, act)))
+    return shuffled(b, b.add(Concat(1), y, _branch(b, x, half, 2, act)))
 
 
 def shufflenet_v2_stages(b: GraphBuilder, image: Tensor, widths: Sequence[int], *, act: str = "relu") -> list[Tensor]:

@@ -32,6 +32,8 @@ KEPT_BACK = (
     *(("stable_diffusion_v2_1/unet", ""), ("stable_diffusion_v2_1/vae", ""), ("trocr/TrOCREncoder", "320x320")),
     *(("trocr/TrOCRDecoder", "320x320"), ("unet_segmentation", "224x224"), ("whisper_small/HfWhisperEncoder", "")),
     *(("whisper_tiny/HfWhisperDecoder", ""), ("whisper_small_quantized/WhisperSmallEncoderQuantizable", "")),
+    *(("litehrnet", "256x192"), ("detectron2_detection/Detectron2ProposalGenerator", "800x800")),
+    ("detectron2_detection/Detectron2ROIHead", "800x800"),
     *(("xlsr", "128x128"), ("yamnet", "1x1x96x64"), ("yolor", "640x640"), ("yolov3", "416x416"), ("yolox", "640x640")),
 )
 HEADER = "chip,compute_unit,model,precision,batch,latency_ms,params_m,input,source_repo,runtime,layers_npu"

@@ -17,6 +17,7 @@ HUB_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "beit_base_patch16_224": ("beit",),
         "centernet_dla34": ("centernet_2d",),
         "centernet_dla34_3d": ("centernet_3d",),
+        "centernet_dla34_pose": ("centernet_pose",),
         "clip_vit_b_16": ("openai_clip",),
         "deep_box_vgg19": ("deepbox_vgg3ddetection",),
         "distilbert": ("distil_bert_base_uncased_hf",),
@@ -59,6 +60,7 @@ HUB_UNSAID: Mapping[str, Mapping[str, object]] = MappingProxyType(
         **{f"opus_mt_{way}_opusmtdecoder": {"phase": "decode"} for way in ("en_zh", "zh_en")},
         **{f"{name}encoder": _OF_1024 for name in ("mobilesam_mobilesam", "mobilesam_sam", "sam2_sam2")},
         "detectron2_detection_detectron2roihead": {"height": 50, "width": 50},
+        "centernet_pose": {"height": 256, "width": 256},
         "deepbox_yolo2ddetection": {"height": 224, "width": 640},
         "mediapipe_face_facelandmarkdetector": {"height": 192, "width": 192},
         "mediapipe_face_mediapipefacelandmarkdetector": {"height": 192, "width": 192},
@@ -70,6 +72,13 @@ size, but its encoders take 1024 x 1024 pixels."""
 
 HUB_NORMALISED: tuple[str, ...] = (
     *("convnext_base", "gpunet", "mobilesam_mobilesamencoder", "sam2_sam2encoder", "segformer_base"),
+    *(
+        "centernet_2d",
+        "centernet_3d",
+        "centernet_pose",
+        "litehrnet",
+        "detectron2_detection_detectron2proposalgenerator",
+    ),
     *("cavaface", "trocr_trocrencoder", "easyocr_easyocrdetector", "video_mae"),
 )
 """Further models, by folded name, that take colours of 0 to 1 and hold in their graphs what normalises them."""

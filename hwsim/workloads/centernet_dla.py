@@ -63,19 +63,21 @@ class CenterNetDla:
         return (layers.activation(b, heads[0], "sigmoid"), *heads[1:])
 
 
+_TITLES = {"centernet_dla34_3d": ", in space", "centernet_dla34_pose": ", poses"}
 for _name, _maps, _classes, _size, _parameters, _what in (
     ("centernet_dla34", (2, 2), 80, 512, 19.69e6, "Objects by their centres, sizes and offsets."),
+    ("centernet_dla34_pose", (2, 34, 2, 17, 2), 1, 512, 20.09e6, "People by their centres, and 17 joints of each."),
     ("centernet_dla34_3d", (1, 8, 3, 2, 2), 3, (384, 1280), 20.09e6, "Depth, turn and size of what one camera sees."),
 ):
     image_network(
         _name,
         CenterNetDla(_maps),
-        title="CenterNet on DLA-34" + (", in space" if _name.endswith("3d") else ""),
+        title="CenterNet on DLA-34" + _TITLES.get(_name, ""),
         source="Zhou et al. 2019, Objects as Points, section 5; xingyizhou/CenterNet at 4c50fd3",
         published=Published(
             parameters=int(_parameters),
             tolerance=0.01,
-            source="quic/ai-hub-models, centernet_2d and 3d: 20.2 and 20.6 M, 0.51 M of them in a classifier apart",
+            source="quic/ai-hub-models, centernet_2d, _pose, _3d: 20.2 and 20.6 M, 0.51 M of it in a classifier apart",
         ),
         what=_what,
         size=_size,

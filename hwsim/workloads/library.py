@@ -143,7 +143,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "squeezenet": ("squeezenet1_0", "squeezenet1_1"),
     "centernet": ("centernet_resnet18", "centernet_resnet50"),
-    "centernet_dla": ("centernet_dla34", "centernet_dla34_3d"),
+    "centernet_dla": ("centernet_dla34", "centernet_dla34_pose", "centernet_dla34_3d"),
     "efficientdet": ("efficientdet_lite0", "efficientdet_lite1", "efficientdet_lite2", "efficientdet_lite3"),
     "face_nets": (*("mobilefacenet", "iresnet50", "scrfd_500m", "scrfd_2_5g", "scrfd_10g", "lightface_slim"),),
     "hardnet": ("hardnet39ds", "hardnet68"),

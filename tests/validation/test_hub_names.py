@@ -32,6 +32,7 @@ KEPT_BACK = (
     *(("stable_diffusion_v2_1/unet", ""), ("stable_diffusion_v2_1/vae", ""), ("trocr/TrOCREncoder", "320x320")),
     *(("trocr/TrOCRDecoder", "320x320"), ("unet_segmentation", "224x224"), ("whisper_small/HfWhisperEncoder", "")),
     *(("whisper_tiny/HfWhisperDecoder", ""), ("whisper_small_quantized/WhisperSmallEncoderQuantizable", "")),
+    *(("centernet_pose", "1 x 3 x 512 x 512"), ("centernet_2d", "1 x 3 x 512 x 512")),
     *(("litehrnet", "256x192"), ("detectron2_detection/Detectron2ProposalGenerator", "800x800")),
     ("detectron2_detection/Detectron2ROIHead", "800x800"),
     *(("xlsr", "128x128"), ("yamnet", "1x1x96x64"), ("yolor", "640x640"), ("yolov3", "416x416"), ("yolox", "640x640")),
@@ -87,6 +88,7 @@ def test_a_model_that_normalises_its_image_has_one(name: str) -> None:
     [
         ("mobilesam/MobileSAMEncoder", "720p (720x1280)", {"height": 1024, "width": 1024}),
         ("mediapipe_face/FaceLandmarkDetector", "256x256", {"height": 192, "width": 192}),
+        ("centernet_pose", "1 x 3 x 512 x 512", {"height": 256, "width": 256}),
         ("yolov3", "416x416", {"height": 640, "width": 640}),
         ("trocr/TrOCRDecoder", "320x320", {"phase": "decode"}),
         ("albert_base_v2_hf", "1x384", {"seq": 384, "head": "words"}),

@@ -4,18 +4,21 @@
 
 PyTorch's eager fp32 kernels were measured on five chips; others have the constants of one of them, carried by the rule
 for chips that extend another (:mod:`hwsim.cost.carrying`; ``transfer.lent``), and ``memory`` in proportion to what the
-chip's DRAM gives a stream. ``--write`` changes the lines of ``device_specs/``.
+chip's DRAM gives a stream. Products with a weight of NVIDIA's generations since Volta have what A100, V100 and T4 share
+(``fit_shared_products eager``). ``--write`` changes the lines of ``device_specs/``.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from benchmarks.fit_gpu import _plain
 from benchmarks.fit_residuals import TOP, _stack_body
+from benchmarks.fit_shared_products import with_products
 from benchmarks.transfer import lent
 from hwsim.devices.base import KINDS
 from hwsim.loading.device import load_device
@@ -31,7 +34,8 @@ class Copy:
     """A chip with a relative's constants of fp32 kernels.
 
     ``memory``: what a stream gets of its memory's rate, relative to the relative's share; ``host``: whose machine the
-    time of dispatch is of; ``convolutions``: whether they are carried too; ``ending``: of the families in the file.
+    time of dispatch is of; ``convolutions``: whether they are carried too; ``ending``: of the families in the file;
+    ``shared``: whether products with a weight are those that several chips share.
     """
 
     chip: str
@@ -40,18 +44,28 @@ class Copy:
     host: str = ""
     convolutions: bool = False
     ending: str = ".fp32"
+    shared: bool = False
 
 
+SHARED: Mapping[str, float] = MappingProxyType(
+    {
+        "overlap": 2.62, "cache_speedup": 2.14, "resident_all": 1.13, "resident_none": 3.85, "compute": 0.909,
+        "memory": 0.524, "starve": 28.6, "wave": 2.35e-08, "rounding": 0.0483, "saturation": 0.0547,
+        "k_step": 7.98e-12, "split": 2.53e-08, "store_exposed": 0.00122, "weight_copies": 1.0, "launch": 3e-6,
+    }
+)  # fmt: skip
+"""What ``fit_shared_products eager`` gives, as on A100 PCIe."""
+DRAWN = 1.19  # of its limit that A100 PCIe would draw in these products at its full clock; likewise
 GDDR6 = 0.92  # L40S's GDDR6 with error correction gives a stream 0.82 of its rate, A100's HBM2e 0.89
 COPIES = (
     Copy(chip="a100_sxm_80gb", relative="a100_pcie_40gb"),
-    Copy(chip="h100_sxm", relative="a100_pcie_40gb"),
-    Copy(chip="b200_sxm", relative="a100_pcie_40gb"),
-    Copy(chip="l40s", relative="a100_pcie_40gb", memory=GDDR6),
-    Copy(chip="l4", relative="a100_pcie_40gb", memory=GDDR6),
-    Copy(chip="a40", relative="a100_pcie_40gb", memory=GDDR6),
-    Copy(chip="rtx_3090", relative="a100_pcie_40gb"),
-    Copy(chip="rtx_4090", relative="a100_pcie_40gb"),
+    Copy(chip="h100_sxm", relative="a100_pcie_40gb", shared=True),
+    Copy(chip="b200_sxm", relative="a100_pcie_40gb", shared=True),
+    Copy(chip="l40s", relative="a100_pcie_40gb", memory=GDDR6, shared=True),
+    Copy(chip="l4", relative="a100_pcie_40gb", memory=GDDR6, shared=True),
+    Copy(chip="a40", relative="a100_pcie_40gb", memory=GDDR6, shared=True),
+    Copy(chip="rtx_3090", relative="a100_pcie_40gb", shared=True),
+    Copy(chip="rtx_4090", relative="a100_pcie_40gb", shared=True),
     Copy(chip="v100_sxm2", relative="v100_pcie", convolutions=True),
     Copy(chip="p4", relative="p100_pcie", host="t4", convolutions=True),
     Copy(chip="mi210", relative="mi100", ending=""),
@@ -65,9 +79,13 @@ def constants(copy: Copy) -> Iterator[tuple[str, dict[str, float]]]:
     stack = load_device(copy.relative).software[STACK]
     host = load_device(copy.host).software[STACK].kernels if copy.host else {}
     found = lent(stack, copy.relative, copy.chip, "fp32").kernels
+    if copy.shared:
+        own = stack.kernels["gemm.fp32"]["dispatch"]
+        several = lent(with_products(stack, SHARED), copy.relative, copy.chip, "fp32", DRAWN).kernels["gemm"]
+        found = {**found, "gemm.fp32": {**several, "dispatch": own}}
     for family in (*FAMILIES, *(("conv2d",) if copy.convolutions else ())):
         given = dict(found.get(f"{family}.fp32", found.get(family, {})))
-        if "memory" in given:
+        if "memory" in given and not (copy.shared and family == "gemm"):  # T4's GDDR6 is among several
             given["memory"] = min(1.0, given["memory"] * copy.memory)
         if "dispatch" in host.get(f"{family}.fp32", {}):
             given["dispatch"] = host[f"{family}.fp32"]["dispatch"]

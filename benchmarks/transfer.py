@@ -125,10 +125,11 @@ def _error(predicted: Floats, measured: Floats) -> float:
     return float(100.0 * np.abs(predicted / measured - 1.0).mean())
 
 
-def lent(stack: SoftwareSpec, relative: str, chip: str, fmt: str = "") -> SoftwareSpec:
+def lent(stack: SoftwareSpec, relative: str, chip: str, fmt: str = "", drawn: float | None = None) -> SoftwareSpec:
     """A relative's constants on a chip, as a device file inherits them (:mod:`hwsim.cost.carrying`).
 
-    ``fmt`` is that of kernel families which name none.
+    ``fmt`` is that of kernel families which name none, ``drawn`` the share of its limit that the relative drew in its
+    best products (default: the rule's).
     """
     theirs, mine = load_device(relative), load_device(chip)
     facts, peaks = [_facts(spec) for spec in (mine, theirs)], [KINDS[spec.kind].peaks(spec) for spec in (mine, theirs)]
@@ -140,8 +141,8 @@ def lent(stack: SoftwareSpec, relative: str, chip: str, fmt: str = "") -> Softwa
         found = {name: carried(name, value, facts[0], facts[1], on_chip=on_chip) for name, value in given.items()}
         if "compute" in found and form in LIMITED:
             ceiling, both = _reached(given), (peaks[0].get(key, 0.0), peaks[1].get(key, 0.0))
-            best, drawn = max(ceiling, _best(theirs, key)), _drawn(theirs, key)
-            found["compute"] *= clock_share(facts[0], facts[1], both, ceiling, best, drawn)
+            best, share = max(ceiling, _best(theirs, key)), drawn or _drawn(theirs, key)
+            found["compute"] *= clock_share(facts[0], facts[1], both, ceiling, best, share)
         kernels[family] = found
     return replace(stack, kernels=MappingProxyType(kernels), residuals=())
 

@@ -1,6 +1,6 @@
 """Fits one set of constants to products of several GPUs measured in the same way, for chips that were not.
 
-    python -m benchmarks.fit_shared_products graph|eager [--data ../shared/ground_truth/gpu] [--rows 250] [--left-out]
+    python -m benchmarks.fit_shared_products graph|eager|batched [--data ../shared/ground_truth/gpu] [--left-out]
 
 Constants are those of one chip and become another's by the rule for chips that extend a relative
 (:mod:`hwsim.cost.carrying`), so what a chip alone shows, or what its own rows leave open, counts only as far as the
@@ -35,6 +35,7 @@ Floats = NDArray[np.float64]
 EDGE = 0.02  # of the way from a bound: where a constant known to lie beyond it starts
 EVALUATIONS = 700
 _DRAWN: Space = {"drawn": (0.5, 1.5, True)}
+_WIDER: Space = GEMM | _DRAWN | {"resident_all": (0.2, 1.6, False), "resident_none": (1.0, 4.0, False)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,8 @@ class Products:
 
     def own(self, stack: SoftwareSpec) -> Mapping[str, float]:
         """A chip's own constants of them."""
-        names = (self.family[1], f"gemm.{self.fmt}", "gemm")
+        label = self.family[1].partition(".")[0].replace("linear", "gemm")
+        names = (self.family[1], f"{label}.{self.fmt}", label)
         return next(stack.kernels[name] for name in names if name in stack.kernels)
 
 
@@ -61,9 +63,15 @@ PRODUCTS = MappingProxyType(
         "eager": Products(  # the library of Volta and later: Pascal's kernels and another maker's are others
             family=("eager", "linear.fp32"),
             fmt="fp32",
-            space=GEMM | _DRAWN | {"resident_all": (0.2, 1.6, False), "resident_none": (1.0, 4.0, False)},
+            space=_WIDER,
             fixed={"weight_copies": 1.0, "launch": 3e-6},
             chips=("a100_pcie_40gb", "v100_pcie", "t4"),
+        ),
+        "batched": Products(  # shown, not shipped: A100's kernels, which later chips have too, are not the others'
+            family=("eager", "matmul.fp32"),
+            fmt="fp32",
+            space=_WIDER | {"split": (1e-8, 5e-5, True), "resident_none": (1.0, 8.0, False)},
+            fixed={"weight_copies": 1.0, "launch": 3e-6},
         ),
     }
 )

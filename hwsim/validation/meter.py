@@ -56,9 +56,6 @@ ten of B200's rows (by CRC-32)."""
 _SET_UP_PRODUCT_S, _SET_UP_PREFILL_S = 0.02, 0.05
 _SET_UP_DECODE_S, _FILL_S_PER_TOKEN = 0.6, 0.56e-6
 """Caches are filled with random keys and values before a run."""
-_LONG_PREFILL = 8192
-"""Prompts longer than this (vLLM's default for the tokens of a step) begin after a second of pause. What takes it is
-not known; that nothing ran is what their readings say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +79,7 @@ def ran_before(work: Work) -> Before:
         return Before(sizes, _SET_UP_PRODUCT_S)
     if isinstance(work, Attention) and work.seq_q == 1:
         return Before(work, _SET_UP_DECODE_S + _FILL_S_PER_TOKEN * work.batch * work.seq_kv)
-    long = isinstance(work, Attention) and work.seq_q > _LONG_PREFILL
-    return Before(work, _AVERAGED_S if long else _SET_UP_PREFILL_S)
+    return Before(work, _SET_UP_PREFILL_S)
 
 
 def run_s(work: Work, time_s: ArrayLike) -> Floats:

@@ -47,11 +47,13 @@ class Target:
     together: bool = False
 
     def text(self) -> str:
-        """As the table has it.
+        """As the table has it; no error at all is said by the note.
 
         >>> Target(median=20, p90=50, rank=0.95).text(), Target(mape=8, note="stretch").text(), Target().text()
         ('median 20, p90 50, rank 0.95', '8 (stretch)', '-')
         """
+        if self.mape == 0:
+            return self.note
         named = (("", self.mape), ("median ", self.median), ("p90 ", self.p90), ("rank ", self.rank))
         aims = ", ".join(f"{name}{value:g}" for name, value in named if value is not None)
         return f"{aims} ({self.note})" if self.note else aims or "-"

@@ -144,33 +144,38 @@ def settle(
     overhead_s = launch_s + dispatch_s
     time = overhead_s + busy_s
     peak = params.vector_rate(table) if vector else params.rate(table)
-    op_j = (params.vector_op_j if vector else params.op_j)[:, table.format[0]]
     zero = np.zeros_like(time)
+    prologue_s = zero if prologue_s is None else prologue_s
     with np.errstate(divide="ignore", invalid="ignore"):
         used = np.clip(np.nan_to_num(np.where(peak > 0, flop / (peak * time), 0.0)), 0.0, 1.0)
     correction = params.kernels.correction(table)
     if correction is not None:
         factor = np.maximum(correction, used)  # no kernel beats the units' peak
-        parts = (time, overhead_s, dispatch_s, compute_s, memory_s, zero if prologue_s is None else prologue_s)
+        parts = (time, overhead_s, dispatch_s, compute_s, memory_s, prologue_s)
         time, overhead_s, dispatch_s, compute_s, memory_s, prologue_s = (part * factor for part in parts)
     bound = np.where(overhead_s > np.maximum(compute_s, memory_s), 2, compute_s < memory_s).astype(np.int8)
-    dram = dram_bytes + zero
-    cache = dram if cache_bytes is None else cache_bytes + zero
+    dram, cache = dram_bytes + zero, (dram_bytes if cache_bytes is None else cache_bytes) + zero
     return Costs(
         time_s=time,
         overhead_s=overhead_s + zero,
         dispatch_s=dispatch_s + zero,
-        prologue_s=zero if prologue_s is None else prologue_s + zero,
+        prologue_s=prologue_s + zero,
         dram_bytes=dram,
         cache_bytes=cache,
-        compute_j=(flop if switched is None else switched) * op_j
-        + 2.0 * instructions * params.vector_op_j[:, FORMAT_CODE["fp32"], None],
+        compute_j=_compute_j(table, params, vector, flop if switched is None else switched, instructions),
         memory_j=dram * params.dram_j_per_byte + cache * params.cache_j_per_byte,
         active_j=(time - dispatch_s) * params.active_w,
         flop=flop,
         utilization=used if correction is None else used / factor,
         bound=bound,
     )
+
+
+def _compute_j(table: Table, params: Params, vector: bool, switched: Array, instructions: Array | float) -> Array:
+    """Energy of the operations and, at a multiply-add in fp32 each, of the instructions beside them."""
+    op_j = (params.vector_op_j if vector else params.op_j)[:, table.format[0]]
+    joules: Array = switched * op_j + 2.0 * instructions * params.vector_op_j[:, FORMAT_CODE["fp32"], None]
+    return joules
 
 
 class DeviceKind(ABC, Generic[P]):

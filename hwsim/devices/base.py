@@ -141,8 +141,7 @@ def settle(
     """
     flop = table.flop + np.zeros_like(busy_s)
     dispatch_s = params.kernels.column(table, "dispatch")
-    overhead_s = launch_s + dispatch_s
-    time = overhead_s + busy_s
+    overhead_s, time = launch_s + dispatch_s, launch_s + dispatch_s + busy_s
     peak = params.vector_rate(table) if vector else params.rate(table)
     zero = np.zeros_like(time)
     prologue_s = zero if prologue_s is None else prologue_s

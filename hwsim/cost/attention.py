@@ -27,6 +27,7 @@ __all__ = [
     "attention_flop",
     "attention_time",
     "decode_time",
+    "picked",
     "prefill_time",
     "tiled_flop",
 ]
@@ -154,7 +155,7 @@ def attention_time(problem: AttentionProblem, limits: AttentionLimits, constants
     if np.all(single):
         return decode_time(problem, limits, constants)
     prefill = prefill_time(problem, limits, constants)
-    return _picked(decode_time(problem, limits, constants), prefill, single) if np.any(single) else prefill
+    return picked(decode_time(problem, limits, constants), prefill, single) if np.any(single) else prefill
 
 
 def prefill_time(problem: AttentionProblem, limits: AttentionLimits, constants: AttentionConstants) -> KernelTime:
@@ -224,10 +225,10 @@ def _joined(compute: Floats, memory: Floats, fixed_s: Number, constants: Attenti
 
 
 def _faster(best: KernelTime, other: KernelTime, allowed: NDArray[np.bool_]) -> KernelTime:
-    return _picked(other, best, allowed & (other.time_s < best.time_s))
+    return picked(other, best, allowed & (other.time_s < best.time_s))
 
 
-def _picked(first: KernelTime, second: KernelTime, where: NDArray[np.bool_]) -> KernelTime:
+def picked(first: KernelTime, second: KernelTime, where: NDArray[np.bool_]) -> KernelTime:
     """The first where the mask holds, else the second."""
     return KernelTime(
         fixed_s=np.where(where, first.fixed_s, second.fixed_s),

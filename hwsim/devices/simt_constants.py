@@ -11,7 +11,17 @@ from hwsim.specs.fields import Quantity, Ratio
 __all__ = ["COMMON", "CONSTANTS", "DEFAULTS", "STREAM"]
 
 _SHARES = ("compute", "memory", "narrow", "strided", "direct")
-_SWITCHES = ("rounding", "store_exposed", "packed", "split_single", "split_tiles", "winograd", "beside", "active")
+_SWITCHES = (
+    "rounding",
+    "store_exposed",
+    "packed",
+    "split_single",
+    "split_tiles",
+    "lone_prompt",
+    "winograd",
+    "beside",
+    "active",
+)
 _TIMES: tuple[str, ...] = ("launch", "dispatch", "wave", "k_step", "split", "gemv", "gemv_k", "floor", "row", "col")
 _TIMES += ("block", "key", "key_write", "group", "head", "transform", "gemv_byte")
 _TIMES += ("quantize", "quantize_row", "quantize_col", "one_shot")
@@ -52,6 +62,7 @@ _ATTENTION |= {
     "split": 2e-6,
     "split_single": 1.0,
     "split_tiles": 0.0,
+    "lone_prompt": 0.0,
     "group": 0.0,
 }
 _ATTENTION |= {"head": 0.0, "group_limit": 1e9, "instructions": 0.0, "tile": 1.0}

@@ -7,7 +7,7 @@ rows for the rest. What a chip can do comes from ``simt_gpu:`` and ``memory:``, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
@@ -144,11 +144,17 @@ class SimtGpu(DeviceKind[SimtParams]):
     def price_attention(self, table: Table, params: SimtParams) -> Costs:
         """A single query takes the decode kernel, which splits the keys; more take tiles of queries.
 
-        Energy is that of whole tiles of ``tile`` queries and keys.
+        A prompt of a single token takes tiles where the stack has ``lone_prompt`` at 1 (TensorRT-LLM; FlashAttention
+        takes the decode kernel). Energy is that of whole tiles of ``tile`` queries and keys.
         """
         problem, limits = _attention_problem(table), _attention_limits(table, params)
         constants = _constants(attention.AttentionConstants, table, params)
         kernel = attention.attention_time(problem, limits, constants)
+        alone = (table.causal > 0) & (table.seq_kv <= 1) & (params.kernels.column(table, "lone_prompt") > 0.0)
+        if np.any(alone):
+            works = tuple(replace(work, kernel="attention_prefill") for work in table.works)
+            constants = _constants(attention.AttentionConstants, Table(table.form, works, table.index), params)
+            kernel = attention.picked(attention.prefill_time(problem, limits, constants), kernel, alone)
         switched = attention.tiled_flop(problem, params.kernels.column(table, "tile"))
         return settle(
             table,

@@ -397,3 +397,14 @@ def test_a_written_byte_may_take_longer_than_a_read_one() -> None:
     assert plain.time_s.item() == pytest.approx(0.030)
     assert slow.time_s.item() == pytest.approx(0.035)
     assert slow.dram_bytes.item() == plain.dram_bytes.item()
+
+
+def test_a_prompt_of_one_token_takes_the_kernel_that_the_stack_runs_prompts_with():
+    """A tile of queries takes 7 s to begin, a decode block 1 s; the second of many keys is no prompt."""
+    prefill, decode = {**IDEAL["attention"], "block": 7.0}, {**IDEAL["attention"], "block": 1.0}
+    prompt = attention(1, 1, kernel="attention_decode", causal=True)
+    later = attention(1, 2, kernel="attention_decode", causal=True)
+    for lone, seconds in ((0.0, 1.0), (1.0, 7.0)):
+        families = {"attention_prefill": prefill, "attention_decode": {**decode, "lone_prompt": lone}}
+        taken = [costs_of(work, toy(kernels={**IDEAL, **families})).time_s[0, 0] for work in (prompt, later)]
+        assert taken == pytest.approx([seconds, 1.0], rel=0.01)

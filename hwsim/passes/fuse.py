@@ -17,6 +17,7 @@ from hwsim.graph.operator import Operator
 from hwsim.operators.batchnorm import BatchNorm
 from hwsim.operators.cast import Cast
 from hwsim.operators.causal_mask import CausalMask
+from hwsim.operators.clip import Clip
 from hwsim.operators.conv1d import Conv1d
 from hwsim.operators.conv2d import Conv2d
 from hwsim.operators.conv3d import Conv3d
@@ -25,14 +26,26 @@ from hwsim.operators.elementwise import Binary, Gated, Unary
 from hwsim.operators.fused import Fused, Member
 from hwsim.operators.gemm import Gemm
 from hwsim.operators.layernorm import LayerNorm
+from hwsim.operators.leaky_relu import LeakyRelu
 from hwsim.operators.linear import Linear
 from hwsim.operators.matmul import Matmul
+from hwsim.operators.relu import Relu
+from hwsim.operators.relu6 import Relu6
 from hwsim.operators.scale_shift import ScaleShift
 from hwsim.operators.softmax import Softmax
 from hwsim.passes.registry import PASSES
 from hwsim.passes.rewrite import Rewriter, users, with_operators
 
-__all__ = ["chain_from", "follower", "fuse", "fuse_elementwise", "fuse_loops", "fuse_rows", "fused_operator"]
+__all__ = [
+    "chain_from",
+    "follower",
+    "fuse",
+    "fuse_elementwise",
+    "fuse_loops",
+    "fuse_rows",
+    "fuse_to_lookup",
+    "fused_operator",
+]
 
 _PRODUCTS = (Conv1d, Conv2d, Conv3d, ConvTranspose2d, Gemm, Linear, Matmul)
 _EPILOGUES = (BatchNorm, Binary, Cast, Unary)
@@ -60,6 +73,28 @@ _ALONE: _Starts = ((_is_elementwise, _ELEMENTWISE),)
 def fuse(graph: Graph) -> Graph:
     """The graph with its products and element-wise chains merged; a merged node joins the names it came from."""
     return _fused(graph, (*_AFTER_PRODUCTS, *_ALONE))
+
+
+@PASSES.register("fuse_to_lookup")
+def fuse_to_lookup(graph: Graph) -> Graph:
+    """As ``fuse``, but a product takes nothing in behind a curve: the table that looks it up is its last stage.
+
+    So is the output stage of NVDLA (NVIDIA, NVDLA hardware architecture, Single Data Point Processor), and so does
+    RKNN's compiler: its list of layers has one ConvExSwish and an Add (airockchip/rknn-toolkit2, issue 163).
+    """
+    chains = [_to_lookup(graph, chain) for chain in _chains(graph, _AFTER_PRODUCTS)]
+    joined = _joined(graph, [chain for chain in chains if len(chain) > 1])
+    return _fused(joined, _ALONE)
+
+
+def _to_lookup(graph: Graph, chain: list[int]) -> list[int]:
+    """The chain up to its first function that is a curve rather than straight pieces."""
+    curves = (place for place, index in enumerate(chain) if _is_curve(graph.nodes[index].op))
+    return chain[: next(curves, len(chain)) + 1]
+
+
+def _is_curve(op: Operator) -> bool:
+    return isinstance(op, Unary) and not isinstance(op, (Cast, Clip, LeakyRelu, Relu, Relu6))
 
 
 @PASSES.register("fuse_elementwise")

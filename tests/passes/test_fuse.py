@@ -21,6 +21,7 @@ from hwsim.operators.linear import Linear
 from hwsim.operators.mul import Mul
 from hwsim.operators.relu import Relu
 from hwsim.operators.sigmoid import Sigmoid
+from hwsim.operators.silu import Silu
 from hwsim.operators.silu_mul import SiluMul
 from hwsim.operators.softmax import Softmax
 from hwsim.passes import PASSES, apply_passes
@@ -104,6 +105,21 @@ def test_fusion_of_elementwise_work_alone_leaves_products_their_own_kernels() ->
         "two.batchnorm+add+relu_1",
     ]
     _same_values(_residual_block(), ["fuse_elementwise"], x=(1, 4, 6, 6))
+
+
+def test_nothing_joins_a_product_behind_a_curve_that_a_table_looks_up() -> None:
+    """A rectifier lets the residual in behind it; a SiLU is the last stage, and what follows merges by itself."""
+    b = GraphBuilder("g")
+    x = b.input("x", (1, 4, 6, 6))
+    y = b.add(Add(), b.add(Silu(), _conv_bn(b, x, 4, "one")), x)
+    y = b.add(Mul(0.5), y)
+    graph = b.build([b.add(Add(), b.add(Relu(), _conv_bn(b, y, 4, "two")), x)])
+    assert [node.name for node in PASSES["fuse_to_lookup"](graph).nodes] == [
+        "one.conv2d+one.batchnorm+silu",
+        "add+mul",
+        "two.conv2d+two.batchnorm+relu+add_1",
+    ]
+    _same_values(graph, ["fuse_to_lookup"], x=(1, 4, 6, 6))
 
 
 def test_a_softmax_takes_in_the_chain_around_it() -> None:

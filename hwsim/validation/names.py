@@ -298,6 +298,7 @@ _FOR_224: Mapping[str, object] = MappingProxyType({"height": 224, "width": 224})
 EXPORTED: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType(
     {
         **{(HAILO, name): what for name, what in HAILO_EXPORTED.items()},
+        ("airockchip/rknn_model_zoo", "deeplab_v3_plus_mobilenet_v2"): {"passes": "scores_only"},
         ("quic/ai-hub-models", "pspnet"): {"batch": 2, "classes": 150},
         ("quic/ai-hub-models", "yolov3"): {"height": 640, "width": 640},
         **{
@@ -320,7 +321,8 @@ of torchvision's checkpoints (380 and 384), but exports every ImagenetClassifier
 size that benchmark/benchncnn.cpp gives it. Models of quic/ai-hub-models take pixels of 0 to 1; those named here hold
 the normalisation by colours in their graphs (``normalize_image_torchvision`` or its like in model.py), some run their
 heads one by one (``HUB_HEADS_APART``);
-PSPNet there reads an image and its mirror image and tells 150 classes apart (models/pspnet/model.py)."""
+PSPNet there reads an image and its mirror image and tells 150 classes apart (models/pspnet/model.py).
+airockchip/rknn_model_zoo cuts DeepLab at logits/semantic/BiasAdd (examples/deeplabv3/python/convert.py)."""
 
 NAMESAKES: Mapping[tuple[str, str], str] = MappingProxyType(
     {

@@ -97,6 +97,7 @@ def test_no_function_is_longer_than_60_lines(repository: Path) -> None:
     assert long == []
 
 
+@pytest.mark.slow
 def test_only_the_command_line_prints(repository: Path) -> None:
     printing = [
         f"{file}:{node.lineno}"

@@ -133,6 +133,7 @@ def spots(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found + [spot for key, child in inner for spot in spots(child, (*path, key))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
 def test_no_value_anywhere_escapes_as_another_exception(tmp_path_factory, kind: str, data: st.DataObject) -> None:

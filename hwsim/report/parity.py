@@ -45,7 +45,7 @@ def plot_parity(
     for axis in (ax.xaxis, ax.yaxis):
         with_unit(axis, unit)
     if len(sets) > _SHOWN:
-        ax.scatter([], [], s=9, color="0.7", label=f"{len(sets) - _SHOWN} others")
+        ax.scatter([], [], s=9, color="0.7", label=f"{len(sets) - _SHOWN} more")
     ax.legend(frameon=False, loc="upper left", fontsize=8, markerscale=2)
     ax.grid(visible=True, alpha=0.2)
     tidy(ax)

@@ -41,14 +41,20 @@ def _listed(b: GraphBuilder, x: Tensor) -> Tensor:
     return b.add(Transpose((0, 2, 1)), b.add(Reshape((batch, channels, -1)), x))
 
 
-def _nanodet(b: GraphBuilder, image: Tensor, classes: int) -> tuple[Tensor, ...]:
-    """Scores and distances at strides 8, 16 and 32."""
-    stages = shufflenet_v2_stages(b, image, (116, 232, 464), act="leaky_relu")
-    levels = [layers.conv(b, x, 96, 1, name=f"lateral{place}") for place, x in enumerate(stages)]
+def _pyramid(b: GraphBuilder, stages: Sequence[Tensor], channels: int) -> list[Tensor]:
+    """Three stages of equal channels, each joined with the coarser ones, then with the finer ones."""
+    levels = [layers.conv(b, x, channels, 1, name=f"lateral{place}") for place, x in enumerate(stages)]
     for place in (1, 0):
         levels[place] = layers.add(b, levels[place], resized(b, levels[place + 1], levels[place].shape))
     for place in (1, 2):
         levels[place] = layers.add(b, levels[place], resized(b, levels[place - 1], levels[place].shape))
+    return levels
+
+
+def _nanodet(b: GraphBuilder, image: Tensor, classes: int) -> tuple[Tensor, ...]:
+    """Scores and distances at strides 8, 16 and 32."""
+    stages = shufflenet_v2_stages(b, image, (116, 232, 464), act="leaky_relu")
+    levels = _pyramid(b, stages, 96)
     found = []
     for place, level in enumerate(levels):
         x = _separable(b, _separable(b, level, 96, f"head{place}.0"), 96, f"head{place}.1")
@@ -67,11 +73,7 @@ class _NanodetRepVgg:
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> tuple[Tensor, ...]:
         """Scores and distributions over ten distances at strides 8, 16 and 32."""
         stages = RepVgg((2, 4, 14, 1), self.width, 1.0).levels(b, image)[1:]
-        levels = [layers.conv(b, x, 128, 1, name=f"lateral{place}") for place, x in enumerate(stages)]
-        for place in (1, 0):
-            levels[place] = layers.add(b, levels[place], resized(b, levels[place + 1], levels[place].shape))
-        for place in (1, 2):
-            levels[place] = layers.add(b, levels[place], resized(b, levels[place - 1], levels[place].shape))
+        levels = _pyramid(b, stages, 128)
         found = []
         for place, level in enumerate(levels):
             x = level

@@ -11,17 +11,50 @@ from hwsim.workloads import yolo_blocks as yolo
 from hwsim.workloads.families import image_network
 from hwsim.workloads.registry import Published
 
-__all__ = ["Yolo11"]
+__all__ = ["ScaledYolo", "Yolo11"]
 
 
 @dataclass(frozen=True, slots=True)
-class Yolo11:
-    """Factors on depths and widths; ``deep`` blocks nest a C3 in each place. ``masks`` and ``extra`` as in YOLOv8."""
+class ScaledYolo:
+    """Factors on depths and widths of YOLO11 and its successors; ``deep`` blocks nest a C3 in each place."""
 
     depth: float
     width: float
     widest: int
-    deep: bool
+    deep: bool = False
+
+    def channels(self, base: int) -> int:
+        """Channels where the unscaled network has ``base``."""
+        return yolo.scaled(base, self.width, self.widest)
+
+    def repeats(self, count: int) -> int:
+        """Places in a block where the unscaled network has ``count``."""
+        return max(1, round(count * self.depth))
+
+    def down(self, b: GraphBuilder, x: Tensor, base: int, place: int) -> Tensor:
+        """Half the height and width."""
+        return yolo.conv(b, x, self.channels(base), 3, 2, name=f"model.{place}")
+
+    def c3k2(
+        self, b: GraphBuilder, x: Tensor, base: int, place: int, *, deep: bool = False, share: float = 0.5
+    ) -> Tensor:
+        """As C2f, but each place is a bottleneck that halves the width, or a small C3 of two bottlenecks."""
+        channels = self.channels(base)
+        part = int(channels * share)
+        with b.scope(f"model.{place}"):
+            parts = list(b.add_all(Split(1, (part, part)), yolo.conv(b, x, 2 * part, name="cv1")))
+            for step in range(self.repeats(2)):
+                if deep or self.deep:
+                    parts.append(yolo.c3(b, parts[-1], part, 2, first=3, name=f"m{step}"))
+                else:
+                    parts.append(yolo.bottleneck(b, parts[-1], hidden=part // 2, residual=True, name=f"m{step}"))
+            return yolo.conv(b, yolo.join(b, *parts), channels, name="cv2")
+
+
+@dataclass(frozen=True, slots=True)
+class Yolo11(ScaledYolo):
+    """Factors as in :class:`ScaledYolo`; ``masks`` and ``extra`` as in YOLOv8."""
+
     masks: bool = False
     extra: int = 0
 
@@ -33,53 +66,29 @@ class Yolo11:
             found = yolo.detect(b, levels, classes, light=True, extra=self.extra)
             if not self.masks:
                 return found
-            return found, yolo.prototypes(b, levels[0], self._channels(256))
-
-    def _channels(self, base: int) -> int:
-        return yolo.scaled(base, self.width, self.widest)
-
-    def _repeats(self, count: int) -> int:
-        return max(1, round(count * self.depth))
-
-    def _down(self, b: GraphBuilder, x: Tensor, base: int, place: int) -> Tensor:
-        return yolo.conv(b, x, self._channels(base), 3, 2, name=f"model.{place}")
-
-    def _c3k2(
-        self, b: GraphBuilder, x: Tensor, base: int, place: int, *, deep: bool = False, share: float = 0.5
-    ) -> Tensor:
-        """As C2f, but each place is a bottleneck that halves the width, or a small C3 of two bottlenecks."""
-        channels = self._channels(base)
-        part = int(channels * share)
-        with b.scope(f"model.{place}"):
-            parts = list(b.add_all(Split(1, (part, part)), yolo.conv(b, x, 2 * part, name="cv1")))
-            for step in range(self._repeats(2)):
-                if deep or self.deep:
-                    parts.append(yolo.c3(b, parts[-1], part, 2, first=3, name=f"m{step}"))
-                else:
-                    parts.append(yolo.bottleneck(b, parts[-1], hidden=part // 2, residual=True, name=f"m{step}"))
-            return yolo.conv(b, yolo.join(b, *parts), channels, name="cv2")
+            return found, yolo.prototypes(b, levels[0], self.channels(256))
 
     def _backbone(self, b: GraphBuilder, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Features at strides 8, 16 and 32; attention at the coarsest."""
-        x = self._down(b, self._down(b, x, 64, 0), 128, 1)
-        x = self._c3k2(b, x, 256, 2, share=0.25)
-        fine = self._c3k2(b, self._down(b, x, 256, 3), 512, 4, share=0.25)
-        middle = self._c3k2(b, self._down(b, fine, 512, 5), 512, 6, deep=True)
-        x = self._c3k2(b, self._down(b, middle, 1024, 7), 1024, 8, deep=True)
+        x = self.down(b, self.down(b, x, 64, 0), 128, 1)
+        x = self.c3k2(b, x, 256, 2, share=0.25)
+        fine = self.c3k2(b, self.down(b, x, 256, 3), 512, 4, share=0.25)
+        middle = self.c3k2(b, self.down(b, fine, 512, 5), 512, 6, deep=True)
+        x = self.c3k2(b, self.down(b, middle, 1024, 7), 1024, 8, deep=True)
         x = yolo.sppf(b, x, x.shape[1], name="model.9")
         half = x.shape[1] // 2
         with b.scope("model.10"):
             kept, y = b.add_all(Split(1, (half, half)), yolo.conv(b, x, 2 * half, name="cv1"))
-            for step in range(self._repeats(2)):
+            for step in range(self.repeats(2)):
                 y = yolo.area_attention(b, y, name=f"m{step}")
             return fine, middle, yolo.conv(b, yolo.join(b, kept, y), 2 * half, name="cv2")
 
     def _neck(self, b: GraphBuilder, fine: Tensor, middle: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        first = self._c3k2(b, yolo.join(b, yolo.up(b, coarse), middle), 512, 13)
-        small = self._c3k2(b, yolo.join(b, yolo.up(b, first), fine), 256, 16)
-        medium = self._c3k2(b, yolo.join(b, self._down(b, small, 256, 17), first), 512, 19)
-        x = yolo.join(b, self._down(b, medium, 512, 20), coarse)
-        return small, medium, self._c3k2(b, x, 1024, 22, deep=True)
+        first = self.c3k2(b, yolo.join(b, yolo.up(b, coarse), middle), 512, 13)
+        small = self.c3k2(b, yolo.join(b, yolo.up(b, first), fine), 256, 16)
+        medium = self.c3k2(b, yolo.join(b, self.down(b, small, 256, 17), first), 512, 19)
+        x = yolo.join(b, self.down(b, medium, 512, 20), coarse)
+        return small, medium, self.c3k2(b, x, 1024, 22, deep=True)
 
 
 _SCALES = {

@@ -16,6 +16,7 @@ from hwsim.workloads import layers
 from hwsim.workloads import yolo_blocks as yolo
 from hwsim.workloads.families import image_network
 from hwsim.workloads.registry import Published
+from hwsim.workloads.yolo11 import ScaledYolo
 
 __all__: list[str] = []
 
@@ -40,57 +41,33 @@ def _area_attention(b: GraphBuilder, x: Tensor, areas: int) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Yolov12:
-    """Factors on depths and widths; hidden width of perceptrons over their width; ``deep`` as in YOLO11."""
+class Yolov12(ScaledYolo):
+    """Factors as in :class:`ScaledYolo`; hidden width of perceptrons over their width."""
 
-    depth: float
-    width: float
-    widest: int
     hidden: float = 2.0
-    deep: bool = False
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """(batch, 4 + classes, anchors): boxes in pixels, class probabilities."""
         yolo.check_size(image)
-        x = self._down(b, self._down(b, image, 64, 0), 128, 1)
-        x = self._c3k2(b, x, 256, 2, share=0.25)
-        fine = self._c3k2(b, self._down(b, x, 256, 3), 512, 4, share=0.25)
-        middle = self._attending(b, self._down(b, fine, 512, 5), 512, 4, 4, 6)
-        coarse = self._attending(b, self._down(b, middle, 1024, 7), 1024, 4, 1, 8)
+        x = self.down(b, self.down(b, image, 64, 0), 128, 1)
+        x = self.c3k2(b, x, 256, 2, share=0.25)
+        fine = self.c3k2(b, self.down(b, x, 256, 3), 512, 4, share=0.25)
+        middle = self._attending(b, self.down(b, fine, 512, 5), 512, 4, 4, 6)
+        coarse = self._attending(b, self.down(b, middle, 1024, 7), 1024, 4, 1, 8)
         first = self._attending(b, yolo.join(b, yolo.up(b, coarse), middle), 512, 2, 0, 11)
         small = self._attending(b, yolo.join(b, yolo.up(b, first), fine), 256, 2, 0, 14)
-        medium = self._attending(b, yolo.join(b, self._down(b, small, 256, 15), first), 512, 2, 0, 17)
-        large = self._c3k2(b, yolo.join(b, self._down(b, medium, 512, 18), coarse), 1024, 20, deep=True)
+        medium = self._attending(b, yolo.join(b, self.down(b, small, 256, 15), first), 512, 2, 0, 17)
+        large = self.c3k2(b, yolo.join(b, self.down(b, medium, 512, 18), coarse), 1024, 20, deep=True)
         with b.scope("model.21"):
             return yolo.detect(b, (small, medium, large), classes, light=True)
 
-    def _channels(self, base: int) -> int:
-        return yolo.scaled(base, self.width, self.widest)
-
-    def _down(self, b: GraphBuilder, x: Tensor, base: int, place: int) -> Tensor:
-        return yolo.conv(b, x, self._channels(base), 3, 2, name=f"model.{place}")
-
-    def _c3k2(
-        self, b: GraphBuilder, x: Tensor, base: int, place: int, *, deep: bool = False, share: float = 0.5
-    ) -> Tensor:
-        channels = self._channels(base)
-        part = int(channels * share)
-        with b.scope(f"model.{place}"):
-            parts = list(b.add_all(Split(1, (part, part)), yolo.conv(b, x, 2 * part, name="cv1")))
-            for step in range(max(1, round(2 * self.depth))):
-                if deep or self.deep:
-                    parts.append(yolo.c3(b, parts[-1], part, 2, first=3, name=f"m{step}"))
-                else:
-                    parts.append(yolo.bottleneck(b, parts[-1], hidden=part // 2, residual=True, name=f"m{step}"))
-            return yolo.conv(b, yolo.join(b, *parts), channels, name="cv2")
-
     def _attending(self, b: GraphBuilder, x: Tensor, base: int, count: int, areas: int, place: int) -> Tensor:
         """Stages in a chain, all joined (R-ELAN, section 3.3): two blocks of attention each, or a C3 without areas."""
-        channels = self._channels(base)
+        channels = self.channels(base)
         part = channels // 2
         with b.scope(f"model.{place}"):
             parts = [yolo.conv(b, x, part, name="cv1")]
-            for step in range(max(1, round(count * self.depth))):
+            for step in range(self.repeats(count)):
                 y = parts[-1]
                 if areas:
                     for again in range(2):

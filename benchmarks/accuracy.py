@@ -58,9 +58,8 @@ class Target:
         aims = ", ".join(f"{name}{value:g}" for name, value in named if value is not None)
         return f"{aims} ({self.note})" if self.note else aims or "-"
 
-    def met(self, score: Score, mean: float) -> str:
-        """``yes``, ``no``, or nothing where no target was set; ``mean`` is the error over lines that count together."""
-        mape = mean if self.together else score.mape
+    def met(self, score: Score, mape: float) -> str:
+        """``yes``, ``no``, or nothing where no target was set; ``mape`` is the line's, or that of lines together."""
         most = ((self.mape, mape), (self.median, score.median_ape), (self.p90, score.p90_ape))
         asked = [round(value, 1) <= limit if limit else value == 0 for limit, value in most if limit is not None]
         asked += [round(score.spearman, 2) >= self.rank] if self.rank is not None else []
@@ -234,13 +233,14 @@ def table(folder: Path, only: str = "") -> Iterator[str]:
             yield f"| {line.what} | 0 | | | | | | | | {line.target.text()} | no |"
             continue
         score, rows = scores
+        mape = _mean_error(line, found) if line.target.together else score.mape
         covered = 100.0 * found.covered / max(1, len(found.predictions))
         rank = "" if np.isnan(score.spearman) else f"{score.spearman:.2f}"
         figures = " | ".join(f"{value:.1f}" for value in (score.mape, score.median_ape, score.p90_ape))
         kind = "30 % by CRC" if line.held else ""
         yield (
             f"| {line.what} | {rows:,} | {kind} | {figures} | {score.bias:+.1f} | {rank} | {covered:.0f} % of the file "
-            f"| {line.target.text()} | {line.target.met(score, _mean_error(line, found))} |"
+            f"| {line.target.text()} | {line.target.met(score, mape)} |"
         )
 
 

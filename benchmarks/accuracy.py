@@ -5,7 +5,8 @@
 Kernels: the rows that `fit_gpu.held_out` puts aside (by the CRC-32 of their own text), which every fit leaves alone;
 collectives are told apart by ranks and bytes, as in `fit_links`; serving: by model, devices, chip and engine.
 Everything else is scored whole; what was fitted there stands in `fitted_to:` of the device files. Prints Markdown, or
-with `--update` writes it, and the held-out errors of all device files, into README.md and docs/accuracy.md.
+with `--update` writes it into README.md and docs/accuracy.md, and the held-out errors of all device files into
+docs/accuracy/stacks.md.
 """
 
 from __future__ import annotations
@@ -269,7 +270,7 @@ def without_held_out() -> str:
     return ", ".join(f"`{name}`" for name in list_devices() if name not in known)
 
 
-def _between(page: Path, mark: str, lines: Sequence[str]) -> None:
+def between(page: Path, mark: str, lines: Sequence[str]) -> None:
     """Replace what stands between <!-- mark --> and <!-- /mark --> on a page."""
     text = page.read_text(encoding="utf-8")
     inside = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
@@ -282,14 +283,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Errors on held-out measurements, family by family.")
     parser.add_argument("--data", type=Path, default=top.parent / "shared" / "ground_truth")
     parser.add_argument("--only", default="", help="lines whose name or file contains this")
-    parser.add_argument("--update", action="store_true", help="write into README.md and docs/accuracy.md")
+    parser.add_argument("--update", action="store_true", help="write into README.md and docs/")
     parser.add_argument("--held-out", action="store_true", help="update only what the device files say")
     given = parser.parse_args()
-    accuracy = top / "docs" / "accuracy.md"
+    stacks = top / "docs" / "accuracy" / "stacks.md"
     if given.update or given.held_out:
         header = ["| device | software stack | held-out error (%) |", "|---|---|---|"]
-        _between(accuracy, "held out", [*header, *held_out_lines()])
-        _between(accuracy, "without", [f"No figure at all was held out for {without_held_out()}."])
+        between(stacks, "held out", [*header, *held_out_lines()])
+        between(stacks, "without", [f"No figure at all was held out for {without_held_out()}."])
     if given.held_out:
         return
     lines = []
@@ -297,8 +298,8 @@ def main() -> None:
         print(line, flush=True)
         lines.append(line)
     if given.update:
-        for page in (top / "README.md", accuracy):
-            _between(page, "accuracy", lines)
+        for page in (top / "README.md", top / "docs" / "accuracy.md"):
+            between(page, "accuracy", lines)
 
 
 if __name__ == "__main__":

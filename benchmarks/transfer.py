@@ -1,13 +1,13 @@
 """How far predictions are for a chip that was never measured: each chip with all its own constants taken away.
 
-    python -m benchmarks.transfer [--data ../shared/ground_truth/gpu] [--only TEXT]
+    python -m benchmarks.transfer [--data ../shared/ground_truth/gpu] [--only TEXT] [--update]
 
 A chip keeps what its data sheet says and takes the constants of its nearest relative that was measured in the same
 way: the speed of L2 in bytes a clock and SM, the clock that its power limit leaves to products, and where no host is
 timed, launches and rows in clocks. All rows count, since none was fitted; residuals are left out. Errors in per cent:
 with the chip's own constants (``own``), a relative's (``carried``), those but the chip's own ceiling of its matrix
 units (``+ ceiling``), and its own host and launch time, which belong to the machine (``+ launch``); and that of the
-geometric mean over all other chips (``mean``). Of collectives, ``+ launch`` and ``mean`` are the constants that all
+geometric mean over all other chips (``mean of others``). Of collectives, the last two are the constants that all
 other systems share (``fit_shared_links``): with a start of the system's own, which the time of one all-reduce gives,
 and with the mean of all others' starts.
 """
@@ -15,7 +15,7 @@ and with the mean of all others' starts.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from pandas import DataFrame  # noqa: TID253 -- a script, not part of the package
 
 from benchmarks import fit_shared_links
+from benchmarks.accuracy import between
 from benchmarks.fit_links import Family as LinkFamily
 from benchmarks.fit_residuals import TRUTH, by_device, families
 from hwsim.cost.carrying import (
@@ -327,22 +328,31 @@ def _lent_links(relative: InterconnectSpec | None, own: InterconnectSpec) -> Int
     return replace(found, eager=replace(found.eager, **{name: getattr(own.eager, name) for name in planned}))
 
 
+def shown(lines: Iterable[Line]) -> Iterator[str]:
+    """Lines of the table of docs/accuracy/never_measured.md."""
+    yield "| kernels | chip, relative | rows | own | carried | bias | + ceiling | + launch | mean of others |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for line in lines:
+        errors = (line.own, line.carried, line.bias, line.ceiling, line.launch, line.mean)
+        figures = " | ".join(f"{error:+.0f}" if error is line.bias else f"{error:.1f}" for error in errors)
+        yield f"| {line.what} | `{line.chip}` from `{line.relative}` | {line.rows} | {figures} |"
+
+
 def main() -> None:
-    """Print the table as Markdown."""
+    """Print the table as Markdown, or write it into the page."""
     parser = argparse.ArgumentParser(description="Errors on chips whose own calibration is taken away.")
     parser.add_argument("--data", type=Path, default=TRUTH)
     parser.add_argument(
         "--only", default="", help="kernel families whose stack, name or chips contain this; collectives"
     )
+    parser.add_argument("--update", action="store_true", help="write into docs/accuracy/never_measured.md")
     given = parser.parse_args()
-    print("| kernels | chip | relative | rows | own | carried | bias | + ceiling | + launch | mean |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
     lines = list(kernel_lines(given.data, given.only))
     lines += [*collective_lines(given.data), *profiled_lines(given.data)] if given.only in "collectives" else []
-    for line in lines:
-        errors = (line.own, line.carried, line.bias, line.ceiling, line.launch, line.mean)
-        figures = " | ".join(f"{error:+.0f}" if error is line.bias else f"{error:.1f}" for error in errors)
-        print(f"| {line.what} | {line.chip} | {line.relative} | {line.rows} | {figures} |")
+    table = list(shown(lines))
+    print("\n".join(table))
+    if given.update and not given.only:
+        between(Path(__file__).resolve().parents[1] / "docs" / "accuracy" / "never_measured.md", "transfer", table)
 
 
 if __name__ == "__main__":

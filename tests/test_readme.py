@@ -24,7 +24,11 @@ from hwsim.workloads.registry import WORKLOADS
 _TOP = Path(__file__).resolve().parents[1]
 _README = _TOP / "README.md"
 _CLI, _FILES, _MODELS, _ACCURACY = (_TOP / "docs" / f"{name}.md" for name in ("cli", "files", "models", "accuracy"))
-_PAGES = [_README, _TOP / "CONTRIBUTING.md", *sorted((_TOP / "docs").glob("*.md"))]
+_FAMILIES = sorted((_TOP / "docs" / "accuracy").glob("*.md"))
+_STACKS = _TOP / "docs" / "accuracy" / "stacks.md"
+_PAGES = [_README, *(_TOP / f"{name}.md" for name in ("CONTRIBUTING", "CHANGELOG", "benchmarks/README"))]
+_PAGES += sorted((_TOP / "docs").rglob("*.md"))
+_LINK = re.compile(r"\]\(([^)#\s]*)#?([^)]*)\)")
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SLOW = (
     "text_to_video",
@@ -191,13 +195,13 @@ def test_the_chip_of_the_readme_prices_a_network(tmp_path: Path) -> None:
     assert 0.5e-3 < costs.time_s < 10e-3
 
 
-def test_the_page_on_accuracy_shows_the_errors_of_the_device_files_worst_first() -> None:
-    shown = re.findall(r"^\| `\w+` \| \w+ \| .* \|$", _ACCURACY.read_text(encoding="utf-8"), re.MULTILINE)
+def test_the_page_on_stacks_shows_the_errors_of_the_device_files_worst_first() -> None:
+    shown = re.findall(r"^\| `\w+` \| \w+ \| .* \|$", _STACKS.read_text(encoding="utf-8"), re.MULTILINE)
     assert shown == held_out_lines(), "run: python -m benchmarks.accuracy --held-out"
 
 
-def test_the_page_on_accuracy_names_every_chip_without_a_held_out_figure() -> None:
-    text = " ".join(_ACCURACY.read_text(encoding="utf-8").split())
+def test_the_page_on_stacks_names_every_chip_without_a_held_out_figure() -> None:
+    text = " ".join(_STACKS.read_text(encoding="utf-8").split())
     assert f"No figure at all was held out for {without_held_out()}." in text, (
         "run: python -m benchmarks.accuracy --held-out"
     )
@@ -210,10 +214,33 @@ def test_the_readme_counts_what_ships() -> None:
     assert [int(n) for n in counted.groups()] == [len(list_devices()), len(list_systems()), _NETWORKS]
 
 
+def test_the_page_on_accuracy_leads_to_a_page_for_each_family() -> None:
+    text = _ACCURACY.read_text(encoding="utf-8")
+    assert [page.name for page in _FAMILIES if f"](accuracy/{page.name}" not in text] == []
+
+
+@pytest.mark.parametrize("page", [page for page in _FAMILIES if page != _STACKS], ids=lambda page: page.stem)
+def test_pages_of_families_have_the_same_headings(page: Path) -> None:
+    headings = re.findall(r"^## (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings == ["Calibrated on", "Held out", "Reached", "Misses", "Tried without gain"]
+
+
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
-def test_links_lead_to_files(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
-    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    links = [link for link in _LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link[0]]
+    assert [link for link in links if not _leads_somewhere(page, *link)] == []
+
+
+def _leads_somewhere(page: Path, link: str, heading: str) -> bool:
+    """Whether a relative link leads to a file and, where it names one, to a heading of it."""
+    target = page.parent / link if link else page
+    return target.exists() and (not heading or heading in _headings(target))
+
+
+def _headings(page: Path) -> set[str]:
+    """Headings of a page as links name them: small letters, hyphens for blanks, no punctuation."""
+    found = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
 
 
 def _keys(schema: Any) -> Iterator[str]:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import fill
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +26,7 @@ from benchmarks.fit_residuals import TOP, TRUTH, by_device, families
 from hwsim.devices.base import KINDS
 from hwsim.graph.lowering import tables_of
 from hwsim.loading.device import load_device
+from hwsim.report.plots import COLORS
 from hwsim.specs.device import DeviceSpec
 from hwsim.validation.calibration import Family
 from hwsim.validation.measured import read_measured
@@ -38,7 +40,14 @@ DEVICES = {
     "ascend_910b": "cann",
 }
 FAMILY = "linear.bf16"
-STEPS = ("naive roofline", "+ launch", "+ ceilings", "+ tiles and waves", "+ L2 and saturation", "+ residual")
+STEPS = (
+    "naive roofline",
+    "+ launch",
+    "+ ceilings",
+    "+ tiles, waves, split-K",
+    "+ L2 and saturation",
+    "+ smooth residual",
+)
 EVALUATIONS = 700
 Constants = Mapping[str, float]
 Seconds = Callable[[Constants], np.ndarray]
@@ -157,8 +166,10 @@ def draw(ladders: Iterable[Ladder], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, ax = plt.subplots(figsize=(8.0, 4.2), layout="constrained")
-    for each in ladders:
-        ax.plot(STEPS, each.errors, marker="o", label=each.device)
+    places = range(len(STEPS))
+    for color, each in zip(COLORS, ladders, strict=False):
+        ax.plot(places, each.errors, marker="o", color=color, label=each.device)
+    ax.set_xticks(places, labels=[fill(step, 14) for step in STEPS])
     ax.set_yscale("log")
     ax.set_yticks([3, 5, 10, 20, 50], labels=["3", "5", "10", "20", "50"])
     ax.minorticks_off()

@@ -25,6 +25,7 @@ __all__ = [
     "key",
     "legend_below",
     "line",
+    "log_ticks",
     "movie",
     "new_axes",
     "picture",
@@ -102,6 +103,14 @@ def with_unit(axis: Any, unit: str, largest: float = 0.0) -> None:
     axis.set_major_formatter(StrMethodFormatter("{x:,.0f} s") if thousands else EngFormatter(unit=unit))
 
 
+def log_ticks(axis: Any, low: float, high: float) -> None:
+    """Ticks of a logarithmic axis from ``low`` to ``high``: at 1, 2 and 5 of each decade where there are few."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 1e3 * low else (1.0,)))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def line(color: str, label: str) -> Any:
     """One entry of a legend: a line of that colour."""
     from matplotlib.lines import Line2D
@@ -121,13 +130,13 @@ def plot_comparison(columns: Mapping[str, Sequence[Any]], ax: Axes | None = None
         x, y = columns["latency_s"][i], columns["energy_per_item_j"][i]
         ax.scatter(x, y, s=70, color=COLORS[i % len(COLORS)])
         ax.annotate(name, (x, y), textcoords="offset points", xytext=(7, 4), fontsize=9)
-    ax.set_xscale("log")
-    ax.set_yscale("log")
+    ax.set(xscale="log", yscale="log", xlabel="latency", ylabel="energy an item")
     ax.margins(0.2)
-    ax.set_xlabel("latency (s)")
-    ax.set_ylabel("energy an item (J)")
+    for axis, metric, unit in ((ax.xaxis, "latency_s", "s"), (ax.yaxis, "energy_per_item_j", "J")):
+        log_ticks(axis, min(columns[metric]), max(columns[metric]))
+        with_unit(axis, unit)
     ax.set_title("lower left is better", loc="left")
-    ax.grid(visible=True, which="both", alpha=0.2)
+    ax.grid(visible=True, alpha=0.2)
     tidy(ax)
     return ax
 
@@ -180,12 +189,9 @@ def plot_pareto(
 
 def _energy_bar(ax: Axes, dots: Any) -> None:
     """The scale of the colours."""
-    from matplotlib.ticker import LogLocator
-
     bar = ax.figure.colorbar(dots, ax=ax, pad=0.01)
-    bar.ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    log_ticks(bar.ax.yaxis, *dots.get_clim())
     bar.ax.yaxis.set_major_formatter(_engineering("energy_j"))
-    bar.ax.yaxis.set_minor_formatter("")
     bar.set_label("energy")
     bar.outline.set_visible(False)
 
@@ -202,14 +208,11 @@ def _engineering(metric: str) -> Any:
 
 def _scale_of_metric(ax: Axes, which: str, values: Sequence[float], metric: str, way: str) -> None:
     """Label the x or the y axis; logarithmic where the values span more than a factor of three."""
-    from matplotlib.ticker import LogLocator, NullFormatter
-
     axis = ax.xaxis if which == "x" else ax.yaxis
     low, high = min(values, default=0.0), max(values, default=0.0)
     if 0.0 < 3.0 * low < high:
         ax.set(**{f"{which}scale": "log"})
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axis.set_minor_formatter(NullFormatter())
+        log_ticks(axis, low, high)
     axis.set_major_formatter(_engineering(metric))
     words = metric.rsplit("_", 1)[0] if METRICS.get(metric) else metric
     axis.set_label_text(f"{words.replace('_', ' ')} ({'lower' if way == 'min' else 'higher'} is better)")

@@ -101,10 +101,10 @@ class Liveness:
         largest = sorted(live, key=lambda b: (-self._size[b], b))[:_NAMED]
         listed = ", ".join(f"{names[b]} {_bytes(self._size[b])}" for b in largest) or "none"
         wanted_by = self._program.label(activity, self._plan)
+        wanted = "its output" if names[buffer] == wanted_by else names[buffer]
         return (
             f"memory {self._plan.memories[memory].name}: capacity {_bytes(self._capacity[memory])}, "
-            f"{_bytes(self.used[memory])} in use: {wanted_by} needs {_bytes(self._size[buffer])} more for "
-            f"{names[buffer]}; "
+            f"{_bytes(self.used[memory])} in use: {wanted_by} needs {_bytes(self._size[buffer])} more for {wanted}; "
             f"largest live tensors: {listed}; use a smaller batch or a narrower number format, or allow spilling"
         )
 

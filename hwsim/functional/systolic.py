@@ -219,7 +219,7 @@ class _Apart:
 
     def __init__(self, folds: int, length: int, rows: int) -> None:
         self._folds, self._length, self._rows = folds, length, rows
-        self._fold, self._since = -1, 0
+        self._fold = -1
         self._at = rows + length
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from hwsim.graph.tensor import TensorType
@@ -55,8 +54,3 @@ def kernel_labels() -> tuple[str, ...]:
     """
     named = (getattr(cls, "kernels", (cls.kind,)) for cls in OPERATORS.values())
     return tuple(dict.fromkeys(label for labels in named for label in labels))
-
-
-def as_float32(array: Array) -> Array:
-    """Arrays of narrow floating formats computed wide, as the hardware's accumulators do."""
-    return array.astype(np.float32) if array.dtype == np.float16 else array

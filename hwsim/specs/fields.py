@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -322,8 +322,3 @@ def _parsed(marker: Any, value: object, path: str) -> Any:
         return marker.parse(value)
     except (InputError, UnitError) as error:
         raise InputError(f"{path}: {error}") from None
-
-
-def names_of(items: Iterable[Any]) -> str:
-    """Names of items, comma-separated, for messages."""
-    return ", ".join(str(item.name) for item in items)

@@ -81,6 +81,10 @@ class TestOverflow:
             "w7 7 B, w5 5 B, w4 4 B; use a smaller batch or a narrower number format, or allow spilling"
         )
 
+    def test_a_tensor_named_as_its_operator_is_its_output(self) -> None:
+        with pytest.raises(OutOfMemoryError, match=r"t2 needs 60 B more for its output;"):
+            run(chain([("t2", 60, 0, 2, [3])], capacity=50))
+
     def test_residents_that_do_not_fit_are_found_before_the_run(self) -> None:
         with pytest.raises(OutOfMemoryError, match=r"the run, before it starts, needs 60 B more for b"):
             run(chain([("a", 60, 0, -1, []), ("b", 60, 0, -1, [])], capacity=100))

@@ -309,10 +309,18 @@ _ROCKCHIP = {
     "gemm:memory": 0.6,
     "gemm:vector": 1.0,
     "gemm:epilogue": 0.24,
-    "map:compute": 0.8,
-    "softmax:compute": 0.02,
+    "map+reduce+move:launch": 40e-6,
+    "map+reduce+move:memory": 0.3,
+    "softmax:compute": 0.05,
 }
-_SMALLER = {"gemm:compute": 0.8, "gemm:memory": 0.6, "gemm:epilogue": 0.24, "softmax:compute": 0.02}
+_SMALLER = {
+    "gemm:compute": 0.8,
+    "gemm:memory": 0.6,
+    "gemm:epilogue": 0.24,
+    "map+reduce+move:launch": 40e-6,
+    "map+reduce+move:memory": 0.3,
+    "softmax:compute": 0.05,
+}
 FITS: Mapping[str, EdgeFit] = {
     "hexagon_v75": EdgeFit(_HUB, _HEXAGON),
     "hexagon_v75:snpe": EdgeFit("mlperf_mobile.csv", _PREPARED, stack="snpe", also=("hexagon_v79",)),
@@ -324,9 +332,10 @@ FITS: Mapping[str, EdgeFit] = {
         )
     },
     "rk3588_npu_core": EdgeFit("rockchip_rknn.csv", _ROCKCHIP, stack="rknn"),
+    **{name: EdgeFit("rockchip_rknn.csv", _SMALLER, stack="rknn") for name in ("rk3566_npu", "rk3562_npu")},
     **{
-        name: EdgeFit("rockchip_rknn.csv", _SMALLER, stack="rknn")
-        for name in ("rk3566_npu", "rk3562_npu", "rv1126_npu", "rv1109_npu", "rk1808_npu")
+        name: EdgeFit("rockchip_rknn.csv", {**_SMALLER, "softmax:compute": 0.0015}, stack="rknn")
+        for name in ("rv1126_npu", "rv1109_npu", "rk1808_npu")
     },
 }
 """What is fitted, by device, or by device:stack."""

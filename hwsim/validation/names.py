@@ -23,7 +23,7 @@ from hwsim.validation.hub_names import (
 from hwsim.validation.language_names import LANGUAGE_NAMES
 from hwsim.validation.ncnn_names import NCNN_NAMES, NCNN_SIZES
 from hwsim.validation.spellings import spellings
-from hwsim.validation.zoo_names import HAILO, HAILO_EXPORTED, ZOO_NAMES, ZOO_UNSAID
+from hwsim.validation.zoo_names import HAILO, HAILO_EXPORTED, ROCKCHIP, ROCKCHIP_EXPORTED, ZOO_NAMES, ZOO_UNSAID
 from hwsim.workloads import WORKLOADS
 
 __all__ = ["EXPORTED", "NAMESAKES", "UNSAID", "named_workload"]
@@ -298,7 +298,7 @@ _FOR_224: Mapping[str, object] = MappingProxyType({"height": 224, "width": 224})
 EXPORTED: Mapping[tuple[str, str], Mapping[str, object]] = MappingProxyType(
     {
         **{(HAILO, name): what for name, what in HAILO_EXPORTED.items()},
-        ("airockchip/rknn_model_zoo", "deeplab_v3_plus_mobilenet_v2"): {"passes": "scores_only"},
+        **{(ROCKCHIP, name): what for name, what in ROCKCHIP_EXPORTED.items()},
         ("quic/ai-hub-models", "pspnet"): {"batch": 2, "classes": 150},
         ("quic/ai-hub-models", "yolov3"): {"height": 640, "width": 640},
         **{
@@ -321,8 +321,7 @@ of torchvision's checkpoints (380 and 384), but exports every ImagenetClassifier
 size that benchmark/benchncnn.cpp gives it. Models of quic/ai-hub-models take pixels of 0 to 1; those named here hold
 the normalisation by colours in their graphs (``normalize_image_torchvision`` or its like in model.py), some run their
 heads one by one (``HUB_HEADS_APART``);
-PSPNet there reads an image and its mirror image and tells 150 classes apart (models/pspnet/model.py).
-airockchip/rknn_model_zoo cuts DeepLab at logits/semantic/BiasAdd (examples/deeplabv3/python/convert.py)."""
+PSPNet there reads an image and its mirror image and tells 150 classes apart (models/pspnet/model.py)."""
 
 NAMESAKES: Mapping[tuple[str, str], str] = MappingProxyType(
     {

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["HAILO", "HAILO_EXPORTED", "ZOO_NAMES", "ZOO_UNSAID"]
+__all__ = ["HAILO", "HAILO_EXPORTED", "ROCKCHIP", "ROCKCHIP_EXPORTED", "ZOO_NAMES", "ZOO_UNSAID"]
 
 HAILO = "hailo-ai/hailo_model_zoo"
+ROCKCHIP = "airockchip/rknn_model_zoo"
 
 ZOO_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -113,3 +114,20 @@ HAILO_EXPORTED: Mapping[str, Mapping[str, object]] = MappingProxyType(
 )
 """What the model scripts of hailo_model_zoo (``cfg/alls``) make of networks: products of ``a16_w16``, and overlaps
 suppressed on the chip (``nms_postprocess(..., engine=nn_core)``)."""
+
+_RAW = {"passes": "raw_heads"}
+ROCKCHIP_EXPORTED: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {
+        "deeplab_v3_plus_mobilenet_v2": {"passes": "scores_only"},
+        **{f"yolov5{scale}{kind}": _RAW for scale in "nsmlx" for kind in ("", "_relu", "_seg")},
+        **{f"yolov6{scale}": _RAW for scale in "nsm"},
+        **dict.fromkeys(("yolov7", "yolov7_tiny"), _RAW),
+        **{f"yolov8{scale}{task}": _RAW for scale in "nsmlx" for task in ("", "_seg", "_obb", "_pose")},
+        **{f"{name}{scale}": _RAW for name in ("yolov10", "yolo11") for scale in "nsmlx"},
+        **{f"yolox_{scale}": {"passes": "raw_heads:joined=true"} for scale in ("tiny", *"sml")},
+        **{f"ppyoloe_{scale}": _RAW for scale in "sml"},
+    }
+)
+"""What rknn_model_zoo exports: DeepLab is cut at logits/semantic/BiasAdd (examples/deeplabv3/python/convert.py),
+detectors behind the convolutions (YOLOX: concatenations) of each scale, from YOLOv6 on with the sums of their scores
+(README.md of examples/yolov6, yolox, yolo11 and ppyoloe/patch_for_model_export; post_process in examples/*/python)."""

@@ -91,6 +91,7 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "vector": (0.0, 4.0),
         "epilogue": (0.001, 4.0),
         "layout": (0.0, 4.0),
+        "widen": (0.0, 4.0),
         "tile_kv": (1.0, np.inf),
         "softmax": (0.001, 4.0),
         "wide": (0.0, 1e9),
@@ -122,7 +123,8 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     faster than on the array (0: none runs there), ``vector_launch`` what handing one over takes, ``row_launch`` what
     starting one of one row does (-1: ``launch``); ``epilogue``: share of
     that peak that fused element-wise work reaches. ``layout``: elements a second that the vector unit writes to bring
-    images into the array's layout, as a share of its peak (0: the array reads them as they lie). ``wide``: rows of
+    images into the array's layout, as a share of its peak (0: the array reads them as they lie). ``widen``: integer
+    weights a second that it turns into floats for the array, as such a share (0: that takes no time). ``wide``: rows of
     more elements are summed one by one, ``element`` seconds each (0: none is); element-wise kernels that have an
     ``element`` of their own take it for each result. ``tile_kv``: attention
     computes scores in pieces of so many columns, ``softmax``: share of the vector unit's peak that their softmax
@@ -138,7 +140,8 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
                 "whole_tiles": 0.0,
                 "vector": 0.25,
             }
-            | {"chunk": 1.0, "blocked": 1.0, "row_launch": -1.0, "vector_launch": 0.0, "epilogue": 1.0, "layout": 0.0},
+            | {"chunk": 1.0, "blocked": 1.0, "row_launch": -1.0, "vector_launch": 0.0, "epilogue": 1.0, "layout": 0.0}
+            | {"widen": 0.0},
             Form.ATTENTION: _ATTENTION
             | {f"decode_{name}": v for name, v in _ATTENTION.items()}
             | {"decode_launch": -1.0},

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwsim.cost.roofline import overlap_time_s
 from hwsim.cost.scratchpad import (
@@ -22,7 +23,7 @@ from hwsim.cost.systolic import Dataflow, Geometry, array_activity, dealt_time_s
 from hwsim.cost.vector_unit import layout_elements, operations_time_s, passes_over_memory, register_fill
 from hwsim.devices.base import Array, Params
 from hwsim.graph.lowering import Table
-from hwsim.graph.tensor import BITS
+from hwsim.graph.tensor import BITS, FORMATS
 from hwsim.graph.work import Form
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 _BYTES: Array = np.array([bits / 8.0 for bits in BITS.values()])
+_INTEGER: NDArray[np.bool_] = np.array([name.startswith("int") for name in FORMATS])
 _DECODE_ROWS = 1.0
 _LEAST_RATE = 1e-30
 _QUERY_ROWS = 128.0  # rows of queries a fused kernel keeps on chip (T. Dao, FlashAttention-2, 2023, section 3.3)
@@ -98,6 +100,7 @@ def gemm_terms(table: Table, params: SystolicNpuParams) -> Terms:
     compute, b = np.where(aside, apart, compute), np.where(aside, loose, b + padding)
     compute = np.maximum(compute, table.epilogue_flop / (vector_rate * constant(table, "epilogue")))
     compute = np.maximum(compute, _layout_s(table, params, vector_rate))
+    compute = np.maximum(compute, _widening_s(table, params, vector_rate))
     usable, batch = usable_bytes(params.scratchpad_bytes, params.double_buffered), table.batch
     usable = np.where(params.scratchpad_bytes > 0, usable * constant(table, "chunk"), np.inf)
     each = gemm_traffic_bytes(a / batch, b / batch, 0.0, table.m, table.n, usable, blocked=constant(table, "blocked"))
@@ -141,6 +144,16 @@ def _layout_s(table: Table, params: SystolicNpuParams, vector_rate: Array) -> Ar
     pixels = table.a_elements / np.maximum(colours, 1.0)
     elements = layout_elements(pixels, params.channel_tile, table.batch * table.m, table.k)
     seconds: Array = np.where(image & (share > 0.0), elements / np.maximum(vector_rate * share, _LEAST_RATE), 0.0)
+    return seconds
+
+
+def _widening_s(table: Table, params: SystolicNpuParams, vector_rate: Array) -> Array:
+    """Seconds in which the vector unit turns integer weights into the floats that the arrays multiply."""
+    share = params.kernels.column(table, "widen")
+    mixed = (table.b_is_weight > 0) & _INTEGER[table.b_format] & ~_INTEGER[table.format]
+    seconds: Array = np.where(
+        mixed & (share > 0.0), table.b_elements / np.maximum(vector_rate * share, _LEAST_RATE), 0.0
+    )
     return seconds
 
 

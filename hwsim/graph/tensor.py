@@ -86,6 +86,7 @@ SCHEMES: Mapping[str, Scheme] = MappingProxyType(
         "w8a16": Scheme(name="w8a16", weight="int8", activation="fp16", matrix="fp16"),
         "w8a16_int": Scheme(name="w8a16_int", weight="int8", activation="int16", matrix="int16"),
         "w4a16": Scheme(name="w4a16", weight="int4", activation="fp16", matrix="fp16"),
+        "w4a16_int": Scheme(name="w4a16_int", weight="int4", activation="int16", matrix="int16"),
         "fp16_mixed": Scheme(name="fp16_mixed", weight="fp16", activation="fp16", matrix="fp16"),
         "fp8_w8a8": Scheme(name="fp8_w8a8", weight="fp8", activation="bf16", matrix="fp8"),
         "nvfp4": Scheme(name="nvfp4", weight="fp4", activation="bf16", matrix="fp4"),

@@ -23,12 +23,18 @@ __all__ = ["Append"]
 class Append:
     """(cache, new) joined along ``axis``, as a key-value cache grows: only ``new`` is moved.
 
-    ``in_place``: the result occupies the cache's memory, not memory of its own.
+    ``copied``: the cache is an input that is read and written again with ``new`` behind it, as in graphs of fixed
+    shapes that own no memory between runs.
     """
 
     kind: ClassVar[str] = "append"
-    in_place: ClassVar[bool] = True
     axis: int = 2
+    copied: bool = False
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the result occupies the cache's memory, not memory of its own."""
+        return not self.copied
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """The joined shape in the cache's format; raises ShapeError when another axis differs."""
@@ -36,8 +42,10 @@ class Append:
         return (TensorType(joined_shape(self.kind, inputs, self.axis), inputs[0].format),)
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
-        """One Move of the new entries into the cache's format; the entries already there are not touched."""
+        """One Move of the new entries into the cache's format, or of all; else those already there stay untouched."""
         new = inputs[1]
+        if self.copied:
+            return (move_work(self.kind, inputs, outputs[0], contiguous=True),)
         written = TensorType(new.shape, outputs[0].format)
         axis = axis_of(self.kind, self.axis, len(new.shape))
         return (move_work(self.kind, (new,), written, contiguous=fills_lines(new, new.shape[axis:])),)

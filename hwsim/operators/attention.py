@@ -37,7 +37,8 @@ class Attention:
     A fourth input is the bias, which broadcasts to (batch, heads, seq_q, seq_kv).
     ``kv_heads`` divides ``heads`` (grouped queries: Ainslie et al., 2023). ``causal`` is aligned to the
     end: with a cache, the last query sees every key. Never stores the scores (Dao et al., FlashAttention, 2022).
-    ``head_by_head``: exported so that each head is operators of its own (:mod:`hwsim.passes.heads_apart`).
+    ``head_by_head``: exported so that each head is operators of its own, each of which reads the keys and values of
+    its group anew (:mod:`hwsim.passes.heads_apart`).
     """
 
     kind: ClassVar[str] = "attention"
@@ -76,7 +77,7 @@ class Attention:
                 kernel="attention_decode" if seq_q == 1 else "attention_prefill",
                 batch=batch,
                 heads=heads,
-                kv_heads=k.shape[1],
+                kv_heads=heads if self.head_by_head else k.shape[1],
                 seq_q=seq_q,
                 seq_kv=k.shape[2],
                 head_dim=dim,

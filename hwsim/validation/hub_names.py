@@ -9,8 +9,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
-__all__ = ["HUB_HEADS_APART", "HUB_NAMES", "HUB_NORMALISED", "HUB_UNSAID", "WHISPERS", "hub_passes"]
+__all__ = [
+    "HUB",
+    "HUB_DECODERS",
+    "HUB_HEADS_APART",
+    "HUB_NAMES",
+    "HUB_NORMALISED",
+    "HUB_UNSAID",
+    "WHISPERS",
+    "hub_passes",
+]
 
+HUB = "quic/ai-hub-models"
 HUB_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "albert_base": ("albert_base_v2_hf",),
@@ -94,6 +104,16 @@ HUB_HEADS_APART: tuple[str, ...] = (
 )
 """Models, by folded name, whose heads are products and softmax operators of their own (``SHAAttention`` in
 ``model_adaptation.py`` of models/_shared/hf_whisper and stable_diffusion, ``SplitHeadSAM...`` of _shared/sam)."""
+
+HUB_DECODERS: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {
+        "w4a16": {"dtype": "w4a16_int", "passes": "heads_apart,joined_caches,int8_caches,int8_head"},
+        "w4": {"dtype": "w4a16", "passes": "heads_apart,joined_caches,int8_head"},
+    }
+)
+"""How language models are exported, by precision: heads one by one, which read the keys of their group each; caches
+that come in and are joined with what is new; integer activations in w4a16, those of fp16 in w4 (models/_shared/llm,
+``_apply_int8_kv_cache_tying_and_lm_head``)."""
 
 
 def hub_passes(name: str, normalised: Collection[str]) -> Mapping[str, object]:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from hwsim.errors import InputError
 from hwsim.graph.graph import Graph
 from hwsim.validation.frameworks import FUSED, framework_run
+from hwsim.validation.hub_names import HUB, HUB_DECODERS
 from hwsim.validation.language import language_run
 from hwsim.validation.measured import Row
 from hwsim.validation.names import EXPORTED, NAMESAKES, UNSAID, named_workload
@@ -113,6 +114,8 @@ def planned(row: Row, timing: str = "") -> Planned:
     if "phase" in accepted and "prompt" in accepted and "phase" not in UNSAID.get(folded, {}):
         run = language_run(row, timing)
         given |= UNSAID.get(folded, {})
+        if row.text("source_repo") == HUB:
+            given |= HUB_DECODERS.get(row.text("dtype").casefold(), {})
         if division is not None:
             given["batch"] = row.number("batch") // division.parts
         plans = tuple(_plan(name, given | dict(piece), row, division) for piece in run.pieces)

@@ -155,6 +155,18 @@ def test_an_image_is_laid_out_by_the_vector_unit_before_its_first_convolution() 
     assert _time_s(wide, layout) == pytest.approx(_time_s(wide, _chip(_section(channel_tile=4))))
 
 
+def test_integer_weights_are_widened_for_arrays_of_floats() -> None:
+    """4,096 weights at an eighth of 8 operations a second; those that come as floats, and activations, are not."""
+    formats = {"int8": 1.0, "fp16": 1000.0}
+    chip = _chip(
+        _section(macs=formats, vector={"fp16": 8.0}), kernels={"gemm": PERFECT | {"vector": 0.0, "widen": 0.125}}
+    )
+    product = _gemm(1, 64, 64, a_format="fp16", compute_format="fp16", out_format="fp16", b_is_weight=True)
+    assert _time_s(product, chip) == pytest.approx(4096.0, rel=1e-3)
+    assert _time_s(replace(product, b_format="fp16"), chip) < 1000.0
+    assert _time_s(replace(product, b_is_weight=False), chip) < 1000.0
+
+
 def test_structured_sparsity_halves_the_window() -> None:
     dense, sparse = _gemm(4, 4, 64), _gemm(4, 4, 64, b_density=0.5)
     chip = _chip(_section(dataflow="os", sparse_speedup=2.0))

@@ -74,6 +74,12 @@ def test_an_append_moves_only_what_is_new() -> None:
     assert (y.dtype, y.tolist()) == (np.float16, [[0, 0, 1]])
 
 
+def test_an_append_to_a_cache_that_came_in_copies_it() -> None:
+    (work,) = _works(Append(2, copied=True), (1, 8, 1000, 64), (1, 8, 1, 64))
+    assert (work.kernel, work.bytes_in, work.bytes_out) == ("append", 1_025_024, 1_025_024)
+    assert (Append(2).in_place, Append(2, copied=True).in_place) == (True, False)
+
+
 def test_an_embedding_reads_a_row_per_id_and_not_the_table() -> None:
     ids, table = TensorType((7,), "int32"), TensorType((50_000, 768), "fp16", True)
     (work,) = Embedding().lower([ids, table], Embedding().infer([ids, table]))

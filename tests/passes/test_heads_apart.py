@@ -48,3 +48,14 @@ def test_a_workload_takes_the_pass_by_its_parameter() -> None:
     graph = WORKLOADS["whisper_tiny"].build(phase="encode", dtype="fp16", passes="heads_apart")
     spelled = apply_passes(graph, ("unfuse_attention",))
     assert sum(isinstance(work, AttentionWork) for work in lower(spelled).works) > 0
+
+
+def test_a_head_on_its_own_reads_the_keys_of_its_group() -> None:
+    """Four queries share one key head; apart, each reads it anew: 4 x 100 x 8 keys, as many values, in fp16."""
+    b = GraphBuilder("g")
+    q, k, v = (
+        b.input(name, (1, heads, seq, 8), "fp16") for name, heads, seq in (("q", 4, 1), ("k", 1, 100), ("v", 1, 100))
+    )
+    graph = b.build([b.add(Attention(), q, k, v)])
+    read = [lower(each).works[0].bytes_in for each in (graph, PASSES["heads_apart"](graph))]
+    assert read == [2 * (32 + 2 * 800), 2 * (32 + 2 * 3200)]

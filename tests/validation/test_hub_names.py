@@ -113,3 +113,17 @@ def test_whisper_and_stable_diffusion_run_head_by_head(tmp_path: Path) -> None:
     )
     found = [dict(network_plan(row_of(tmp_path, model)).parameters).get("passes") for model in models]
     assert found == ["heads_apart", "heads_apart", "normalise_images,heads_apart", None]
+
+
+@pytest.mark.parametrize(
+    ("precision", "scheme", "caches"), [("w4a16", "w4a16_int", "int8_caches"), ("w4", "w4a16", "joined_caches")]
+)
+def test_language_models_are_decoders_of_fixed_shapes(tmp_path: Path, precision: str, scheme: str, caches: str) -> None:
+    path = tmp_path / "llm.csv"
+    row = f"Snapdragon 8 Elite,NPU,llama_v3_2_1b_instruct,{precision},1,20,quic/ai-hub-models,genie,4096"
+    path.write_text(f"chip,compute_unit,model,precision,batch,latency_ms,source_repo,runtime,ctx\n{row}\n", "utf-8")
+    file = read_measured(path)
+    assert file is not None
+    parameters = dict(network_plan(file.rows[0]).parameters)
+    assert (parameters["dtype"], parameters["context"]) == (scheme, 4096)
+    assert {"heads_apart", "int8_head", caches} <= set(str(parameters["passes"]).split(","))

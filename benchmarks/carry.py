@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from benchmarks.fit_gpu import _plain
+from benchmarks.fit_gpu import plain
 from benchmarks.fit_residuals import TOP, _stack_body
 from benchmarks.fit_shared_products import with_products
 from benchmarks.transfer import lent
@@ -98,7 +98,7 @@ def _line(family: str, given: dict[str, float], before: str) -> str:
     order = re.findall(r"(\w+): ", before.partition("{")[2])
     names = sorted(given, key=lambda name: (order.index(name) if name in order else len(order), name))
     texts = {
-        name: format_quantity(value, "s", 3) if isinstance(markers[name], Quantity) else _plain(value)
+        name: format_quantity(value, "s", 3) if isinstance(markers[name], Quantity) else plain(value)
         for name, value in given.items()
     }
     written = (f"{name}: {texts[name]}" for name in names)

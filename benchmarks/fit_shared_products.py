@@ -21,8 +21,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.fit_gpu import GEMM, VECTOR, Space
 from benchmarks.fit_residuals import TRUTH
+from benchmarks.gpu_formulas import GEMM, VECTOR, Space
 from benchmarks.transfer import RELATIVES, lent, measured_kernels
 from hwsim.devices.base import KINDS
 from hwsim.graph.lowering import Table, tables_of

@@ -31,6 +31,7 @@ from hwsim.cost.cpu import (
 from hwsim.cost.roofline import overlap_time_s
 from hwsim.devices.base import KINDS, NOMINAL, Array, Costs, DeviceKind, OperatingPoint, Params, common_params, settle
 from hwsim.devices.cpu_section import CpuSection, simd_peaks
+from hwsim.devices.params import every_format
 from hwsim.graph.lowering import Table, tables_of
 from hwsim.graph.tensor import BITS, FORMATS
 from hwsim.graph.work import Form, Work
@@ -140,7 +141,7 @@ class Cpu(DeviceKind[CpuParams]):
     def params(self, spec: DeviceSpec, stack: SoftwareSpec, at: OperatingPoint = NOMINAL) -> CpuParams:
         """Peaks of SIMD and matrix units, caches nearest the cores first."""
         core: CpuSection = spec.core
-        simd, peaks = _widened(simd_peaks(core)), _widened(dict(self.peaks(spec)))
+        simd, peaks = every_format(simd_peaks(core)), every_format(dict(self.peaks(spec)))
         one = np.ones((1, 1))
         caches = [(level.capacity_bytes, level.bandwidth_bytes_per_s or np.inf) for level in spec.memory[:0:-1]]
         share = core.used_cores / core.cores
@@ -206,16 +207,6 @@ class Cpu(DeviceKind[CpuParams]):
             ("time = launch + before + (compute^p + transfer^p)^(1/p)", terms.launch_s + terms.busy_s, "s"),
         ]
         return [(label, float(column[0, 0]), unit) for label, column, unit in shown]
-
-
-def _widened(rates: Mapping[str, float]) -> dict[str, float]:
-    """Rates of all formats: one without its own runs as the narrowest at least as wide that has one."""
-    found = dict(rates)
-    for name in FORMATS:
-        wider = [other for other in rates if BITS[other] >= BITS[name]]
-        if name not in found and wider:
-            found[name] = rates[min(wider, key=lambda other: (BITS[other], other))]
-    return found
 
 
 def _levels(table: Table, params: CpuParams, working_set: Array) -> tuple[Array, NDArray[np.bool_]]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from hwsim.cost.dataflow import frame_time_s, layer_macs, padded_length, rows_awaited, tiled, units_needed
 from hwsim.devices.base import KINDS, NOMINAL, Array, Costs, DeviceKind, OperatingPoint, Params, common_params, settle
+from hwsim.devices.params import every_format
 from hwsim.graph.graph import Graph
 from hwsim.graph.lowering import Table, tables_of
 from hwsim.graph.tensor import BITS, FORMATS
@@ -159,7 +160,7 @@ class DataflowNpu(DeviceKind[DataflowNpuParams]):
         one = np.ones((1, 1))
         sram = spec.memory[1] if len(spec.memory) > 1 else spec.memory[0]
         rate = core.clusters * core.clock_hz
-        vector = {fmt: lanes * rate for fmt, lanes in _widened(core.vector).items()}
+        vector = {fmt: lanes * rate for fmt, lanes in every_format(core.vector).items()}
         return DataflowNpuParams(
             **common_params(spec, stack, at, peak=self.peaks(spec), vector_peak=vector, defaults=self.defaults),
             clusters=one * core.clusters,
@@ -325,16 +326,6 @@ def frame_edges(graph: Graph, tile: Array) -> tuple[float, Array]:
         padded = tiled(channels, tile) if len(each.shape) > 2 else 1.0
         largest = np.maximum(largest, each.elements / max(1, channels) * padded)
     return size, largest
-
-
-def _widened(vector: Mapping[str, float]) -> dict[str, float]:
-    """Vector rates of all formats: one that is not given runs as the narrowest given one at least as wide."""
-    rates = dict(vector)
-    for name in FORMATS:
-        wider = [other for other in vector if BITS[other] >= BITS[name]]
-        if name not in rates and wider:
-            rates[name] = vector[min(wider, key=lambda other: (BITS[other], other))]
-    return rates
 
 
 KINDS.add(DataflowNpu.name, DataflowNpu())

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hwsim.cost.residual import Lattice, lattice_of, log_residual
 from hwsim.errors import InputError
 from hwsim.graph.lowering import Table
-from hwsim.graph.tensor import FORMATS
+from hwsim.graph.tensor import BITS, FORMATS
 from hwsim.graph.work import SIZES, Form
 from hwsim.specs.device import DeviceSpec
 from hwsim.specs.software import ResidualSpec, SoftwareSpec
@@ -29,6 +29,7 @@ __all__ = [
     "Params",
     "by_format",
     "common_params",
+    "every_format",
     "part_of",
     "stack_params",
 ]
@@ -307,3 +308,18 @@ def _stack_kernels(parts: Sequence[KernelConstants]) -> KernelConstants:
     dispatch = np.concatenate([part.dispatch_s for part in parts])
     known = np.array(which, dtype=np.int64)
     return KernelConstants(tuple(families), parts[0].defaults, launch, dispatch, known, tuple(residuals))
+
+
+def every_format(rates: Mapping[str, float]) -> dict[str, float]:
+    """Rates of all formats: one without its own runs as the narrowest format at least as wide that has one.
+
+    >>> found = every_format({"fp16": 64.0, "int32": 16.0})
+    >>> found["int8"], found["fp32"]
+    (64.0, 16.0)
+    """
+    found = dict(rates)
+    for name in FORMATS:
+        wider = [other for other in rates if BITS[other] >= BITS[name]]
+        if name not in found and wider:
+            found[name] = rates[min(wider, key=lambda other: (BITS[other], other))]
+    return found

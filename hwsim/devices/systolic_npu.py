@@ -17,6 +17,7 @@ import numpy as np
 
 from hwsim.cost.systolic import DATAFLOWS
 from hwsim.devices.base import KINDS, NOMINAL, Array, Costs, DeviceKind, OperatingPoint, common_params, settle
+from hwsim.devices.params import every_format
 from hwsim.devices.systolic_terms import (
     SystolicNpuParams,
     array_seconds,
@@ -26,7 +27,7 @@ from hwsim.devices.systolic_terms import (
     vector_terms,
 )
 from hwsim.graph.lowering import Table, tables_of
-from hwsim.graph.tensor import BITS, FORMATS
+from hwsim.graph.tensor import FORMATS
 from hwsim.graph.work import Form, Work
 from hwsim.specs.device import DeviceSpec
 from hwsim.specs.fields import Choice, Count, Formats, Quantity, Ratio, Text
@@ -157,7 +158,7 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
         pad = spec.memory[1] if len(spec.memory) > 1 else None
         one = np.ones((1, 1))
         clock = core.clock_hz * at.clock
-        widened = {fmt: rate * core.cores * core.clock_hz for fmt, rate in _widened(core.vector).items()}
+        widened = {fmt: rate * core.cores * core.clock_hz for fmt, rate in every_format(core.vector).items()}
         (dataflow,) = (flow for flow in DATAFLOWS if flow == core.dataflow)
         return SystolicNpuParams(
             **common_params(spec, stack, at, peak=self.peaks(spec), vector_peak=widened, defaults=self.defaults),
@@ -219,16 +220,6 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
         if table.form is not Form.GEMM or params.dataflow != "ws":
             return {}
         return array_seconds(table, params)
-
-
-def _widened(vector: Mapping[str, float]) -> dict[str, float]:
-    """Vector rates of all formats: one that is not given runs as the narrowest given one at least as wide."""
-    rates = dict(vector)
-    for name in FORMATS:
-        wider = [other for other in vector if BITS[other] >= BITS[name]]
-        if name not in rates and wider:
-            rates[name] = vector[min(wider, key=lambda other: (BITS[other], other))]
-    return rates
 
 
 KINDS.add(SystolicNpu.name, SystolicNpu())

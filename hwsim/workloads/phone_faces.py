@@ -20,6 +20,7 @@ from hwsim.workloads import layers
 from hwsim.workloads import yolo_blocks as yolo
 from hwsim.workloads.families import image_filter
 from hwsim.workloads.mediapipe import same_conv
+from hwsim.workloads.phone_nets import expanded_block
 from hwsim.workloads.registry import Published
 
 __all__: list[str] = []
@@ -101,30 +102,13 @@ _LIGHT = (
 )
 
 
-def _light_block(b: GraphBuilder, x: Tensor, numbers: tuple[int, int, int, int, bool]) -> Tensor:
-    count, hidden, channels, stride, gated = numbers
-    y = layers.conv_bn_act(b, x, hidden, 1, name="expand")
-    for place in range(count):
-        step = stride if place == count - 1 else 1
-        y = layers.conv_bn_act(b, y, channels, 3, stride=step, name=f"conv{place}")
-    if gated:
-        mean = layers.pool(b, y, "average", (y.shape[2], y.shape[3]), name="mean")
-        mean = layers.conv_bn_act(b, mean, channels // 4, 1, name="squeeze")
-        y = layers.multiply(b, y, layers.conv_bn_act(b, mean, channels, 1, act="sigmoid", name="excite"))
-    if stride == 2:
-        return y
-    if x.shape[1] != channels:
-        x = layers.conv_bn_act(b, x, channels, 1, act="", name="shortcut")
-    return layers.add(b, y, x)
-
-
 def _light_detector(b: GraphBuilder, image: Tensor) -> tuple[Tensor, ...]:
     """Maps of faces, their boxes and five landmarks at an eighth of a grey image."""
     x = layers.conv_bn_act(b, image, 16, 3, stride=2, name="stem")
     levels = []
     for place, numbers in enumerate(_LIGHT):
         with b.scope(f"block{place}"):
-            x = _light_block(b, x, numbers)
+            x = expanded_block(b, x, numbers)
         if place in (2, 7):
             levels.append(x)
     x = layers.conv_bn_act(b, x, 32, 1, name="top")

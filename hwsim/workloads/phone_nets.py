@@ -17,7 +17,7 @@ from hwsim.workloads.backbones import resized
 from hwsim.workloads.families import image_filter
 from hwsim.workloads.registry import Published
 
-__all__: list[str] = []
+__all__ = ["expanded_block"]
 
 _HUB = "quic/ai-hub-models, model card: parameters"
 
@@ -60,21 +60,26 @@ def _gear_guard(b: GraphBuilder, image: Tensor) -> tuple[Tensor, ...]:
 
 
 _FEET = (
-    # convolutions, expanded channels, channels, stride, squeeze
-    *((1, 16, 16, 1, 0), (1, 64, 16, 2, 0), (1, 64, 16, 1, 0), (2, 96, 32, 2, 1), (2, 96, 32, 1, 1)),
-    *((2, 128, 32, 1, 1), (1, 128, 64, 2, 0), (1, 128, 64, 1, 0), (1, 160, 64, 1, 0), (1, 160, 64, 1, 0)),
-    *((1, 256, 64, 1, 1), (1, 320, 64, 1, 1), (2, 320, 64, 1, 1), (2, 320, 96, 2, 1), (2, 480, 96, 1, 1)),
+    # 3 x 3 convolutions, expanded channels, channels, stride, whether channels are gated
+    *((1, 16, 16, 1, False), (1, 64, 16, 2, False), (1, 64, 16, 1, False), (2, 96, 32, 2, True)),
+    *((2, 96, 32, 1, True), (2, 128, 32, 1, True), (1, 128, 64, 2, False), (1, 128, 64, 1, False)),
+    *((1, 160, 64, 1, False), (1, 160, 64, 1, False), (1, 256, 64, 1, True), (1, 320, 64, 1, True)),
+    *((2, 320, 64, 1, True), (2, 320, 96, 2, True), (2, 480, 96, 1, True)),
 )
 _KEPT = (2, 5, 12)
 
 
-def _foot_block(b: GraphBuilder, x: Tensor, numbers: tuple[int, ...]) -> Tensor:
-    count, hidden, channels, stride, squeeze = numbers
+def expanded_block(b: GraphBuilder, x: Tensor, numbers: tuple[int, int, int, int, bool]) -> Tensor:
+    """Wide inside, then 3x3 convolutions, whose last strides; gated channels; x again where nothing strides.
+
+    ``numbers``: 3x3 convolutions, expanded channels, channels, stride, whether channels are gated.
+    """
+    count, hidden, channels, stride, gated = numbers
     y = layers.conv_bn_act(b, x, hidden, 1, name="expand")
     for place in range(count):
         step = stride if place == count - 1 else 1
         y = layers.conv_bn_act(b, y, channels, 3, stride=step, name=f"conv{place}")
-    if squeeze:
+    if gated:
         mean = layers.pool(b, y, "average", (y.shape[2], y.shape[3]), name="mean")
         mean = layers.conv_bn_act(b, mean, channels // 4, 1, name="squeeze")
         y = layers.multiply(b, y, layers.conv_bn_act(b, mean, channels, 1, act="sigmoid", name="excite"))
@@ -92,7 +97,7 @@ def _foot_track(b: GraphBuilder, image: Tensor) -> tuple[Tensor, ...]:
     levels = []
     for place, numbers in enumerate(_FEET):
         with b.scope(f"block{place}"):
-            x = _foot_block(b, x, numbers)
+            x = expanded_block(b, x, numbers)
         if place in _KEPT:
             levels.append(x)
     x = layers.conv_bn_act(b, x, 64, 1, name="top")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -30,6 +30,10 @@ _GHOST = (
 """Han et al. 2020, GhostNet, Table 1."""
 
 
+Row = tuple[int, int, int, bool, int]
+"""Kernel, inner width, width, whether channels are gated, stride: a row of the table."""
+
+
 @dataclass(frozen=True, slots=True)
 class GhostNet:
     """Widths over those of the paper; ``attended``: the second version's gate from long convolutions (section 3)."""
@@ -39,30 +43,14 @@ class GhostNet:
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """Logits (batch, classes)."""
-        x = layers.conv_bn_act(b, image, self._rounded(16), 3, stride=2, name="stem")
-        for place, (kernel, inner, channels, gated, stride) in enumerate(_GHOST):
-            with b.scope(f"block{place}"):
-                x = self._block(b, x, kernel, self._rounded(inner), self._rounded(channels), gated, stride, place)
-        x = layers.conv_bn_act(b, x, self._rounded(960), 1, name="last")
-        y = b.add(Reshape((x.shape[0], x.shape[1], 1, 1)), layers.global_average(b, x))
-        y = layers.activation(b, layers.conv(b, y, 1280, 1, name="head"), "relu")
-        return layers.linear(b, layers.flatten(b, y), classes, name="classifier")
+        return _network(b, image, classes, self.width, self._block)
 
-    def _rounded(self, base: int) -> int:
-        return rounded(base * self.width, divisor=4)
-
-    def _block(
-        self, b: GraphBuilder, x: Tensor, kernel: int, inner: int, width: int, gated: bool, stride: int, place: int
-    ) -> Tensor:
-        y = self._ghost(b, x, inner, "relu", "ghost1")
+    def _block(self, b: GraphBuilder, x: Tensor, row: Row, place: int) -> Tensor:
+        y = self._ghost(b, x, row[1], "relu", "ghost1")
         if self.attended and place > 1:
-            y = layers.multiply(b, y, self._gate(b, x, inner, y.shape[2:]), name="attended")
-        if stride > 1:
-            y = layers.conv_bn_act(b, y, inner, kernel, stride=stride, groups=inner, act="", name="depthwise")
-        if gated:
-            y = layers.squeeze_excite(b, y, rounded(inner * 0.25, divisor=4), act="relu", gate="hardsigmoid")
-        y = self._ghost(b, y, width, "", "ghost2")
-        return layers.add(b, y, _shortcut(b, x, y, kernel, stride))
+            y = layers.multiply(b, y, self._gate(b, x, row[1], y.shape[2:]), name="attended")
+        y = self._ghost(b, _between(b, y, row), row[2], "", "ghost2")
+        return layers.add(b, y, _shortcut(b, x, y, row[0], row[4]))
 
     def _ghost(self, b: GraphBuilder, x: Tensor, width: int, act: str, name: str) -> Tensor:
         """Half of the features by 1x1, the other half from them by depthwise 3x3 (Fig. 2b)."""
@@ -88,35 +76,52 @@ class RepGhostNet:
 
     def __call__(self, b: GraphBuilder, image: Tensor, classes: int) -> Tensor:
         """Logits (batch, classes)."""
-        x = layers.conv_bn_act(b, image, self._rounded(16), 3, stride=2, name="stem")
-        for place, (kernel, base, channels, gated, stride) in enumerate(_GHOST):
-            inner = self._rounded(120 if base == 184 else base // 2)
-            with b.scope(f"block{place}"):
-                x = self._block(b, x, kernel, inner, self._rounded(channels), gated, stride)
-        x = layers.conv_bn_act(b, x, self._rounded(960), 1, name="last")
-        y = b.add(Reshape((x.shape[0], x.shape[1], 1, 1)), layers.global_average(b, x))
-        y = layers.activation(b, layers.conv(b, y, 1280, 1, name="head"), "relu")
-        return layers.linear(b, layers.flatten(b, y), classes, name="classifier")
+        rows = [(row[0], 120 if row[1] == 184 else row[1] // 2, *row[2:]) for row in _GHOST]
+        return _network(b, image, classes, self.width, self._block, rows)
 
-    def _rounded(self, base: int) -> int:
-        return rounded(base * self.width, divisor=4)
-
-    def _block(
-        self, b: GraphBuilder, x: Tensor, kernel: int, inner: int, width: int, gated: bool, stride: int
-    ) -> Tensor:
-        y = self._added(b, x, inner, "relu", "ghost1")
-        if stride > 1:
-            y = layers.conv_bn_act(b, y, inner, kernel, stride=stride, groups=inner, act="", name="depthwise")
-        if gated:
-            y = layers.squeeze_excite(b, y, rounded(inner * 0.25, divisor=4), act="relu", gate="hardsigmoid")
-        y = self._added(b, y, width, "", "ghost2")
-        return layers.add(b, y, _shortcut(b, x, y, kernel, stride))
+    def _block(self, b: GraphBuilder, x: Tensor, row: Row, _: int) -> Tensor:
+        y = self._added(b, x, row[1], "relu", "ghost1")
+        y = self._added(b, _between(b, y, row), row[2], "", "ghost2")
+        return layers.add(b, y, _shortcut(b, x, y, row[0], row[4]))
 
     def _added(self, b: GraphBuilder, x: Tensor, width: int, act: str, name: str) -> Tensor:
         y = layers.conv_bn_act(b, x, width, 1, act=act, name=f"{name}_primary")
         z = layers.conv_bn_act(b, y, width, 3, groups=width, act="", name=f"{name}_cheap")
         z = layers.add(b, z, layers.batch_norm(b, y, name=f"{name}_identity"), name=f"{name}_add")
         return layers.activation(b, z, act)
+
+
+def _network(
+    b: GraphBuilder,
+    image: Tensor,
+    classes: int,
+    width: float,
+    block: Callable[[GraphBuilder, Tensor, Row, int], Tensor],
+    rows: Sequence[Row] = _GHOST,
+) -> Tensor:
+    """Logits (batch, classes) of blocks whose widths are those of ``rows`` times ``width``, in fours."""
+
+    def scaled(base: int) -> int:
+        return rounded(base * width, divisor=4)
+
+    x = layers.conv_bn_act(b, image, scaled(16), 3, stride=2, name="stem")
+    for place, (kernel, inner, channels, gated, stride) in enumerate(rows):
+        with b.scope(f"block{place}"):
+            x = block(b, x, (kernel, scaled(inner), scaled(channels), gated, stride), place)
+    x = layers.conv_bn_act(b, x, scaled(960), 1, name="last")
+    y = b.add(Reshape((x.shape[0], x.shape[1], 1, 1)), layers.global_average(b, x))
+    y = layers.activation(b, layers.conv(b, y, 1280, 1, name="head"), "relu")
+    return layers.linear(b, layers.flatten(b, y), classes, name="classifier")
+
+
+def _between(b: GraphBuilder, x: Tensor, row: Row) -> Tensor:
+    """What stands between the two modules of a block: a depthwise convolution that strides, gated channels."""
+    kernel, inner, _, gated, stride = row
+    if stride > 1:
+        x = layers.conv_bn_act(b, x, inner, kernel, stride=stride, groups=inner, act="", name="depthwise")
+    if gated:
+        x = layers.squeeze_excite(b, x, rounded(inner * 0.25, divisor=4), act="relu", gate="hardsigmoid")
+    return x
 
 
 def _shortcut(b: GraphBuilder, x: Tensor, y: Tensor, kernel: int, stride: int) -> Tensor:

@@ -86,9 +86,9 @@ def test_collectives_cost_what_the_interconnect_says_and_need_one() -> None:
     assert 0.0 < joined.rows.time_s[0, 0] < 1e-3
 
 
-@pytest.mark.parametrize(("system", "corrected"), [("h100_x4", True), ("h200_x4", False)])
+@pytest.mark.parametrize(("system", "corrected"), [("h100_x4", True), ("h200_x4", True), ("h100_pair_x4", False)])
 def test_rows_know_whether_a_residual_of_the_links_corrects_them(system: str, corrected: bool) -> None:
-    """H100's all-gathers were measured; H200 takes constants of H100, not what was learned beside them."""
+    """H100's all-gathers were measured, H200 has the same links; bridged pairs take constants, not what was learned."""
     b = GraphBuilder("gather")
     lowered = lower(b.build([b.add(AllGather(participants=4), b.input("x", (2**20,)))], dtype="fp16"))
     links = load_system(system)

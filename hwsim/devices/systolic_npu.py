@@ -49,7 +49,8 @@ class SystolicNpuSection:
     ``image_channels`` channels are padded by rows of the window. A vector register holds ``register_rows`` x
     ``register_cols`` elements; tensors are padded to whole ones. ``weight_fifo``: weight tiles fetched ahead of a
     product (0: its first one is waited for). ``sparse_speedup``: how much structured sparsity of the weights can
-    shorten a product.
+    shorten a product. ``window`` and ``step``: the longest side and step of a window that the arrays take (0: any);
+    ``host``: vector operations a second of a core of the host CPU, where a stack runs the others.
     """
 
     rows: Annotated[int, Count("rows")]
@@ -70,6 +71,9 @@ class SystolicNpuSection:
     register_rows: Annotated[int, Count("register_rows")] = 1
     register_cols: Annotated[int, Count("register_cols")] = 1
     sparse_speedup: Annotated[float, Ratio("sparse_speedup", 1.0, 16.0)] = 1.0
+    window: Annotated[int, Count("window", 0)] = 0
+    step: Annotated[int, Count("step", 0)] = 0
+    host_op_per_s: Annotated[float, Quantity("host", "op/s", zero=True)] = 0.0
     source: Annotated[str, Text("source")] = ""
     assumption: Annotated[str, Text("assumption")] = ""
 
@@ -96,6 +100,7 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "tile_kv": (1.0, np.inf),
         "softmax": (0.001, 4.0),
         "wide": (0.0, 1e9),
+        "host": (0.0, 1e6),
     }
 )
 _COMMON = {"compute": 1.0, "memory": 0.8, "overlap": 2.0, "feed": 1.0, "keep": 0.0}
@@ -127,7 +132,9 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     images into the array's layout, as a share of its peak (0: the array reads them as they lie). ``widen``: integer
     weights a second that it turns into floats for the array, as such a share (0: that takes no time). ``wide``: rows of
     more elements are summed one by one, ``element`` seconds each (0: none is); element-wise kernels that have an
-    ``element`` of their own take it for each result. ``tile_kv``: attention
+    ``element`` of their own take it for each result. ``host``: vector operations of the host CPU that a multiply-add
+    of a convolution beyond the section's ``window`` and ``step`` takes (0: the arrays take any), or an element of a
+    row-wise kernel that the stack leaves to it (0: none). ``tile_kv``: attention
     computes scores in pieces of so many columns, ``softmax``: share of the vector unit's peak that their softmax
     reaches beside the arrays; ``decode_...`` are the constants of attention of a single query."""
     defaults: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType(
@@ -142,12 +149,12 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
                 "vector": 0.25,
             }
             | {"chunk": 1.0, "blocked": 1.0, "row_launch": -1.0, "vector_launch": 0.0, "epilogue": 1.0, "layout": 0.0}
-            | {"widen": 0.0},
+            | {"widen": 0.0, "host": 0.0},
             Form.ATTENTION: _ATTENTION
             | {f"decode_{name}": v for name, v in _ATTENTION.items()}
             | {"decode_launch": -1.0},
             Form.MAP: _COMMON | {"element": 0.0},
-            Form.REDUCE: _COMMON | {"wide": 0.0, "element": 0.0},
+            Form.REDUCE: _COMMON | {"wide": 0.0, "element": 0.0, "host": 0.0},
             Form.MOVE: _COMMON,
         }
     )
@@ -180,6 +187,9 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
             register_rows=one * core.register_rows,
             register_cols=one * core.register_cols,
             sparse_speedup=one * core.sparse_speedup,
+            window=one * (core.window or np.inf),
+            step=one * (core.step or np.inf),
+            host_op_per_s=one * max(core.host_op_per_s, 1e-3),
         )
 
     def peaks(self, spec: DeviceSpec) -> Mapping[str, float]:

@@ -65,6 +65,9 @@ class SystolicNpuParams(Params):
     register_rows: Array
     register_cols: Array
     sparse_speedup: Array
+    window: Array
+    step: Array
+    host_op_per_s: Array
 
     def geometry(self, table: Table) -> Geometry:
         """The arrays as the rows of a table see them."""
@@ -98,6 +101,7 @@ def gemm_terms(table: Table, params: SystolicNpuParams) -> Terms:
     loose = b + np.where(table.groups > 1, 0.0, padding)
     aside = thin & (np.maximum(apart, loose / rate) < np.maximum(compute, (b + padding) / rate))
     compute, b = np.where(aside, apart, compute), np.where(aside, loose, b + padding)
+    compute = np.where(_host_s(table, params) > 0.0, _host_s(table, params), compute)
     compute = np.maximum(compute, table.epilogue_flop / (vector_rate * constant(table, "epilogue")))
     compute = np.maximum(compute, _layout_s(table, params, vector_rate))
     compute = np.maximum(compute, _widening_s(table, params, vector_rate))
@@ -124,6 +128,18 @@ def gemm_terms(table: Table, params: SystolicNpuParams) -> Terms:
         dram_bytes=moved,
         cache_bytes=inputs + c,
     )
+
+
+def _host_s(table: Table, params: SystolicNpuParams) -> Array:
+    """Seconds of a convolution whose window is longer than the arrays take, or steps further; 0 for all others.
+
+    assumption: a step beyond the window is a dilation, which is not bounded by ``step``.
+    """
+    side = np.maximum(table.kh, table.kw)
+    beyond = (side > params.window) | ((table.stride > params.step) & (table.stride <= side))
+    seconds = table.macs * params.kernels.column(table, "host") / params.host_op_per_s
+    elsewhere: Array = np.where(beyond, seconds, 0.0)
+    return elsewhere
 
 
 def _launch_s(table: Table, params: SystolicNpuParams) -> Array:
@@ -344,6 +360,8 @@ def vector_terms(table: Table, params: SystolicNpuParams) -> Terms:
         again = (passes - 1.0) * table.bytes_in
         wide = (constant(table, "wide") > 0.0) & (table.cols > constant(table, "wide"))
         compute = np.where(wide, elements * constant(table, "element"), compute)
+        host = constant(table, "host")
+        compute = np.where(host > 0.0, elements * host / params.host_op_per_s, compute)
     fill: Array | float = 1.0
     if table.form is Form.MAP:
         fill = register_fill(table.elements, table.longest, params.register_rows, params.register_cols)

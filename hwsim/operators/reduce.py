@@ -34,6 +34,7 @@ class ReduceAxes:
     """
 
     kind: ClassVar[str] = "reduce"
+    kernels: ClassVar[tuple[str, ...]] = ("reduce", "extremes")
     mode: str = "sum"
     axes: tuple[int, ...] = (-1,)
     keepdims: bool = False
@@ -55,11 +56,15 @@ class ReduceAxes:
         return (TensorType(tuple(d for i, d in enumerate(x.shape) if i not in axes), x.format),)
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
-        """One Reduce: what the mode does to an element, and a sum, product or comparison."""
+        """One Reduce: what the mode does to an element, and a sum, product or comparison.
+
+        Comparisons are labelled ``extremes``.
+        """
         (x,) = inputs
         cols = math.prod(x.shape[axis] for axis in self.axes)
         flop, special = _COUNTS.get(self.mode, (1, 0))
-        return (reduce_work(self.kind, inputs, outputs[0], cols=cols, passes=1, flop=flop, special=special),)
+        label = "extremes" if self.mode in ("max", "min") else self.kind
+        return (reduce_work(label, inputs, outputs[0], cols=cols, passes=1, flop=flop, special=special),)
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """Values with the input's dtype, summed in float32 (float64 for float64)."""

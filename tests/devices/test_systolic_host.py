@@ -1,0 +1,50 @@
+"""What an NPU's software leaves to a core of the host CPU: windows beyond the arrays, some row-wise kernels."""
+
+from __future__ import annotations
+
+import pytest
+
+import hwsim
+from hwsim.graph.graph import Graph
+from hwsim.graph.tensor import TensorType
+from hwsim.operators.reduce import ReduceAxes
+
+
+def _products_a_second(window: int, stride: int) -> float:
+    """Of a convolution of 64 x 64 pixels to one channel on RK3588, whose arrays take sides to 31 and steps to 7."""
+    chip = hwsim.load_device("rk3588_npu_core").evolve({"systolic_npu.host": "1 MOP/s"})
+    image: Graph = hwsim.ops.conv2d(1, 3, 64, 64, 1, window, stride=stride, dtype="int8")
+    places = ((64 - window) // stride + 1) ** 2
+    return places * 3 * window * window / float(hwsim.estimate(image, chip).time_s)
+
+
+def _on_the_host() -> float:
+    """A million operations a second, so many of which a multiply-add takes."""
+    return 1e6 / float(hwsim.load_device("rk3588_npu_core").stack("rknn").kernels["gemm"]["host"])
+
+
+def test_a_window_longer_than_the_arrays_take_runs_on_the_host() -> None:
+    assert _products_a_second(32, 32) == pytest.approx(_on_the_host(), rel=1e-3)
+    assert _products_a_second(31, 7) > 1e8
+
+
+def test_patches_further_apart_than_the_arrays_step_run_on_the_host() -> None:
+    assert _products_a_second(8, 8) == pytest.approx(_on_the_host(), rel=1e-3)
+    assert _products_a_second(7, 7) > 1e8
+
+
+def test_extremes_have_a_label_of_their_own() -> None:
+    x = TensorType((1, 8, 6, 6), "int8")
+    for mode, label in (("max", "extremes"), ("min", "extremes"), ("mean", "reduce")):
+        op = ReduceAxes(mode, (1,), True)
+        (work,) = op.lower([x], list(op.infer([x])))
+        assert work.kernel == label
+
+
+@pytest.mark.parametrize(("chip", "slower"), [("rk3588_npu_core", True), ("rv1126_npu", False)])
+def test_averages_over_a_padded_border_run_on_the_host_under_rknn_toolkit_2(chip: str, slower: bool) -> None:
+    """Ten times a host as fast shortens PP-LiteSeg, three of whose averages divide by fewer elements at borders."""
+    device = hwsim.load_device(chip)
+    graph = hwsim.workload("pp_liteseg_stdc1", dtype="w8a8", height=256, width=256)
+    faster = device.evolve({"systolic_npu.host": "48 GOP/s"})
+    assert (hwsim.estimate(graph, faster).time_s < hwsim.estimate(graph, device).time_s) is slower

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hwsim.errors import InputError
-from hwsim.explore.fit import footprint
 from hwsim.functional.run import run_reference, weight_values
-from hwsim.graph.graph import Graph, GraphBuilder, Phase
+from hwsim.graph.graph import Graph, GraphBuilder
 from hwsim.graph.tensor import Tensor
 from hwsim.operators.add import Add
 from hwsim.operators.append import Append
@@ -68,27 +66,18 @@ from hwsim.operators.tanh import Tanh
 from hwsim.operators.tile import Tile
 from hwsim.operators.transpose import Transpose
 from hwsim.operators.upsample import Resize
-from hwsim.passes import PASSES, apply_text
+from hwsim.passes import PASSES
 from hwsim.passes.backward import backward, trained
 from hwsim.workloads.registry import WORKLOADS
+from tests.passes.drawn import drawn_inputs
 
 Build = Callable[[GraphBuilder], Tensor]
-
-
-def _inputs(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
-    generator = np.random.default_rng(seed)
-    found: dict[str, np.ndarray] = {}
-    for tensor in graph.tensors.values():
-        if tensor.role == "input":
-            drawn = generator.standard_normal(tensor.shape)
-            found[tensor.name] = generator.integers(0, 3, tensor.shape) if "int" in tensor.type.format else drawn
-    return found
 
 
 def _agrees_with_differences(graph: Graph, **options: object) -> None:
     """Derivatives along random directions in all weights: gradient times direction against a central difference."""
     step = backward(graph, optimizer="none", **options)
-    inputs = _inputs(step)
+    inputs = drawn_inputs(step)
     weights = {name: array.astype(np.float64) for name, array in weight_values(graph, 3).items()}
     names = [name for name in trained(graph) if name in step.tensors]
     found = run_reference(step, inputs | weights, seed=3)
@@ -317,7 +306,7 @@ def test_an_update_by_hand() -> None:
 def test_training_lowers_the_loss() -> None:
     graph = _built(_linear)
     step = backward(graph, optimizer="sgd")
-    inputs = _inputs(step)
+    inputs = drawn_inputs(step)
     values = {t.name: np.zeros(t.shape) for t in step.tensors.values() if t.role == "state"}
     values |= weight_values(graph)
     losses = []
@@ -331,33 +320,6 @@ def test_training_lowers_the_loss() -> None:
     assert losses == sorted(losses, reverse=True)
 
 
-@pytest.mark.parametrize("name", ["resnet50", "vit_b_16", "bert_base"])
-def test_a_step_takes_three_times_the_multiplications_of_inference(name: str) -> None:
-    graph = WORKLOADS[name].build()
-    assert backward(graph).macs / graph.macs == pytest.approx(3, rel=0.04)
-    assert 3.3 < backward(graph, recompute=True).macs / graph.macs < 4.05
-
-
-def test_adam_costs_up_to_sixteen_bytes_a_weight() -> None:
-    """fp32 weight and two moments, 16-bit copy and gradient (Rajbhandari et al., ZeRO, 2020, section 3.1).
-
-    The copy of a first layer is read on the way forward only, so it makes room for the gradient.
-    """
-    b = GraphBuilder("g")
-    graph = b.build([b.add(Linear(), b.input("x", (1, 1024)), b.weight("w", (1024, 1024)))])
-    need = footprint(backward(graph).with_scheme("bf16"))
-    assert need.weights_bytes == 4 << 20
-    assert need.states_bytes == 8 << 20
-    assert need.activations_bytes == pytest.approx(2 << 20, rel=0.01)
-
-
-def test_recomputation_trades_multiplications_for_memory() -> None:
-    graph = WORKLOADS["resnet50"].build(batch=32)
-    kept, again = (footprint(backward(graph, recompute=r).with_scheme("fp16")) for r in (False, True))
-    assert again.activations_bytes < 0.5 * kept.activations_bytes
-    assert again.weights_bytes == kept.weights_bytes
-
-
 def test_narrow_weights_are_kept_in_fp32_unless_somebody_says_no() -> None:
     graph = _built(_linear).with_scheme("bf16")
     assert backward(graph).tensors["w1"].type.format == "fp32"
@@ -368,34 +330,11 @@ def test_narrow_weights_are_kept_in_fp32_unless_somebody_says_no() -> None:
 
 def test_a_step_can_be_fused_like_any_graph() -> None:
     step = backward(_built(_convolutions), optimizer="none")
-    inputs = _inputs(step)
+    inputs = drawn_inputs(step)
     for name in PASSES:
         after = run_reference(PASSES[name](step), inputs)
         for key, value in run_reference(step, inputs).items():
             assert np.allclose(after[key], value, rtol=1e-5, atol=1e-6), (name, key)
-
-
-def test_a_step_is_asked_for_by_text() -> None:
-    graph = WORKLOADS["mlp"].build(passes="backward:optimizer=sgd:recompute=true")
-    assert graph.name == "mlp training"
-    assert any(node.op.kind == "sgd" for node in graph.nodes)
-    assert apply_text(WORKLOADS["mlp"].build(), "backward").nodes[-1].op.kind == "adam"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("backwards", "did you mean 'backward'"),
-        ("backward:optimiser=sgd", "no option 'optimiser'; did you mean 'optimizer'"),
-        ("backward:optimizer=lamb", "optimizer is one of adam, sgd, none, not 'lamb'"),
-        ("backward:recompute=maybe", "true or false, not 'maybe'"),
-        ("backward:sgd", "backward:NAME=VALUE, not 'sgd'"),
-        ("fuse:hard=true", "takes no options"),
-    ],
-)
-def test_what_cannot_be_asked_for_is_refused(text: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        WORKLOADS["mlp"].build(passes=text)
 
 
 def test_operators_without_a_gradient_are_named_all_at_once() -> None:
@@ -410,28 +349,6 @@ def test_operators_without_a_gradient_are_named_all_at_once() -> None:
         backward(b.build([b.add(ReduceAxes("max", (0,), keepdims=True), x)]))
 
 
-@pytest.mark.parametrize(
-    ("name", "phase", "loss"),
-    [
-        ("gpt2", "prefill", "cross_entropy"),
-        ("pixart_sigma", "denoise", "mse"),
-        ("stable_diffusion_1_5", "denoise", "mse"),
-    ],
-)
-def test_a_phase_of_a_pipeline_is_trained_by_itself(name: str, phase: str, loss: str) -> None:
-    graph = WORKLOADS[name].build()
-    step = backward(graph, phase=phase)
-    assert ("cross_entropy" if "labels" in step.tensors else "mse") == loss
-    found = next(p for p in graph.phases if p.name == phase)
-    alone = replace(
-        graph,
-        nodes=graph.nodes[found.first : found.last],
-        phases=(Phase(phase, 0, found.last - found.first),),
-    )
-    assert step.macs / alone.macs == pytest.approx(3, rel=0.08)
-    assert any(node.op.kind == "adam" for node in step.nodes)
-
-
 def test_phases_integers_and_graphs_without_weights_are_refused() -> None:
     with pytest.raises(InputError, match=r"several phases \(prefill x1, decode x.*'backward:phase=decode'"):
         backward(WORKLOADS["gpt2"].build())
@@ -442,20 +359,6 @@ def test_phases_integers_and_graphs_without_weights_are_refused() -> None:
     b = GraphBuilder("g")
     with pytest.raises(InputError, match="no weight has a part"):
         backward(b.build([b.add(Relu(), b.input("x", (2, 2)))]))
-
-
-def test_training_that_knows_of_quantization_rounds_on_the_way_forward_only() -> None:
-    """Fake-quantized operands and straight-through gradients: those of the network at its rounded weights."""
-    graph = WORKLOADS["mlp"].build()
-    aware = apply_text(graph, "quantize:scheme=w8a8:fake=true,backward:optimizer=none")
-    kinds = [node.op.kind for node in aware.nodes]
-    assert kinds.count("fake_quantize") > 2
-    assert aware.macs == backward(graph, optimizer="none").macs
-    inputs = _inputs(aware)
-    plain = run_reference(backward(graph, optimizer="none"), inputs)
-    rounded = run_reference(aware, inputs)
-    for one, two in zip(plain.values(), rounded.values(), strict=True):
-        assert 0.9 < float((one * two).sum()) / float(np.linalg.norm(one) * np.linalg.norm(two)) < 1 or one.size == 1
 
 
 def test_gradients_may_be_added_to_those_of_earlier_steps() -> None:

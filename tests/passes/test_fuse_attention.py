@@ -16,6 +16,7 @@ from hwsim.operators.softmax import Softmax
 from hwsim.operators.transpose import Transpose
 from hwsim.passes import PASSES, apply_passes
 from hwsim.workloads.registry import WORKLOADS
+from tests.passes.drawn import drawn_inputs
 
 fuse_attention = PASSES["fuse_attention"]
 
@@ -36,11 +37,6 @@ def _spelled(how: str, scale: float = 0.25, *, causal: bool = False) -> Graph:
     return b.build([b.add(Matmul(), b.add(Softmax(), scores), v, name="values")])
 
 
-def _inputs(graph: Graph) -> dict[str, np.ndarray]:
-    generator = np.random.default_rng(0)
-    return {t.name: generator.standard_normal(t.shape) for t in graph.tensors.values() if t.role == "input"}
-
-
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("how", ["plain", "divided", "transposed", "both sides"])
 def test_attention_is_recognized_and_keeps_its_values(how: str, causal: bool) -> None:
@@ -48,7 +44,7 @@ def test_attention_is_recognized_and_keeps_its_values(how: str, causal: bool) ->
     fused = fuse_attention(graph)
     (node,) = fused.nodes
     assert (node.name, node.op, node.inputs) == ("values", Attention(causal=causal), ("q", "k", "v"))
-    inputs = _inputs(graph)
+    inputs = drawn_inputs(graph)
     (one,), (two,) = (list(run_reference(g, inputs).values()) for g in (graph, fused))
     assert np.allclose(one, two, rtol=1e-9)
 

@@ -9,6 +9,7 @@ from hwsim.functional.run import run_reference
 from hwsim.graph.graph import Graph
 from hwsim.passes import PASSES, apply_passes
 from hwsim.workloads.registry import WORKLOADS
+from tests.passes.drawn import drawn_inputs
 
 NETWORKS = {
     "resnet18": {"height": 32, "width": 32},
@@ -22,8 +23,7 @@ PASS_LISTS = [[name] for name in PASSES] + [["upcast_norms", "fuse"], ["unfuse_a
 @pytest.fixture(scope="module", params=sorted(NETWORKS))
 def network(request: pytest.FixtureRequest) -> tuple[Graph, dict[str, np.ndarray], dict[str, np.ndarray]]:
     graph = WORKLOADS[request.param].build(**NETWORKS[request.param])
-    generator = np.random.default_rng(0)
-    inputs = {t.name: generator.standard_normal(t.shape) for t in graph.tensors.values() if t.role == "input"}
+    inputs = drawn_inputs(graph)
     return graph, inputs, run_reference(graph, inputs)
 
 

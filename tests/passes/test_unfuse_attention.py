@@ -12,6 +12,7 @@ from hwsim.operators.append import Append
 from hwsim.operators.attention import Attention
 from hwsim.operators.relu import Relu
 from hwsim.passes import PASSES
+from tests.passes.drawn import drawn_inputs
 
 unfuse = PASSES["unfuse_attention"]
 
@@ -28,8 +29,7 @@ def _attention(heads: int, kv_heads: int, seq_q: int, seq_kv: int, *, causal: bo
 @pytest.mark.parametrize(("seq_q", "seq_kv"), [(5, 5), (1, 6), (3, 7)])
 def test_values_are_kept(causal: bool, heads: int, kv_heads: int, seq_q: int, seq_kv: int) -> None:
     graph = _attention(heads, kv_heads, seq_q, seq_kv, causal=causal)
-    generator = np.random.default_rng(0)
-    inputs = {t.name: generator.standard_normal(t.shape) for t in graph.tensors.values() if t.role == "input"}
+    inputs = drawn_inputs(graph)
     assert np.allclose(run_reference(graph, inputs)["relu"], run_reference(unfuse(graph), inputs)["relu"])
 
 
@@ -39,8 +39,7 @@ def test_a_bias_on_the_scores_becomes_a_sum_of_its_own(kv_heads: int) -> None:
     q = b.input("q", (2, 4, 5, 8))
     k, v = (b.input(n, (2, kv_heads, 5, 8)) for n in "kv")
     graph = b.build([b.add(Attention(), q, k, v, b.input("bias", (1, 4, 5, 5)))])
-    generator = np.random.default_rng(1)
-    inputs = {t.name: generator.standard_normal(t.shape) for t in graph.tensors.values() if t.role == "input"}
+    inputs = drawn_inputs(graph, seed=1)
     assert "attention.bias" in {node.name for node in unfuse(graph).nodes}
     assert np.allclose(*(list(run_reference(each, inputs).values())[-1] for each in (graph, unfuse(graph))))
 

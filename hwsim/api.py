@@ -102,6 +102,7 @@ def simulate(
             equal devices), or what the policy reads: ``rules``, ``providers``, ``device``.
 
     Raises:
+        InputError: a name, an option or a governor that does not exist.
         PlacementError, UnsupportedError: work that no device can run.
         OutOfMemoryError: a memory overflows.
     """
@@ -122,7 +123,16 @@ def simulate(
 
 
 def compare(graph: Graph, devices: Sequence[Hardware], software: str | None = None) -> Comparison:
-    """The same graph on several devices or systems, one row each."""
+    """The same graph on several devices or systems, one row each.
+
+    Args:
+        graph: from :func:`workload` or ``hwsim.ops``.
+        devices: specs, names or paths.
+        software: a stack for all of them; else each takes its own.
+
+    Raises:
+        InputError: an unknown device or stack, or a single name instead of a list.
+    """
     if isinstance(devices, str):
         raise InputError(f"write a list of devices, e.g. ['h100_sxm', 't4'], not {shown(devices)}")
     return _compare(_checked(graph), [_system(device) for device in devices], software=software)

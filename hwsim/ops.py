@@ -101,7 +101,7 @@ def conv2d(
 ) -> Graph:
     """A convolution of x (batch, cin, h, w) without bias; ``kernel``, ``stride`` and ``padding`` are one number or two.
 
-    ``padding`` may also be four: (top, left, bottom, right).
+    ``padding`` may also be four: (top, left, bottom, right). Raises InputError unless ``groups`` divides ``cin``.
     """
     if groups < 1 or cin % groups:
         raise InputError(f"conv2d: groups must divide cin = {cin}, not {groups}")

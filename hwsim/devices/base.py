@@ -247,7 +247,7 @@ class DeviceKind(ABC, Generic[P]):
         return {}
 
     def price_form(self, table: Table, params: P) -> Costs:
-        """Dispatch to the price function of the table's form; a Collective belongs to an interconnect."""
+        """The price function of the table's form; raises UnsupportedError for a Collective, which links price."""
         match table.form:
             case Form.GEMM:
                 return self.price_gemm(table, params)
@@ -291,7 +291,10 @@ def price(kind: DeviceKind[P], works: Sequence[Work], params: P, name: str = "th
 
 
 def price_tables(kind: DeviceKind[P], tables: Mapping[Form, Table], params: P, name: str = "the device") -> Costs:
-    """Costs of the rows of some tables, columns in the order of their ``index``; see :func:`price`."""
+    """Costs of the rows of some tables, columns in the order of their ``index``; see :func:`price`.
+
+    Raises UnsupportedError for rows that the device cannot run, naming them.
+    """
     for table in tables.values():
         if table.form is not Form.COLLECTIVE:
             mask = kind.supports(table, params)

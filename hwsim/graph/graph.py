@@ -322,7 +322,7 @@ class GraphBuilder:
             self._path.pop()
 
     def phase(self, name: str, repeat: int = 1) -> None:
-        """Start a new phase; what is added from here on runs ``repeat`` times."""
+        """Start a new phase; what is added from here on runs ``repeat`` times; raises InputError below one."""
         if repeat < 1:
             raise InputError(f"phase '{name}': repeat must be at least 1, not {repeat}")
         self._close()
@@ -341,7 +341,7 @@ class GraphBuilder:
         return self.add_all(op, *inputs, name=name)[0]
 
     def add_all(self, op: Operator, *inputs: Tensor, name: str | None = None) -> tuple[Tensor, ...]:
-        """Add a node and return all its outputs; raises ShapeError naming the node."""
+        """Add a node and return all its outputs; raises ShapeError, or GraphError for inputs of another graph."""
         label = self._unique(self._scoped(name or op.kind))
         try:
             types = op.infer([t.type for t in inputs])

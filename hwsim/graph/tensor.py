@@ -132,7 +132,7 @@ class TensorType:
 
     @property
     def bits(self) -> float:
-        """Bits of one element, the share of its block's scale included."""
+        """Bits of one element with its share of a block's scale; raises ShapeError while the format is ``auto``."""
         if self.format == AUTO:
             raise ShapeError("this tensor's format is still 'auto'; resolve the graph with a scheme first")
         return BITS[self.format]

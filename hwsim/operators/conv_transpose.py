@@ -32,7 +32,7 @@ class ConvTranspose2d:
     groups: int = 1
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
-        """(batch, cout, (h - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1, ...)."""
+        """(batch, cout, (h - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1, ...), or ShapeError."""
         expect_inputs(self.kind, inputs, 2, 3)
         expect_positive(self.kind, "stride", self.stride, 2)
         expect_positive(self.kind, "dilation", self.dilation, 2)

@@ -49,7 +49,7 @@ class Window:
 
 
 def both_sides(kind: str, padding: Sequence[int], axes: int) -> tuple[tuple[int, int], ...]:
-    """Padding (before, after) of each axis from ``axes`` numbers, or from all befores and then all afters.
+    """Padding (before, after) of each axis from ``axes`` numbers, or all befores and then all afters; else ShapeError.
 
     >>> both_sides("conv2d", (1, 2), 2)
     ((1, 1), (2, 2))
@@ -62,7 +62,10 @@ def both_sides(kind: str, padding: Sequence[int], axes: int) -> tuple[tuple[int,
 
 
 def convolution_type(kind: str, inputs: Sequence[TensorType], window: Window, groups: int) -> TensorType:
-    """(batch, cout, *positions) in the format of x (batch, cin, *sizes), for weights (cout, cin / groups, *window)."""
+    """(batch, cout, *positions) in the format of x (batch, cin, *sizes), for weights (cout, cin / groups, *window).
+
+    Raises ShapeError where ranks, channels or groups do not fit or the window is larger than the padded input.
+    """
     expect_inputs(kind, inputs, 2, 3)
     x, w = inputs[:2]
     axes = len(window.padding)

@@ -28,7 +28,7 @@ class GatherElements:
     axis: int = 0
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
-        """The shape of the indices in the format of x."""
+        """The shape of the indices in the format of x; raises ShapeError unless they fit x on all other axes."""
         expect_inputs(self.kind, inputs, 2)
         x, indices = inputs
         expect_rank(self.kind, "the indices", indices, len(x.shape), len(x.shape))

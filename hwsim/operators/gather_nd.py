@@ -31,7 +31,7 @@ class GatherNd:
     batch: int = 0
 
     def infer(self, inputs: Sequence[TensorType]) -> tuple[TensorType, ...]:
-        """The axes of the indices but the last, then those of x that no index names, in the format of x."""
+        """The axes of the indices but the last, then those of x that no index names, in its format; else ShapeError."""
         expect_inputs(self.kind, inputs, 2)
         x, indices = inputs
         expect_rank(self.kind, "the indices", indices, 1 + self.batch)

@@ -93,7 +93,7 @@ class Grid:
         return scale, np.clip(np.rint(least - low / scale), least, most)
 
     def encode(self, x: Array) -> tuple[Array, Array, Array]:
-        """(numbers before scaling, scale, zero), the latter two broadcasting to the values ``x``."""
+        """(numbers before scaling, scale, zero), the latter two broadcasting to ``x``; ShapeError if in groups."""
         if not self.scaled:
             one = np.ones((), x.dtype)
             return round_to_float(x, self.format), one, np.zeros_like(one)
@@ -103,7 +103,7 @@ class Grid:
         return encoded(x, scale, zero, self), scale, zero
 
     def scales(self, x: Array) -> tuple[Array, Array]:
-        """(scale, zero) that broadcast to values ``x``: the fixed ones, or those the values ask for."""
+        """(scale, zero) that broadcast to ``x``: the fixed ones, or those the values ask for; else ShapeError."""
         others = tuple(i for i in range(x.ndim) if self.axis is None or i != self.axis % x.ndim)
         if self.scale:
             shape = [1 if i in others else d for i, d in enumerate(x.shape)] if len(self.scale) > 1 else [1] * x.ndim

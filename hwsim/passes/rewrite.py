@@ -125,7 +125,7 @@ class Rewriter:
         return made
 
     def add_several(self, op: Operator, inputs: Sequence[Tensor], name: str, like: Node) -> tuple[Tensor, ...]:
-        """Add a node of any number of outputs, new tensors (``name:0`` ... if several); otherwise as :meth:`add`."""
+        """As :meth:`add`, a node of any number of outputs: ``name:0`` ... if several; GraphError for a taken name."""
         if name in self._taken:
             raise GraphError(f"a pass cannot name a node '{name}': the graph has one of that name; rename it")
         self._taken.add(name)

@@ -16,6 +16,7 @@ from hwsim.devices.cpu import CpuParams, CpuSection
 from hwsim.graph.work import Attention, Gemm, Map, Move, Reduce, Work
 from hwsim.specs.device import DeviceSpec, MemorySpec, PowerSpec
 from hwsim.specs.software import SoftwareSpec
+from tests.devices.works import attention_of, gemm_of, one_of_each, reduce_of
 
 CPU = KINDS["cpu"]
 PERFECT = {"compute": 1.0, "memory": 1.0, "overlap": 100.0, "keep": 1.0}
@@ -52,20 +53,7 @@ def _params(spec: DeviceSpec) -> CpuParams:
 
 
 def _gemm(m: int, n: int, k: int, fmt: str = "fp32") -> Gemm:
-    return Gemm(
-        kernel="matmul",
-        batch=1,
-        m=m,
-        n=n,
-        k=k,
-        a_elements=m * k,
-        b_elements=k * n,
-        a_format=fmt,
-        b_format=fmt,
-        compute_format=fmt,
-        accumulator_format="fp32",
-        out_format=fmt,
-    )
+    return gemm_of(m, n, k, fmt, accumulator_format="fp32")
 
 
 def _time_s(work: Work, spec: DeviceSpec | None = None) -> float:
@@ -254,17 +242,7 @@ def test_a_reduction_of_few_rows_is_cut_along_them_where_the_stack_does() -> Non
 
 
 def _mean(rows: int, cols: int) -> Reduce:
-    return Reduce(
-        kernel="mean",
-        rows=rows,
-        cols=cols,
-        passes=1,
-        flop_per_element=1,
-        special_per_element=0,
-        bytes_in=0,
-        bytes_out=0,
-        format="fp32",
-    )
+    return reduce_of("mean", rows, cols, 0, "fp32")
 
 
 def test_serial_work_keeps_one_core_busy() -> None:
@@ -273,19 +251,7 @@ def test_serial_work_keeps_one_core_busy() -> None:
 
 
 def _attention(causal: bool) -> Attention:
-    return Attention(
-        kernel="attention",
-        batch=1,
-        heads=2,
-        kv_heads=2,
-        seq_q=256,
-        seq_kv=256,
-        head_dim=64,
-        causal=causal,
-        format="fp32",
-        kv_format="fp32",
-        out_format="fp32",
-    )
+    return attention_of(256, 256, "fp32", causal=causal)
 
 
 def test_a_causal_mask_halves_attention() -> None:
@@ -307,32 +273,7 @@ def test_an_explanation_shows_what_passes_before_a_product() -> None:
 @pytest.mark.slow
 def test_a_thousand_chips_in_one_call_equal_a_thousand_calls() -> None:
     rng = np.random.default_rng(0)
-    works: list[Work] = [
-        _gemm(17, 33, 65),
-        _gemm(1, 4096, 4096),
-        _attention(True),
-        Map(
-            kernel="relu",
-            elements=999,
-            flop_per_element=1,
-            special_per_element=1,
-            bytes_in=9,
-            bytes_out=9,
-            format="fp32",
-        ),
-        Move(kernel="copy", elements=50, bytes_in=50, bytes_out=50, contiguous=True, format="int8"),
-        Reduce(
-            kernel="softmax",
-            rows=7,
-            cols=100,
-            passes=3,
-            flop_per_element=4,
-            special_per_element=1,
-            bytes_in=700,
-            bytes_out=700,
-            format="fp32",
-        ),
-    ]
+    works: list[Work] = [_gemm(17, 33, 65), _gemm(1, 4096, 4096), _attention(True), *one_of_each("fp32")]
     chips = []
     for _ in range(1000):
         section = _section(cores=int(rng.integers(1, 64)), clock_hz=float(rng.uniform(1e9, 4e9)))

@@ -17,6 +17,7 @@ from hwsim.errors import InputError, UnsupportedError
 from hwsim.graph.work import Attention, Gemm, Map, Move, Reduce, Work
 from hwsim.specs.device import DeviceSpec, MemorySpec, PowerSpec
 from hwsim.specs.software import SoftwareSpec
+from tests.devices.works import attention_of, gemm_of, map_of, one_of_each, reduce_of
 
 NPU = KINDS["systolic_npu"]
 PERFECT = {"compute": 1.0, "memory": 1.0, "overlap": 100.0}
@@ -53,21 +54,7 @@ def _section(**changes: object) -> SystolicNpuSection:
 
 
 def _gemm(m: int = 4, n: int = 4, k: int = 4, **changes: object) -> Gemm:
-    work = Gemm(
-        kernel="matmul",
-        batch=1,
-        m=m,
-        n=n,
-        k=k,
-        a_elements=m * k,
-        b_elements=k * n,
-        a_format="int8",
-        b_format="int8",
-        compute_format="int8",
-        accumulator_format="int32",
-        out_format="int8",
-    )
-    return replace(work, **changes)  # type: ignore[arg-type]
+    return gemm_of(m, n, k, "int8", **changes)
 
 
 def _params(spec: DeviceSpec) -> SystolicNpuParams:
@@ -229,26 +216,14 @@ def test_two_cores_halve_a_product_that_divides() -> None:
 
 def test_element_wise_work_is_operations_over_the_vector_rate() -> None:
     """80 plain operations at 8 a second and 5 special ones at one."""
-    work = Map(
-        kernel="x", elements=5, flop_per_element=16, special_per_element=1, bytes_in=5, bytes_out=5, format="int8"
-    )
+    work = map_of("x", 5, (5, 5), "int8", flop=16, special=1)
     assert _time_s(work) == pytest.approx(15.0)
 
 
 def test_rows_beyond_the_scratchpad_are_read_once_a_pass() -> None:
     spec = _chip(bandwidth=1.0)
     short = replace(spec, memory=(spec.memory[0], MemorySpec(name="pad", capacity_bytes=10.0)))
-    work = Reduce(
-        kernel="softmax",
-        rows=2,
-        cols=100,
-        passes=3,
-        flop_per_element=0,
-        special_per_element=0,
-        bytes_in=200,
-        bytes_out=200,
-        format="int8",
-    )
+    work = reduce_of("softmax", 2, 100, 200, "int8", passes=3, flop=0)
     assert [float(_price(work, s).dram_bytes[0, 0]) for s in (spec, short)] == [400, 800]
 
 
@@ -258,32 +233,12 @@ def test_a_move_is_bytes_over_bandwidth() -> None:
 
 
 def _attention(seq_q: int, seq_kv: int, causal: bool = False) -> Attention:
-    return Attention(
-        kernel="attention",
-        batch=1,
-        heads=2,
-        kv_heads=2,
-        seq_q=seq_q,
-        seq_kv=seq_kv,
-        head_dim=64,
-        causal=causal,
-        format="int8",
-        kv_format="int8",
-        out_format="int8",
-    )
+    return attention_of(seq_q, seq_kv, "int8", causal=causal)
 
 
 def test_an_element_wise_kernel_may_run_element_by_element() -> None:
     """Four divisions of 1,000 s each; any other kernel of as many elements takes the vector unit's time."""
-    work = Map(
-        kernel="div",
-        elements=4,
-        flop_per_element=1,
-        special_per_element=0,
-        bytes_in=16,
-        bytes_out=8,
-        format="int8",
-    )
+    work = map_of("div", 4, (16, 8), "int8")
     spec = _chip(kernels={"map": PERFECT, "div": PERFECT | {"element": 1000.0}})
     assert _time_s(work, spec) == pytest.approx(4000, rel=1e-2)
     assert _time_s(replace(work, kernel="mul"), spec) < 400
@@ -343,27 +298,7 @@ def _mixed_works() -> list[Work]:
         _gemm(16, 1, 9, batch=64, groups=64, channels=1, kh=3, kw=3),
         _attention(100, 300, causal=True),
         _attention(1, 3000),
-        Map(
-            kernel="relu",
-            elements=999,
-            flop_per_element=1,
-            special_per_element=1,
-            bytes_in=9,
-            bytes_out=9,
-            format="int8",
-        ),
-        Reduce(
-            kernel="softmax",
-            rows=7,
-            cols=100,
-            passes=3,
-            flop_per_element=4,
-            special_per_element=1,
-            bytes_in=700,
-            bytes_out=700,
-            format="int8",
-        ),
-        Move(kernel="copy", elements=50, bytes_in=50, bytes_out=50, contiguous=True, format="fp32"),
+        *one_of_each("int8"),
     ]
 
 

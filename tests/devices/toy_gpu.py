@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from hwsim.devices.base import KINDS, Costs, OperatingPoint, price
 from hwsim.devices.simt_gpu import SimtGpuSection
 from hwsim.graph.work import Attention, Gemm, Map, Move, Reduce, Work
 from hwsim.specs.device import DeviceSpec, MemorySpec, PowerSpec
 from hwsim.specs.software import SoftwareSpec
+from tests.devices.works import attention_of, copy_of, gemm_of, map_of, reduce_of
 
 PERFECT = {"compute": 1.0, "memory": 1.0, "overlap": 1e6, "saturation": 1e-9, "cache_speedup": 1.0}
 IDEAL: Mapping[str, Mapping[str, float]] = {
@@ -39,39 +39,30 @@ def toy(launch_s: float = 0.0, kernels: Mapping[str, Mapping[str, float]] = IDEA
 
 
 def product(m: int, n: int, k: int, fmt: str = "fp16", **changes: object) -> Gemm:
-    work = Gemm(
-        kernel="linear", batch=1, m=m, n=n, k=k, a_elements=m * k, b_elements=k * n, a_format=fmt, b_format=fmt,
-        compute_format=fmt, accumulator_format="fp32", out_format=fmt, b_is_weight=True,
-    )  # fmt: skip
-    return replace(work, **changes)  # type: ignore[arg-type]
+    """A linear layer; its sums are in fp32 whatever the format."""
+    given = {"kernel": "linear", "accumulator_format": "fp32", "b_is_weight": True, **changes}
+    return gemm_of(m, n, k, fmt, **given)
 
 
 def attention(seq_q: int, seq_kv: int, **changes: object) -> Attention:
-    work = Attention(
-        kernel="attention_prefill", batch=1, heads=10, kv_heads=10, seq_q=seq_q, seq_kv=seq_kv, head_dim=128,
-        causal=False, format="fp16", kv_format="fp16", out_format="fp16",
-    )  # fmt: skip
-    return replace(work, **changes)  # type: ignore[arg-type]
+    """Ten heads of 128 features."""
+    given = {"kernel": "attention_prefill", "heads": 10, "kv_heads": 10, "head_dim": 128, **changes}
+    return attention_of(seq_q, seq_kv, "fp16", **given)
 
 
 def stream(elements: int, flop: int = 1, special: int = 0) -> Map:
-    return Map(
-        kernel="add", elements=elements, flop_per_element=flop, special_per_element=special, bytes_in=4 * elements,
-        bytes_out=2 * elements, format="fp16",
-    )  # fmt: skip
+    """Two tensors read, one written."""
+    return map_of("add", elements, (4 * elements, 2 * elements), "fp16", flop=flop, special=special)
 
 
 def rows(count: int, cols: int, passes: int = 2) -> Reduce:
-    size = 2 * count * cols
-    return Reduce(
-        kernel="softmax", rows=count, cols=cols, passes=passes, flop_per_element=1, special_per_element=0,
-        bytes_in=size, bytes_out=size, format="fp16",
-    )  # fmt: skip
+    """A softmax."""
+    return reduce_of("softmax", count, cols, 2 * count * cols, "fp16", passes=passes)
 
 
 def move(elements: int, contiguous: bool) -> Move:
-    size = 2 * elements
-    return Move(kernel="copy", elements=elements, bytes_in=size, bytes_out=size, contiguous=contiguous, format="fp16")
+    """A copy."""
+    return copy_of(elements, 2 * elements, "fp16", contiguous=contiguous)
 
 
 def costs_of(work: Work, spec: DeviceSpec | None = None, **point: float) -> Costs:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hwsim.devices.base import KINDS, price
 from hwsim.graph.work import Attention, Gemm, Map, Reduce, Work
 from hwsim.loading.device import load_device
+from tests.devices.works import gemm_of
 
 pytestmark = pytest.mark.validation
 
@@ -44,20 +45,7 @@ def _mape(device: str, works: list[Work], measured_s: list[float]) -> float:
 
 
 def _gemm(m: int, n: int, k: int, fmt: str, out: str = "") -> Gemm:
-    return Gemm(
-        kernel="matmul",
-        batch=1,
-        m=m,
-        n=n,
-        k=k,
-        a_elements=m * k,
-        b_elements=k * n,
-        a_format=fmt,
-        b_format=fmt,
-        compute_format=fmt,
-        accumulator_format="int32" if fmt == "int8" else "fp32",
-        out_format=out or fmt,
-    )
+    return gemm_of(m, n, k, fmt, out_format=out or fmt)
 
 
 def _shape_key(row: Row) -> str:

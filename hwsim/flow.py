@@ -174,4 +174,6 @@ def _refuse_unsupported(costs: GraphCosts) -> None:
     if bad:
         missing = ", ".join(sorted({f"{w.kernel} in {w.format}" for w in bad})[:6])
         has = ", ".join(name for name, peak in KINDS[costs.spec.kind].peaks(costs.spec).items() if peak > 0)
-        raise UnsupportedError(f"{costs.spec.name} cannot run {missing}; its formats are {has}")
+        raise UnsupportedError(
+            f"{costs.spec.name} cannot run {missing}; its formats are {has or 'none: no unit of it has a rate'}"
+        )

@@ -13,7 +13,7 @@ __all__ = ["add_commands"]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter; may be repeated.")
 ]
-Device = Annotated[str, typer.Option("-d", "--device", metavar="DEVICE", help="A device, by name or path.")]
+Device = Annotated[list[str], typer.Option("-d", "--device", metavar="DEVICE", help="A device, by name or path.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Software = Annotated[str | None, typer.Option("--software", help="A stack of the device's YAML.")]
 
@@ -43,13 +43,14 @@ def explain(
 ) -> None:
     """The terms of the formula behind one operator's time and energy, with parameters and sources."""
     setup(quiet, verbose)
-    from hwsim.cli.choosing import graph_of
+    from hwsim.cli.choosing import graph_of, only_device
     from hwsim.explore.explain import explain as explained
     from hwsim.loading.device import load_device
     from hwsim.report import tables
     from hwsim.report.figures import shortened
 
-    found = explained(graph_of(what, set_ or [], allow_unknown=allow_unknown), load_device(device), op, software)
+    chip = load_device(only_device(device, "explain"))
+    found = explained(graph_of(what, set_ or [], allow_unknown=allow_unknown), chip, op, software)
     if as_json:
         print_json(_explanation(found))
         return
@@ -89,14 +90,15 @@ def fit(
 ) -> int:
     """Does it fit: weights, activations and KV cache against capacity; the largest batch and context that do."""
     setup(quiet, verbose)
-    from hwsim.cli.choosing import named_workload
+    from hwsim.cli.choosing import named_workload, only_device
     from hwsim.explore.fit import fit as fitted
     from hwsim.loading.device import load_device
     from hwsim.report import tables
     from hwsim.report.figures import size
 
+    chip = load_device(only_device(device, "fit"))
     name, params = named_workload(what, set_ or [], allow_unknown=allow_unknown)
-    found = fitted(name, load_device(device), params, software)
+    found = fitted(name, chip, params, software)
     need = found.footprint
     if as_json:
         print_json(_document(found))

@@ -35,7 +35,7 @@ def add_commands(app: typer.Typer) -> None:
 
 def estimate(
     workload: Annotated[str, typer.Argument(help="A workload (hwsim workloads lists them) or an ONNX file.")],
-    device: Annotated[str, typer.Option("-d", "--device", metavar="DEVICE", help="A device, by name or path.")],
+    device: Annotated[list[str], typer.Option("-d", "--device", metavar="DEVICE", help="A device, by name or path.")],
     set_: Set = None,
     software: Annotated[str | None, typer.Option("--software", help="A stack of the device's YAML.")] = None,
     per_op: Annotated[bool, typer.Option("--per-op", help="One row an operator.")] = False,
@@ -47,11 +47,12 @@ def estimate(
     """Price a workload alone on a device; no scenario file needed."""
     setup(quiet, verbose)
     from hwsim import api
-    from hwsim.cli.choosing import graph_of
+    from hwsim.cli.choosing import graph_of, only_device
     from hwsim.report import summary, tables
     from hwsim.report.document import estimate_document
 
-    found = api.estimate(graph_of(workload, set_ or [], allow_unknown=allow_unknown), device, software)
+    chip = only_device(device, "estimate")
+    found = api.estimate(graph_of(workload, set_ or [], allow_unknown=allow_unknown), chip, software)
     graph = found.costs.lowered.graph
     if as_json:
         print_json(estimate_document(found, per_op=per_op))

@@ -40,8 +40,10 @@ def sweep(
         found = swept(spec, advance)
     if as_json:
         print_json(designs.front_document(spec, found.columns, found.pareto_columns()))
-    else:
+    elif len(found.front):
         show(designs.pareto_table(spec, found.pareto_columns()))
     say(designs.summary(found.columns, found.pareto_columns()))
+    if not len(found.front):
+        say(designs.unmet(spec, found.columns))
     if output is not None:
         say(f"designs: {designs.write_folder(spec, found.columns, found.pareto_columns(), output)}")

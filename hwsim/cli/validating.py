@@ -57,7 +57,7 @@ def validate(
     if as_json:
         print_json(plain(found.document()))
     else:
-        tables = [report.groups_table(found), report.worst_table(found)]
+        tables = [report.groups_table(found), report.worst_table(found)] if found.groups else []
         show(*tables, *([report.skipped_table(found)] if found.skipped else []))
         show(report.summary(found))
     if output is not None:

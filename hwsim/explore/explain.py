@@ -8,6 +8,7 @@ from typing import Any
 
 from hwsim.devices.base import BOUNDS, KINDS, DeviceKind
 from hwsim.devices.pricing import NodeCosts, graph_params, price_graph
+from hwsim.errors import InputError
 from hwsim.flow import chosen_stack, prepare
 from hwsim.graph.graph import Graph
 from hwsim.graph.lowering import lower, tables_of
@@ -46,6 +47,8 @@ class Explanation:
 def _find(graph: Graph, name: str) -> list[int]:
     """The nodes of that name: whole, as part of a fused name, as its end, or within it, in this order."""
     names = [node.name for node in graph.nodes]
+    if not name.strip():
+        raise InputError(f"write the name of an operator of {graph.name}, e.g. '{names[0]}'")
     tests: tuple[Callable[[str], bool], ...] = (
         lambda full: full == name,
         lambda full: name in full.split("+"),

@@ -26,7 +26,7 @@ from hwsim.specs.device import DatasheetSpec, DeviceSpec, MemorySpec, PowerSpec
 from hwsim.specs.fields import Choice, Count, Key, Names, Text
 from hwsim.specs.operating import at_state
 from hwsim.specs.software import SoftwareSpec
-from hwsim.units import shown
+from hwsim.units import format_quantity, shown
 
 __all__ = ["SCHEMA", "device_model", "load_device", "load_reference", "read_device"]
 
@@ -106,6 +106,8 @@ def _aliased(name: str, error: InputError) -> str:
     try:
         return library.find_by_alias(name)
     except InputError:
+        if name in library.list_systems():
+            raise InputError(f"'{name}' is a system, and one device is wanted; 'hwsim compare' runs systems") from None
         raise error from None
 
 
@@ -119,6 +121,7 @@ def read_device(path: Path) -> tuple[DeviceSpec, tuple[Path, ...]]:
     model = validate(device_model(kind.name), node, faults)
     spec = _spec(kind, cast(Any, model), path)
     _check_memory(kind, spec, node, faults)
+    _check_power(spec, node, faults)
     faults.check()
     return spec, sources
 
@@ -177,6 +180,17 @@ def _stacks(models: Mapping[str, SpecModel]) -> dict[str, SoftwareSpec]:
     if not models:  # a kind without software constants, such as a bare roofline
         return {"none": SoftwareSpec(name="none", assumption="no software: nothing is added to the hardware's time")}
     return {name: build_stack(name, model) for name, model in models.items()}
+
+
+def _check_power(spec: DeviceSpec, node: Node, faults: Faults) -> None:
+    """Note a limit that the floors alone already exceed: no clock is slow enough to hold it."""
+    power = spec.power
+    floors = power.idle_w + power.active_w
+    if floors >= power.tdp_w:
+        place, path = node.locate(("power", "tdp"))
+        shown_w = format_quantity(power.tdp_w, "W")
+        problem = f"is {shown_w}, and idle and active floors alone draw {format_quantity(floors, 'W')}"
+        faults.add(place, path, f"{problem}; write a limit above them")
 
 
 def _check_memory(kind: DeviceKind[Any], spec: DeviceSpec, node: Node, faults: Faults) -> None:

@@ -16,7 +16,7 @@ from hwsim.specs.scenario import METRICS
 from hwsim.specs.sweep import SweepSpec, VarySpec
 from hwsim.units import base_unit, format_quantity
 
-__all__ = ["design_labels", "front_document", "pareto_table", "summary", "value_text", "write_folder"]
+__all__ = ["design_labels", "front_document", "pareto_table", "summary", "unmet", "value_text", "write_folder"]
 
 Columns = Mapping[str, Sequence[Any]]
 _TOTALS = ("latency_s", "energy_j", "average_power_w", "utilization")
@@ -81,6 +81,17 @@ def _figure(metric: str, value: float) -> str:
 def summary(columns: Columns, front: Columns) -> str:
     """How many designs were priced, and how many no other beats."""
     return f"{len(columns['latency_s']):,} designs priced, {len(front['latency_s']):,} on the Pareto front"
+
+
+def unmet(spec: SweepSpec, columns: Columns) -> str:
+    """Why no design is left: the constraints, and how close the nearest design comes to each."""
+    texts = []
+    for need in spec.constraints:
+        values = [float(value) for value in columns[need.metric]]
+        nearest = min(values, key=lambda value: abs(value - need.limit))
+        limit, best = _figure(need.metric, need.limit), _figure(need.metric, nearest)
+        texts.append(f"{_words(need.metric)} {need.op} {limit} (nearest {best})")
+    return f"no design keeps to the constraints: {', '.join(texts)}"
 
 
 def front_document(spec: SweepSpec, columns: Columns, front: Columns) -> dict[str, Any]:

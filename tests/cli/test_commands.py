@@ -237,6 +237,19 @@ def test_a_sweep_prints_and_writes_its_front(hwsim_cli: Hwsim, tmp_path: Path) -
     assert "3 designs priced" in ran.err
     assert {"designs.csv", "pareto.csv", "pareto.png"} <= {path.name for path in (tmp_path / "out").iterdir()}
     assert json.loads(hwsim_cli("sweep", str(sweep), "--json").out)["designs"] == 3
+    with sweep.open("a", encoding="utf-8") as file:
+        file.write("constraints: [{metric: latency_s, op: <, limit: 1 ps}]\n")
+    none = hwsim_cli("sweep", str(sweep), "-o", str(tmp_path / "none"))
+    assert (none.code, none.out) == (0, "")
+    assert "no design keeps to the constraints: latency < 1 ps (nearest " in none.err
+
+
+def test_data_of_which_no_row_can_be_predicted_get_no_empty_tables(hwsim_cli: Hwsim, tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("device,op,latency_us\nAbacus,relu,1\n", encoding="utf-8")
+    ran = hwsim_cli("validate", "--data", str(tmp_path / "mine.csv"))
+    assert ran.code == 0
+    assert "0 of 1 rows predicted" in ran.out
+    assert "Worst rows" not in ran.out
 
 
 @pytest.mark.slow

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hwsim import cli
+from hwsim import __main__, cli
 from hwsim.cli import console
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,6 +54,11 @@ H100 = ("-d", "h100_sxm")
         (("check", "nope.yaml"), "1 with faults"),
         (("explain", "mlp", *H100), "Missing option '--op'"),
         (("explain", "mlp", *H100, "--op", "nope"), "no operator of mlp named 'nope'"),
+        (("explain", "mlp", *H100, "--op", ""), "write the name of an operator of mlp, e.g. '"),
+        (("estimate", "mlp", *H100, "-d", "t4"), "estimate takes one device, not h100_sxm, t4; 'hwsim compare'"),
+        (("explain", "mlp", *H100, "-d", "t4", "--op", "fc"), "explain takes one device"),
+        (("fit", "mlp", *H100, "-d", "t4"), "fit takes one device"),
+        (("estimate", "mlp", "-d", "h100_x8"), "'h100_x8' is a system, and one device is wanted; 'hwsim compare' runs"),
         (("fit", "nope", *H100), "no workload named 'nope'"),
         (("new", "planet"), "no kind of file named 'planet'"),
         (("new", "device", "../x"), "a name is letters"),
@@ -91,6 +98,24 @@ def test_a_broken_scenario_says_where(hwsim_cli: Hwsim, tmp_path: Path, body: st
     assert message in ran.err
 
 
+def test_a_chip_without_any_format_says_so(hwsim_cli: Hwsim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert hwsim_cli("new", "device", "mine").code == 0
+    path = tmp_path / "mine.yaml"
+    text = path.read_text(encoding="utf-8").replace("macs: {int8: 1, fp16: 0.5}", "macs: {}")
+    path.write_text(re.sub(r"vector: {.*}", "vector: {}", text), encoding="utf-8")
+    ran = hwsim_cli("estimate", "mlp", "-d", "mine.yaml")
+    assert ran.code == 2
+    assert "its formats are none: no unit of it has a rate" in ran.err
+
+
+@pytest.mark.parametrize("command", [("compare",), ("explain", "--op", "fc"), ("fit",), ("estimate",)])
+def test_a_scenario_is_found_by_its_name_as_by_its_path(hwsim_cli: Hwsim, command: tuple[str, ...]) -> None:
+    ran = hwsim_cli(command[0], "precision_ladder", "-d", "t4", *command[1:])
+    assert ran.code == 0, ran.err
+    assert "t4" in ran.out
+
+
 @pytest.mark.parametrize("change", ["nope=1", "workload.batch", "workload.batch=x", "systems="])
 def test_a_wrong_set_is_refused(hwsim_cli: Hwsim, scenario: Write, change: str) -> None:
     assert hwsim_cli("run", scenario(), "--set", change).code == 2
@@ -118,6 +143,24 @@ def test_an_interrupt_is_exit_code_130(monkeypatch: pytest.MonkeyPatch, capsys: 
         cli.main()
     assert left.value.code == 130
     assert "interrupted; what was finished is kept" in capsys.readouterr().err
+
+
+def test_an_interrupt_while_the_command_line_is_imported_is_one_like_later(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupting:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "hwsim.cli":
+                raise KeyboardInterrupt
+
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    assert scripts == {"hwsim": f"{__main__.__name__}:main"}
+    monkeypatch.delitem(sys.modules, "hwsim.cli")
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    with pytest.raises(SystemExit) as left:
+        __main__.main()
+    assert left.value.code == 130
+    assert capsys.readouterr().err == "error: interrupted before anything began\n"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals and pipes as on POSIX")

@@ -234,6 +234,9 @@ CHANGES = {
         "toy.yaml:18:5: memory.sram: says not where it is from; write 'source: \"document, table\"' or 'assumption: "
     ],
     ("tdp: 8 W", "tdp: 8 J"): ["toy.yaml:23:8: power.tdp: write a number and the unit 'W', e.g. '700 W', not '8 J'"],
+    ("tdp: 8 W", "tdp: 100 mW"): [
+        "toy.yaml:23:8: power.tdp: is 100 mW, and idle and active floors alone draw 200 mW; write a limit above them"
+    ],
     ('    fitted_to: "nothing"\n', ""): [
         "software.compiled: says not where it is from; write 'fitted_to: \"measurements\"' or 'assumption: "
     ],

@@ -6,6 +6,7 @@ of a systolic array) and at least one figure: a time, a throughput, a power, an 
 
 from __future__ import annotations
 
+import codecs
 import csv
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -125,6 +126,8 @@ def read_measured(path: Path, *, strict: bool = True) -> MeasuredFile | None:
             header = next(lines, None)
             if not header:
                 raise FileFormatError(f"{path}:1: the file is empty; write a line of column names first")
+            if twice := sorted({name for name in header if name and header.count(name) > 1}):
+                raise FileFormatError(f"{path}:1: column {shown(twice[0])} stands twice; keep one")
             measured = [name for name in header if name in FIGURES]
             if not measured or not _describes(header):
                 if not strict:
@@ -132,6 +135,8 @@ def read_measured(path: Path, *, strict: bool = True) -> MeasuredFile | None:
                 raise FileFormatError(f"{path}:1: {_unknown_header(header, measured)}")
             return MeasuredFile(path, tuple(header), tuple(_rows(path, lines, header, measured)))
     except UnicodeDecodeError as error:
+        if error.object[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise FileFormatError(f"{path}: the text is UTF-16; save the file as UTF-8") from None
         raise FileFormatError(f"{path}: byte {error.object[error.start]:#04x} is not UTF-8; save it as UTF-8") from None
     except csv.Error as error:
         raise FileFormatError(f"{path}: not a CSV file: {error}") from None
@@ -146,6 +151,9 @@ def _describes(header: Sequence[str]) -> bool:
 
 
 def _unknown_header(header: Sequence[str], measured: Sequence[str]) -> str:
+    for mark, called in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if len(header) == 1 and any(part.strip() in FIGURES for part in header[0].split(mark)):
+            return f"the columns are separated by {called}; save the file with commas between them"
     if measured:
         return "no columns that say what ran on what; write 'device' and 'op', or 'chip' and 'model'"
     near = [hint for name in header if (hint := suggest(name[:60], FIGURES))]

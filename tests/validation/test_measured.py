@@ -70,6 +70,12 @@ def test_a_whole_number_is_asked_for_by_either_case(tmp_path: Path) -> None:
         ("device,op,latency_us\nT4,relu,nan\n", "data.csv:2: latency_us: write a number above 0"),
         ("device,op,latency_us\nT4,relu\n", "data.csv:2: 2 values under 3 column names"),
         ('device,op,latency_us\n"T4,relu,1\n', "data.csv: not a CSV file: "),
+        (
+            "device;op;latency_us\nT4;relu;1\n",
+            "data.csv:1: the columns are separated by semicolons; save the file with",
+        ),
+        ("device\top\tlatency_us\nT4\trelu\t1\n", "data.csv:1: the columns are separated by tabs"),
+        ("device,op,latency_us,device\nT4,relu,1,L4\n", "data.csv:1: column 'device' stands twice; keep one"),
     ],
 )
 def test_a_faulty_file_is_refused_with_its_line(tmp_path: Path, text: str, says: str) -> None:
@@ -87,6 +93,9 @@ def test_what_is_not_utf8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_bytes("device,op,latency_us\nT\xe9,relu,1\n".encode("latin-1"))
     with pytest.raises(FileFormatError, match="byte 0xe9 is not UTF-8"):
+        read_measured(path)
+    path.write_text("device,op,latency_us\nT4,relu,1\n", encoding="utf-16")
+    with pytest.raises(FileFormatError, match="the text is UTF-16; save the file as UTF-8"):
         read_measured(path)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hwsim.report.figures import shortened
 from hwsim.report.plots import cause_colors, grid, key, legend_below, new_axes, tidy, with_unit
 from hwsim.report.result import Result
 from hwsim.units import format_quantity
@@ -64,7 +65,7 @@ def _bars(results: Sequence[Result], ax: Axes) -> None:
         left += values
     for place, total in enumerate(left.tolist()):
         ax.text(total, place, f" {format_quantity(total, 'J', 3)}", va="center", fontsize=8.5)
-    labels = [f"{result.system.name} {result.variant}".strip() for result in results]
+    labels = [shortened(result.label, 48) for result in results]
     ax.set_yticks(range(len(results)), labels, fontsize=9)
     ax.set_ylim(len(results) - 0.5, -0.5)
     ax.set_xlim(0.0, float(left.max(initial=0.0)) * 1.12 or 1.0)

@@ -60,6 +60,11 @@ class Result:
         figures = f"{format_quantity(self.latency_s, 's')}, {format_quantity(self.energy_j, 'J')}"
         return f"Result({self.graph.name} on {self.system.name}: {figures})"
 
+    @property
+    def label(self) -> str:
+        """System and variant, as pictures call the run."""
+        return f"{self.system.name} {self.variant}".strip()
+
     @cached_property
     def makespan_ps(self) -> int:
         """End of the last activity."""

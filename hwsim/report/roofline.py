@@ -15,6 +15,7 @@ import numpy as np
 
 from hwsim.devices.base import BOUNDS, KINDS
 from hwsim.graph.tensor import scheme
+from hwsim.report.figures import shortened
 from hwsim.report.plots import COLORS, grid, key, legend_below, line, new_axes, tidy, with_unit
 from hwsim.report.result import Result
 from hwsim.specs.device import DeviceSpec
@@ -110,8 +111,7 @@ def _draw(result: Result, ax: Axes) -> None:
         ax.scatter(*at, s=size, color=color, alpha=0.65, edgecolor="white", linewidth=0.6, zorder=3)
     _scales(ax, (low, high), [peak for _, peak, _ in roofs], found)
     _name_points(ax, found, total)
-    name = f"{result.system.name} {result.variant}".strip()
-    ax.set_title(f"{result.graph.name} on {name}, {result.dtype}", loc="left", fontsize=10)
+    ax.set_title(f"{shortened(f'{result.graph.name} on {result.label}', 90)}, {result.dtype}", loc="left", fontsize=10)
     entries = [_roof_entry(number, *roof) for number, roof in enumerate(roofs)]
     ax.legend(handles=entries, fontsize=8, frameon=False, loc="upper left")
 

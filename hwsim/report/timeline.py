@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwsim.report.figures import seconds
+from hwsim.report.figures import seconds, shortened
 from hwsim.report.occupied import TRANSFER, Lane, kinds_by_time, lanes, occupied, phases, typical
 from hwsim.report.plots import OTHER, cause_colors, grid, key, legend_below, new_axes, tidy, with_unit
 from hwsim.report.result import Result
@@ -75,8 +75,8 @@ def _draw(result: Result, ax: Axes, colors: Colors, shown: Sequence[Lane], width
         _fill(ax, place, occupied(result.records, lane, edges), colors, edges)
     small = _label_phases(result, ax, len(shown), width_in)
     _frame(ax, shown, float(edges[0]), float(edges[-1]))
-    name = f"{result.system.name} {result.variant}".strip()
-    ax.set_title(f"{result.graph.name} on {name}: {seconds(result.latency_s)}", loc="left", fontsize=10)
+    name = shortened(f"{result.graph.name} on {result.label}", 70)
+    ax.set_title(f"{name}: {seconds(result.latency_s)}", loc="left", fontsize=10)
     if small:
         ax.set_title(f"also {', '.join(small)}", loc="right", fontsize=7.5, color="0.4")
 

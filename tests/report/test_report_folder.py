@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -34,6 +35,17 @@ def test_the_folder_holds_its_files_and_nothing_else(folder: Path) -> None:
 def test_the_pictures_are_pictures(folder: Path) -> None:
     for name in ("energy.png", "roofline.png", "timeline.png"):
         assert (folder / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_a_name_of_any_length_leaves_room_for_the_picture(product: Result) -> None:
+    """What matplotlib says where labels leave no room for the axes is an error here."""
+    named = replace(
+        product, system=replace(product.system, name="y" * 300), graph=replace(product.graph, name="n" * 500)
+    )
+    for plot in (plot_energies, plot_rooflines, plot_timelines):
+        axes = plot([named])
+        assert picture(axes)[:4] == b"\x89PNG"
+        assert axes.get_position().width > 0.2
 
 
 def test_the_trace_is_what_perfetto_reads(folder: Path) -> None:

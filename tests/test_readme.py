@@ -225,6 +225,12 @@ def test_pages_of_families_have_the_same_headings(page: Path) -> None:
     assert headings == ["Calibrated on", "Held out", "Reached", "Misses", "Tried without gain"]
 
 
+def test_the_page_on_benchmarks_names_every_script() -> None:
+    text = (_TOP / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    scripts = sorted(path.name for path in (_TOP / "benchmarks").glob("*.py"))
+    assert [name for name in scripts if f"`{name}`" not in text] == []
+
+
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
 def test_links_lead_to_files_and_headings(page: Path) -> None:
     links = [link for link in _LINK.findall(page.read_text(encoding="utf-8")) if "://" not in link[0]]

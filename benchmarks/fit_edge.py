@@ -45,7 +45,7 @@ LATER = frozenset(
         *("cross_view_transformer", "geometry_kernel_transformer", "depth_anything3_small"),
         *("conditional_detr_resnet50", "zipformer_encoder", "nasnetalarge", "sequencer2d_s"),
         *("ppyoloe_s", "ppyoloe_m", "pp_liteseg_stdc1", "pp_ocr_mobile_det", "pp_ocr_mobile_rec", "lprnet"),
-        *("mobile_sam_encoder", "sam_mask_decoder", "vit_base_patch32_clip_224"),
+        *("mobile_sam_encoder", "sam_mask_decoder", "vit_base_patch32_clip_224", "rf_detr_base"),
     )
 )
 """Workloads of AI Hub and of Rockchip's zoo that were added after the constants had been fitted, and never are.

@@ -43,6 +43,7 @@ HUB_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "opus_mt": tuple(
             f"opus_mt_{way}_opusmt{part}" for way in ("en_zh", "zh_en") for part in ("encoder", "decoder")
         ),
+        "rf_detr_base": ("rf_detr",),
         "rtmdet_m": ("rtmdet",),
         "sam2_mask_decoder": ("sam2_sam2decoder",),
         "sam2_tiny_encoder": ("sam2_sam2encoder",),
@@ -89,7 +90,7 @@ HUB_NORMALISED: tuple[str, ...] = (
         "litehrnet",
         "detectron2_detection_detectron2proposalgenerator",
     ),
-    *("cavaface", "trocr_trocrencoder", "easyocr_easyocrdetector", "video_mae"),
+    *("cavaface", "trocr_trocrencoder", "easyocr_easyocrdetector", "video_mae", "rf_detr"),
 )
 """Further models, by folded name, that take colours of 0 to 1 and hold in their graphs what normalises them."""
 

@@ -128,6 +128,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         *("real_esrgan_general", "espcn_x2", "espcn_x3", "espcn_x4", "edsr_f32b5", "dncnn_color", "dncnn3"),
         *("zero_dce", "zero_dce_pp"),
     ),
+    "rf_detr": ("rf_detr_base",),
     "rtmdet": ("rtmdet_m",),
     "rtmpose": ("rtmpose_m_wholebody",),
     "salsanext": ("salsanext",),

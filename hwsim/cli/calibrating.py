@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from hwsim.cli.console import Quiet, Verbose, progress, say, setup, show
+from hwsim.cli.arguments import Quiet, Verbose
+from hwsim.cli.console import progress, say, setup, show
 from hwsim.errors import InputError
 from hwsim.registry import unknown_name
 

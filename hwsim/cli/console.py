@@ -7,16 +7,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["Quiet", "Verbose", "out", "print_json", "progress", "say", "setup", "show"]
+__all__ = ["out", "print_json", "progress", "say", "setup", "show"]
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on the way.")]
 
 _level = {"quiet": False, "verbose": False}
 

@@ -6,20 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from hwsim.cli.console import Quiet, Verbose, print_json, setup, show
+from hwsim.cli.arguments import AllowUnknown, Device, Json, Quiet, Set, Software, Verbose, What
+from hwsim.cli.console import print_json, setup, show
 
 __all__ = ["add_commands"]
-
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter; may be repeated.")
-]
-Device = Annotated[list[str], typer.Option("-d", "--device", metavar="DEVICE", help="A device, by name or path.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Software = Annotated[str | None, typer.Option("--software", help="A stack of the device's YAML.")]
-
-AllowUnknown = Annotated[
-    bool, typer.Option("--allow-unknown", help="Price operators of an ONNX file that hwsim lacks as moves of bytes.")
-]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -29,9 +19,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def explain(
-    what: Annotated[
-        str, typer.Argument(metavar="WORKLOAD-or-SCENARIO", help="A workload, an ONNX file or a scenario.")
-    ],
+    what: What,
     device: Device,
     op: Annotated[str, typer.Option("--op", metavar="NAME", help="Name (or the end of the name) of an operator.")],
     set_: Set = None,
@@ -77,9 +65,7 @@ def _explanation(found: Any) -> dict[str, Any]:
 
 
 def fit(
-    what: Annotated[
-        str, typer.Argument(metavar="WORKLOAD-or-SCENARIO", help="A workload, an ONNX file or a scenario.")
-    ],
+    what: What,
     device: Device,
     set_: Set = None,
     software: Software = None,

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from hwsim.cli.console import Quiet, Verbose, print_json, say, setup, show
+from hwsim.cli.arguments import Json, Quiet, Verbose
+from hwsim.cli.console import print_json, say, setup, show
 from hwsim.errors import InputError
 
 __all__ = ["add_commands"]
@@ -24,7 +25,7 @@ def add_commands(app: typer.Typer) -> None:
 
 def check(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="YAML files, or folders of them.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:

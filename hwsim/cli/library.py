@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from hwsim.cli.console import Quiet, Verbose, print_json, setup, show
+from hwsim.cli.arguments import Json, Quiet, Verbose
+from hwsim.cli.console import print_json, setup, show
 
 __all__ = ["add_commands"]
 
 Name = Annotated[str | None, typer.Argument(help="One entry, whole.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hwsim.cli.console import Quiet, Verbose, print_json, progress, say, setup, show
+from hwsim.cli.arguments import AllowUnknown, Device, Devices, Json, Out, Quiet, Set, Software, Verbose, What
+from hwsim.cli.console import print_json, progress, say, setup, show
 from hwsim.errors import InputError
 
 __all__ = ["add_commands"]
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter; may be repeated.")
-]
-Out = Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write the report files there.")]
-Devices = Annotated[
-    list[str], typer.Option("-d", "--device", metavar="DEVICE", help="A device or system; may be repeated.")
-]
-
-AllowUnknown = Annotated[
-    bool, typer.Option("--allow-unknown", help="Price operators of an ONNX file that hwsim lacks as moves of bytes.")
-]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -35,9 +22,9 @@ def add_commands(app: typer.Typer) -> None:
 
 def estimate(
     workload: Annotated[str, typer.Argument(help="A workload (hwsim workloads lists them) or an ONNX file.")],
-    device: Annotated[list[str], typer.Option("-d", "--device", metavar="DEVICE", help="A device, by name or path.")],
+    device: Device,
     set_: Set = None,
-    software: Annotated[str | None, typer.Option("--software", help="A stack of the device's YAML.")] = None,
+    software: Software = None,
     per_op: Annotated[bool, typer.Option("--per-op", help="One row an operator.")] = False,
     allow_unknown: AllowUnknown = False,
     as_json: Json = False,
@@ -63,9 +50,7 @@ def estimate(
 
 
 def compare(
-    what: Annotated[
-        str, typer.Argument(metavar="WORKLOAD-or-SCENARIO", help="A workload, an ONNX file or a scenario.")
-    ],
+    what: What,
     devices: Devices,
     set_: Set = None,
     output: Out = None,

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from hwsim.cli.console import Quiet, Verbose, print_json, progress, say, setup, show
+from hwsim.cli.arguments import Quiet, Verbose
+from hwsim.cli.console import print_json, progress, say, setup, show
 from hwsim.errors import InputError
 
 __all__ = ["add_commands"]

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from hwsim.cli.console import Quiet, Verbose, print_json, progress, say, setup, show
+from hwsim.cli.arguments import Json, Quiet, Verbose
+from hwsim.cli.console import print_json, progress, say, setup, show
 from hwsim.errors import InputError
 from hwsim.registry import known_names
 
@@ -33,7 +34,7 @@ def verify(
         list[str] | None,
         typer.Option("--set", metavar="NAME=SIZE", help="Size of a symbolic dimension of the models; may be repeated."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: Json = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> int:

@@ -80,7 +80,7 @@ class SystolicNpuSection:
 
 _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
     {
-        "compute": (0.001, 2.0),
+        "compute": (0.0001, 2.0),
         "memory": (0.001, 2.0),
         "overlap": (0.1, 100.0),
         "feed": (0.001, 100.0),

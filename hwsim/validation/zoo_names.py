@@ -22,6 +22,7 @@ ZOO_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "deit_base_patch16_224": ("deit_base",),
         "deeplabv3_mobilenet_v2": ("deeplab_v3_mobilenet_v2_dilation",),
         "esrgan": ("real_esrgan_x4",),
+        "lite_transformer_encoder": ("lite_transformer_encoder_16",),
         "mediapipe_face_landmarks": ("face_landmarks_lite",),
         "mediapipe_hand_landmarks_lite": ("hand_landmark_lite",),
         "mediapipe_palm": ("palm_detection_lite",),

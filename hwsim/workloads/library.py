@@ -181,6 +181,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "segformer_bn": ("segformer_b0_bn",),
     "osnet": ("osnet_x1_0",),
     "inception_resnet": ("inception_resnet_v2",),
+    "lite_transformer": ("lite_transformer_encoder",),
     "lprnet": ("lprnet",),
     "paddle_ocr": ("pp_ocr_mobile_det", "pp_ocr_mobile_rec", "pp_ocr_v3_rec"),
     "pose_pyramids": ("centerpose_regnetx_016", "centerpose_repvgg_a0", "mspn_regnetx_008"),

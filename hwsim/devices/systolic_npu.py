@@ -101,6 +101,7 @@ _RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "softmax": (0.001, 4.0),
         "wide": (0.0, 1e9),
         "host": (0.0, 1e6),
+        "host_row": (0.0, 1e6),
     }
 )
 _COMMON = {"compute": 1.0, "memory": 0.8, "overlap": 2.0, "feed": 1.0, "keep": 0.0}
@@ -133,10 +134,10 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
     weights a second that it turns into floats for the array, as such a share (0: that takes no time). ``wide``: rows of
     more elements are summed one by one, ``element`` seconds each (0: none is); element-wise kernels that have an
     ``element`` of their own take it for each result. ``host``: vector operations of the host CPU that a multiply-add
-    of a convolution beyond the section's ``window`` and ``step`` takes (0: the arrays take any), or an element of a
-    row-wise kernel that the stack leaves to it (0: none). ``tile_kv``: attention
-    computes scores in pieces of so many columns, ``softmax``: share of the vector unit's peak that their softmax
-    reaches beside the arrays; ``decode_...`` are the constants of attention of a single query."""
+    of a convolution beyond the section's ``window`` and ``step`` takes there, ``host_row`` a row of such a window (both
+    0: the arrays take any); ``host`` of a row-wise kernel: an element of it, if the stack leaves it there (0: not).
+    ``tile_kv``: attention computes scores in pieces of so many columns, ``softmax``: share of the vector unit's peak
+    that their softmax reaches beside the arrays; ``decode_...`` are the constants of attention of a single query."""
     defaults: ClassVar[Mapping[str, Mapping[str, float]]] = MappingProxyType(
         {
             Form.GEMM: _COMMON
@@ -149,7 +150,7 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
                 "vector": 0.25,
             }
             | {"chunk": 1.0, "blocked": 1.0, "row_launch": -1.0, "vector_launch": 0.0, "epilogue": 1.0, "layout": 0.0}
-            | {"widen": 0.0, "host": 0.0},
+            | {"widen": 0.0, "host": 0.0, "host_row": 0.0},
             Form.ATTENTION: _ATTENTION
             | {f"decode_{name}": v for name, v in _ATTENTION.items()}
             | {"decode_launch": -1.0},

@@ -133,11 +133,14 @@ def gemm_terms(table: Table, params: SystolicNpuParams) -> Terms:
 def _host_s(table: Table, params: SystolicNpuParams) -> Array:
     """Seconds of a convolution whose window is longer than the arrays take, or steps further; 0 for all others.
 
+    A loop over each row of the window, started anew for each.
     assumption: a step beyond the window is a dilation, which is not bounded by ``step``.
     """
     side = np.maximum(table.kh, table.kw)
     beyond = (side > params.window) | ((table.stride > params.step) & (table.stride <= side))
-    seconds = table.macs * params.kernels.column(table, "host") / params.host_op_per_s
+    constant = params.kernels.column
+    operations = table.macs * (constant(table, "host") + constant(table, "host_row") / np.maximum(table.kw, 1.0))
+    seconds = operations / params.host_op_per_s
     elsewhere: Array = np.where(beyond, seconds, 0.0)
     return elsewhere
 

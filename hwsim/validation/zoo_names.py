@@ -58,6 +58,7 @@ ZOO_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "vit_medium_patch16_clip_224": ("tinyclip_vit_39m_16_text_19m_yfcc15m_image_encoder",),
         "vit_medium_patch32_clip_224": ("tinyclip_vit_40m_32_text_19m_laion400m_image_encoder",),
         "vit_xsmall_patch16_clip_224": ("tinyclip_vit_8m_16_text_3m_yfcc15m_image_encoder",),
+        "wav2vec2_base": ("wav2vec2_base_960h_20s",),
         "yolact_regnetx_008": ("yolact_regnetx_800mf", "yolact_regnetx_800mf_20classes"),
         "yolact_regnetx_016": ("yolact_regnetx_1_6gf",),
         "yolov3": ("yolov3_416", "yolov3_gluon", "yolov3_gluon_416"),

@@ -164,6 +164,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "vit_pose": ("vit_pose_small", "vit_pose_small_bn"),
     "vit": ("vit_b_16", "vit_s_16", "vit_l_16", "vit_tiny_bn", "vit_small_bn", "vit_base_bn"),
     "wan": ("wan2_1_t2v_1_3b", "wan2_1_t2v_14b"),
+    "wav2vec2": ("wav2vec2_base",),
     "whisper": (
         *("whisper_tiny", "whisper_base", "whisper_small", "whisper_medium"),
         *("whisper_large_v3", "whisper_large_v3_turbo"),

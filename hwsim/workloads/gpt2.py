@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from hwsim.graph.graph import Graph
-from hwsim.workloads.decoder import Decoder, Logits, Run, RunPhase, decoder_graph
-from hwsim.workloads.registry import Published, workload
+from hwsim.workloads.decoder import Decoder
+from hwsim.workloads.language_models import Model, define_models
+from hwsim.workloads.registry import Published
 
 __all__ = ["MODELS"]
 
@@ -33,7 +33,7 @@ _ZHANG = "Zhang et al. 2022, OPT: Open Pre-trained Transformer Language Models, 
 _OPT = replace(_SMALL, vocab=50_272, positions=2050, packed=False, act="relu")
 _CARD = "parameters of the released checkpoint"
 
-MODELS: Mapping[str, tuple[str, str, Decoder, Published | None]] = MappingProxyType(
+MODELS: Mapping[str, Model] = MappingProxyType(
     {
         "gpt2": (
             "GPT-2 small",
@@ -105,41 +105,4 @@ MODELS: Mapping[str, tuple[str, str, Decoder, Published | None]] = MappingProxyT
 )
 """Title, source, shape and published counts of each model."""
 
-_DOC = """Language model {title} with learned positions and tied embeddings.
-
-Args:
-    batch: Sequences at once.
-    phase: prefill (read the prompt), decode (one token), or generate (both, token by token).
-    prompt: Tokens read in prefill and generate.
-    context: Tokens already cached in decode.
-    tokens: Tokens made in generate, one decode step each.
-    logits: Whether prefill scores the vocabulary for the last token or for all.
-    past: Tokens already cached when a prefill begins, where a prompt is read in pieces.
-"""
-
-
-def _named(name: str, title: str, shape: Decoder) -> Callable[..., Graph]:
-    """The function behind a named model."""
-
-    def build(
-        *,
-        batch: int = 1,
-        phase: RunPhase = "generate",
-        prompt: int = 512,
-        context: int = 512,
-        tokens: int = 128,
-        logits: Logits = "last",
-        past: int = 0,
-    ) -> Graph:
-        run = Run(phase=phase, batch=batch, prompt=prompt, context=context, tokens=tokens, logits=logits, past=past)
-        return decoder_graph(name, shape, run)
-
-    build.__name__ = name
-    build.__doc__ = _DOC.format(title=title)
-    return build
-
-
-for _name, (_title, _source, _shape, _published) in MODELS.items():
-    workload(title=_title, source=_source, item="token", published=_published, minimum={"past": 0})(
-        _named(_name, _title, _shape)
-    )
+define_models(__name__, MODELS, " with learned positions and tied embeddings")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 from hwsim.graph.graph import Graph
 from hwsim.workloads.decoder import Decoder, Logits, Run, RunPhase, decoder_graph
+from hwsim.workloads.language_models import LEAST, Model, define_models
 from hwsim.workloads.registry import Published, Value, workload
 
-__all__ = ["LEAST", "MODELS", "Model", "llm", "named"]
+__all__ = ["MODELS", "llm"]
 
 _AT_2048: Mapping[str, Value] = {"phase": "prefill", "prompt": 2048, "logits": "all"}
 _COUNTED = "operator counts of the transformers model at 2048 tokens, attention products in full"
@@ -45,7 +46,6 @@ _GEMMA3_12B = Decoder(
 )
 _LLAMA3_8B = Decoder(layers=32, width=4096, heads=32, kv_heads=8, hidden=14_336, vocab=128_256, theta=500_000.0)
 
-Model = tuple[str, str, Decoder, Published]
 MODELS: Mapping[str, Model] = MappingProxyType(
     {
         "llama2_7b": (
@@ -167,44 +167,7 @@ MODELS: Mapping[str, Model] = MappingProxyType(
 )
 """Title, source, shape and published counts of each named model."""
 
-LEAST: Mapping[str, float] = MappingProxyType({"past": 0})
-_ARGUMENTS = """
-Args:
-    batch: Sequences at once.
-    phase: prefill (read the prompt), decode (one token), or generate (both, token by token).
-    prompt: Tokens read in prefill and generate.
-    context: Tokens already cached in decode.
-    tokens: Tokens made in generate, one decode step each.
-    logits: Whether prefill scores the vocabulary for the last token or for all.
-    past: Tokens already cached when a prefill begins, where a prompt is read in pieces.
-"""
-
-
-def named(name: str, title: str, shape: Decoder) -> Callable[..., Graph]:
-    """The function behind a named model."""
-
-    def build(
-        *,
-        batch: int = 1,
-        phase: RunPhase = "generate",
-        prompt: int = 512,
-        context: int = 512,
-        tokens: int = 128,
-        logits: Logits = "last",
-        past: int = 0,
-    ) -> Graph:
-        run = Run(phase=phase, batch=batch, prompt=prompt, context=context, tokens=tokens, logits=logits, past=past)
-        return decoder_graph(name, shape, run)
-
-    build.__name__ = name
-    build.__doc__ = f"Language model {title}.\n{_ARGUMENTS}"
-    return build
-
-
-for _name, (_title, _source, _shape, _published) in MODELS.items():
-    workload(title=_title, source=_source, item="token", published=_published, minimum=LEAST)(
-        named(_name, _title, _shape)
-    )
+define_models(__name__, MODELS)
 
 
 @workload(

@@ -7,9 +7,9 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from hwsim.workloads.decoder import Decoder
+from hwsim.workloads.language_models import Model, define_models
 from hwsim.workloads.latent import Latent
-from hwsim.workloads.llama import LEAST, Model, named
-from hwsim.workloads.registry import Published, workload
+from hwsim.workloads.registry import Published
 
 __all__ = ["MIXTURES"]
 
@@ -140,7 +140,4 @@ MIXTURES: Mapping[str, Model] = MappingProxyType(
 )
 """Title, source, shape and published counts of each named model."""
 
-for _name, (_title, _source, _shape, _published) in MIXTURES.items():
-    workload(title=_title, source=_source, item="token", published=_published, minimum=LEAST)(
-        named(_name, _title, _shape)
-    )
+define_models(__name__, MIXTURES)

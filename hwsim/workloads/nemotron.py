@@ -7,8 +7,8 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from hwsim.workloads.decoder_shape import Decoder
-from hwsim.workloads.llama import LEAST, Model, named
-from hwsim.workloads.registry import Published, workload
+from hwsim.workloads.language_models import Model, define_models
+from hwsim.workloads.registry import Published
 from hwsim.workloads.state_space import StateSpace
 
 __all__ = ["HYBRIDS"]
@@ -56,7 +56,4 @@ HYBRIDS: Mapping[str, Model] = MappingProxyType(
 )
 """Title, source, shape and published counts of each named model."""
 
-for _name, (_title, _source, _shape, _published) in HYBRIDS.items():
-    workload(title=_title, source=_source, item="token", published=_published, minimum=LEAST)(
-        named(_name, _title, _shape)
-    )
+define_models(__name__, HYBRIDS)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from hwsim.workloads.decoder import Decoder
+from hwsim.workloads.language_models import LEAST, Model, named
 from hwsim.workloads.latent import Latent
-from hwsim.workloads.llama import LEAST, Model, named
 from hwsim.workloads.registry import Published, Workload, define
 
 __all__ = ["FAMILIES", "OPEN_MODELS", "OpenModels"]

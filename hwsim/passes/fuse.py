@@ -42,6 +42,7 @@ __all__ = [
     "fuse",
     "fuse_elementwise",
     "fuse_loops",
+    "fuse_pairs",
     "fuse_rows",
     "fuse_to_lookup",
     "fused_operator",
@@ -95,6 +96,28 @@ def _to_lookup(graph: Graph, chain: list[int]) -> list[int]:
 
 def _is_curve(op: Operator) -> bool:
     return isinstance(op, Unary) and not isinstance(op, (Cast, Clip, LeakyRelu, Relu, Relu6))
+
+
+@PASSES.register("fuse_pairs")
+def fuse_pairs(graph: Graph) -> Graph:
+    """As ``fuse``, but an element-wise kernel reads no second activation behind its first operator.
+
+    assumption: so run shaders that have kernels of one tensor and of two (ovxlib of VeriSilicon's NPUs).
+    """
+    joined = _fused(graph, _AFTER_PRODUCTS)
+    parts = [part for chain in _chains(joined, _ALONE) for part in _by_pairs(joined, chain)]
+    return _joined(joined, [part for part in parts if len(part) > 1])
+
+
+def _by_pairs(graph: Graph, chain: list[int]) -> list[list[int]]:
+    """The chain in pieces, each of which only its first operator starts with more than one activation."""
+    pieces: list[list[int]] = []
+    for index in chain:
+        read = [name for name in graph.nodes[index].inputs if graph.tensors[name].role in ("activation", "input")]
+        if not pieces or len(read) > 1:
+            pieces.append([])
+        pieces[-1].append(index)
+    return pieces
 
 
 @PASSES.register("fuse_elementwise")

@@ -24,13 +24,17 @@ Number = float | Floats
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowProblem:
-    """Columns of row-wise work: its matrix, bytes of one read, all compulsory bytes, most re-reads."""
+    """Columns of row-wise work: its matrix, bytes of one read, all compulsory bytes, most re-reads.
+
+    ``shared_bytes``: those of the compulsory bytes that every row needs; blocks read them side by side.
+    """
 
     rows: Number
     cols: Number
     read_bytes: Number
     moved_bytes: Number
     rereads: Number = 1.0
+    shared_bytes: Number = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +60,15 @@ def extra_pass_bytes(
 
 
 def row_time(problem: RowProblem, compute_s: Number, limits: StreamLimits, constants: RowConstants) -> KernelTime:
-    """Time of row-wise kernels; ``compute_s`` is their arithmetic at the peak vector rate."""
+    """Time of row-wise kernels; ``compute_s`` is their arithmetic at the peak vector rate.
+
+    Few rows draw their own bytes at a part of the bandwidth, and what all of them need at the whole of it: else a
+    lone row, which brings a norm's scale and shift as many do, would take longer than many.
+    """
     again = extra_pass_bytes(problem.cols, problem.read_bytes, constants.knee, constants.extra_pass, problem.rereads)
-    memory = stream_memory_s(problem.moved_bytes + again, problem.moved_bytes, problem.rows, limits, constants)
+    moved, shared = problem.moved_bytes, problem.shared_bytes
+    memory = stream_memory_s(moved - shared + again, moved, problem.rows, limits, constants)
+    memory = memory + stream_memory_s(shared, moved, np.inf, limits, constants)
     turns = rows_in_turn_s(problem.rows, problem.cols, limits.sms, constants.row_s, constants.col_s)
     compute, memory = np.broadcast_arrays(np.maximum(turns, compute_s / constants.compute), memory)
     kernel = overlap_time_s(constants.floor_s, overlap_time_s(compute, memory, constants.overlap), constants.overlap)

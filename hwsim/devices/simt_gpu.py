@@ -197,17 +197,21 @@ class SimtGpu(DeviceKind[SimtParams]):
     def price_reduce(self, table: Table, params: SimtParams) -> Costs:
         """Rows, a block each; long rows are read again."""
         moved = table.bytes_in + table.bytes_out
+        own = table.bytes_in - table.shared_bytes
         problem = norm.RowProblem(
-            rows=table.rows, cols=table.cols, read_bytes=table.bytes_in, moved_bytes=moved, rereads=table.passes - 1.0
+            rows=table.rows,
+            cols=table.cols,
+            read_bytes=own,
+            moved_bytes=moved,
+            rereads=table.passes - 1.0,
+            shared_bytes=table.shared_bytes,
         )
         elements = table.rows * table.cols
         plain = elements * table.flop_per_element / _vector_rate(table, params)
         special = elements * table.special_per_element / params.special_per_s
         constants = _constants(norm.RowConstants, table, params)
         kernel = norm.row_time(problem, np.maximum(plain, special), _stream_limits(params), constants)
-        again = norm.extra_pass_bytes(
-            table.cols, table.bytes_in, constants.knee, constants.extra_pass, table.passes - 1.0
-        )
+        again = norm.extra_pass_bytes(table.cols, own, constants.knee, constants.extra_pass, table.passes - 1.0)
         resident = resident_share(moved, params.cache_bytes, constants.resident_all, constants.resident_none)
         return _settled(table, params, kernel, elements, (moved + again) * (1.0 - resident), moved + again)
 

@@ -212,7 +212,10 @@ class Map:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reduce:
-    """Row-wise work over (rows, cols): softmax, norms, pooling; ``passes`` reads of its input."""
+    """Row-wise work over (rows, cols): softmax, norms, pooling; ``passes`` reads of its input.
+
+    ``shared_bytes``: those of ``bytes_in`` that every row needs, however many there are: a norm's scale and shift.
+    """
 
     form: ClassVar[Form] = Form.REDUCE
     kernel: str
@@ -224,6 +227,7 @@ class Reduce:
     bytes_in: int
     bytes_out: int
     format: str
+    shared_bytes: int = 0
 
     @property
     def macs(self) -> int:

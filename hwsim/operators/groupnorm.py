@@ -45,7 +45,8 @@ class GroupNorm:
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
         """One Reduce of two passes over batch x groups rows; an element costs what it does in layernorm."""
         cols = inputs[0].elements // (inputs[0].shape[0] * self.groups)
-        return (reduce_work(self.kind, inputs, outputs[0], cols=cols, passes=2, flop=5 + len(inputs)),)
+        flop = 5 + len(inputs)
+        return (reduce_work(self.kind, inputs, outputs[0], cols=cols, passes=2, flop=flop, shared=inputs[1:]),)
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """Values with the dtype of x, computed in float32 (float64 for float64)."""

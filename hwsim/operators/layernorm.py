@@ -52,7 +52,8 @@ class LayerNorm:
         """
         x = inputs[0]
         cols = math.prod(x.shape[len(x.shape) - self.axes :])
-        work = reduce_work(self.kind, inputs, outputs[0], cols=cols, passes=2, flop=5 + len(inputs))
+        flop = 5 + len(inputs)
+        work = reduce_work(self.kind, inputs, outputs[0], cols=cols, passes=2, flop=flop, shared=inputs[1:])
         return (replace(work, passes=1, bytes_in=work.bytes_in - x.size_bytes) if self.within else work,)
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:

@@ -36,8 +36,8 @@ class RmsNorm:
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
         """One Reduce of two passes: a square, a sum, a scaling and, if given, gamma an element."""
-        cols = inputs[0].shape[-1]
-        return (reduce_work(self.kind, inputs, outputs[0], cols=cols, passes=2, flop=2 + len(inputs)),)
+        cols, flop = inputs[0].shape[-1], 2 + len(inputs)
+        return (reduce_work(self.kind, inputs, outputs[0], cols=cols, passes=2, flop=flop, shared=inputs[1:]),)
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """Values with the dtype of x, computed in float32 (float64 for float64)."""

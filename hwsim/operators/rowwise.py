@@ -29,8 +29,12 @@ def reduce_work(
     passes: int,
     flop: int,
     special: int = 0,
+    shared: Sequence[TensorType] = (),
 ) -> Reduce:
-    """A Reduce over rows of ``cols`` elements of the first input; counts are per element of that input."""
+    """A Reduce over rows of ``cols`` elements of the first input; counts are per element of that input.
+
+    ``shared`` are the inputs that every row needs.
+    """
     return Reduce(
         kernel=kind,
         rows=inputs[0].elements // cols,
@@ -41,6 +45,7 @@ def reduce_work(
         bytes_in=sum(t.size_bytes for t in inputs),
         bytes_out=output.size_bytes,
         format=output.format,
+        shared_bytes=sum(t.size_bytes for t in shared),
     )
 
 

@@ -14,12 +14,13 @@ import pytest
 
 from hwsim.devices.base import KINDS, Costs, price, supported
 from hwsim.devices.ideal import IdealSection
-from hwsim.graph.lowering import tables_of
+from hwsim.graph.lowering import lower, tables_of
 from hwsim.graph.tensor import FORMATS, scheme
 from hwsim.graph.work import Attention, Gemm, Map, Move, Reduce, Work, size_bytes
 from hwsim.loading.device import load_device
 from hwsim.loading.library import find_by_alias
 from hwsim.loading.system import load_system
+from hwsim.ops import layernorm
 from hwsim.specs.device import DeviceSpec
 from hwsim.specs.software import SoftwareSpec
 
@@ -185,6 +186,19 @@ class TestDevices:
         main = spec.main_memory
         wider = spec.evolve({f"memory.{main.name}.bandwidth": f"{2 * main.bandwidth_bytes_per_s:.6g} B/s"})
         assert np.all(priced(wider, copies).time_s <= priced(spec, copies).time_s)
+
+    @every_device
+    def test_a_norm_of_few_rows_never_takes_longer_than_one_of_more(self, name: str) -> None:
+        """Each row brings its own bytes; scale and shift, which all of them need, weigh most where there is one."""
+        spec = device(name)
+        stored = scheme(spec.preferred_dtype).activation
+        rows = [
+            lowered
+            for count in (1, 4, 16, 64, 256, 1024)
+            for lowered in lower(layernorm(count, 1024, dtype=stored)).works
+        ]
+        times = priced(spec, rows).time_s[0]
+        assert np.all(np.diff(times) >= -1e-9 * times[:-1])
 
     @every_device
     def test_the_ideal_device_is_never_slower(self, name: str) -> None:

@@ -27,6 +27,12 @@ def test_a_long_row_reads_a_third_more_bytes_when_two_thirds_are_compulsory():
     assert row_time(problem, 0.0, CHIP, RowConstants(extra_pass=1.0)).time_s == pytest.approx(24.576e-3)
 
 
+def test_what_all_rows_need_arrives_at_the_full_bandwidth_however_few_they_are():
+    """A lone row keeps one of ten multiprocessors busy: its 2 MB take a tenth of 1 GB/s, 1 MB of scales all of it."""
+    problem = RowProblem(rows=1.0, cols=1.0, read_bytes=1e6, moved_bytes=3e6, shared_bytes=1e6)
+    assert row_time(problem, 0.0, CHIP, RowConstants(saturation=1.0)).time_s == pytest.approx(21e-3)
+
+
 def test_few_long_rows_are_bound_by_the_walk_along_a_row():
     problem = RowProblem(rows=1.0, cols=10000.0, read_bytes=4e4, moved_bytes=8e4)
     assert row_time(problem, 0.0, CHIP, RowConstants(col_s=1e-6)).time_s == pytest.approx(1e-2)

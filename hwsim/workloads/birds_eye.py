@@ -29,7 +29,7 @@ from hwsim.operators.where import Where
 from hwsim.workloads import layers
 from hwsim.workloads.backbones import resized
 from hwsim.workloads.efficientnet import EfficientNet
-from hwsim.workloads.registry import WORKLOADS, Published, define
+from hwsim.workloads.registry import WORKLOADS, Published, define, sources
 
 __all__: list[str] = []
 
@@ -233,7 +233,7 @@ for _name, _title, _views, _outputs, _projected_too, _parameters in (
         define(
             _workload(_name, _views, _outputs, _projected_too),
             title=_title,
-            source=(__doc__ or "").split("Sources: ")[1].strip().replace("\n", " "),
+            source=sources(__doc__),
             item="scene",
             minimum={"height": 64, "width": 64},
             maximum={"batch": 1},

@@ -12,7 +12,7 @@ from hwsim.graph.graph import Graph, GraphBuilder
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.slice import Slice
 from hwsim.workloads import layers
-from hwsim.workloads.registry import Published, workload
+from hwsim.workloads.registry import Published, sources, workload
 
 __all__: list[str] = []
 
@@ -57,7 +57,7 @@ for _name, _title, _width, _depth, _tokens, _causal, _parameters in (
 ):
     workload(
         title=_title,
-        source=(__doc__ or "").split("Sources: ")[1].strip().replace("\n", " "),
+        source=sources(__doc__),
         item="text",
         published=Published(
             parameters=int(_parameters), tolerance=0.02, source="hailo_model_zoo, public models, without token tables"

@@ -10,7 +10,7 @@ from hwsim.graph.graph import Graph, GraphBuilder
 from hwsim.graph.tensor import Tensor
 from hwsim.workloads import layers
 from hwsim.workloads.dit import embedded_vector
-from hwsim.workloads.registry import Published, workload
+from hwsim.workloads.registry import Published, sources, workload
 from hwsim.workloads.sampling import check_multiple
 from hwsim.workloads.text_encoders import CLIP_H, CLIP_L, CLIP_TOKENS, clip_encoder, token_ids
 from hwsim.workloads.unet import UNET_1, UNET_2, unet, unet_encoder
@@ -18,7 +18,7 @@ from hwsim.workloads.vae import vae_decoder
 
 __all__ = ["controlnet", "sd1_text_encoder", "sd1_unet", "sd1_vae_decoder", "sd2_text_encoder", "sd2_unet"]
 
-_SOURCE = (__doc__ or "").split("Sources: ")[1].strip().replace("\n", " ")
+_SOURCE = sources(__doc__)
 _LEVELS = ((320, 1), (320, 1), (320, 1), (320, 2), (640, 2), (640, 2), (640, 4), (1280, 4), (1280, 4))
 _DEEP = ((1280, 8), (1280, 8), (1280, 8), (1280, 8))
 """Channels of what a ControlNet makes and how much smaller than the latents it is; the last is the middle's."""

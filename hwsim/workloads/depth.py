@@ -21,7 +21,7 @@ from hwsim.workloads import layers
 from hwsim.workloads.backbones import resized
 from hwsim.workloads.edge_classifiers import efficientnet_lite_levels
 from hwsim.workloads.families import image_filter
-from hwsim.workloads.registry import Published
+from hwsim.workloads.registry import Published, sources
 from hwsim.workloads.segmentation import transposed_conv
 
 __all__ = ["VisionTransformer", "fusion"]
@@ -134,7 +134,7 @@ for _name, _title, _network, _size, _parameters, _tolerance, _source in (
         _name,
         _network,
         title=_title,
-        source=(__doc__ or "").split("Sources: ")[1].strip().replace("\n", " "),
+        source=sources(__doc__),
         published=Published(parameters=int(_parameters), tolerance=_tolerance, source=_source),
         what="Depth of every pixel from one image.",
         size=_size,

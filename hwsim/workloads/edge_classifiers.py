@@ -16,7 +16,7 @@ from hwsim.graph.tensor import Tensor
 from hwsim.workloads import layers
 from hwsim.workloads.backbones import inverted_residual, mobilenet_v2_levels
 from hwsim.workloads.families import Network, image_network
-from hwsim.workloads.registry import Published
+from hwsim.workloads.registry import Published, sources
 
 __all__ = ["RepVgg", "ScaledBlocks", "efficientnet_lite_levels"]
 
@@ -225,7 +225,7 @@ for _name, _title, _network, _size, _published in _MEMBERS:
         _name,
         _network,
         title=_title,
-        source=(__doc__ or "").split("Sources: ")[1].strip().replace("\n", " "),
+        source=sources(__doc__),
         published=_published,
         what="Image classifier without squeeze-and-excite.",
         size=_size,

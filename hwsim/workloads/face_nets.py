@@ -17,7 +17,7 @@ from hwsim.operators.prelu import PRelu
 from hwsim.workloads import layers
 from hwsim.workloads.backbones import resized
 from hwsim.workloads.families import image_filter
-from hwsim.workloads.registry import Published
+from hwsim.workloads.registry import Published, sources
 
 __all__: list[str] = []
 
@@ -232,7 +232,7 @@ for _name, _title, _network, _what, _size, _parameters, _gmacs, _tolerance in (
         _name,
         _network,
         title=_title,
-        source=(__doc__ or "").split("Sources: ")[1].split(" Layers")[0].replace("\n", " "),
+        source=sources(__doc__, before="Layers"),
         published=Published(parameters=int(_parameters), macs=_gmacs * 1e9, tolerance=_tolerance, source=_ZOO),
         what=_what,
         size=_size,

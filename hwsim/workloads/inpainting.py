@@ -21,7 +21,7 @@ from hwsim.operators.sub import Sub
 from hwsim.operators.upsample import Resize
 from hwsim.workloads import layers
 from hwsim.workloads.families import image_filter
-from hwsim.workloads.registry import Published
+from hwsim.workloads.registry import Published, sources
 
 __all__: list[str] = []
 
@@ -129,7 +129,7 @@ for _name, _title, _network, _parameters in (
         _name,
         _network,
         title=_title,
-        source=(__doc__ or "").split("Sources: ")[1].strip().replace("\n", " "),
+        source=sources(__doc__),
         published=Published(parameters=int(_parameters), tolerance=0.005, source=_HUB),
         what="An image and a mask (four channels) in, the image without holes out.",
         size=512,

@@ -21,7 +21,7 @@ from hwsim.operators.sub import Sub
 from hwsim.operators.transpose import Transpose
 from hwsim.workloads import layers
 from hwsim.workloads.families import image_network
-from hwsim.workloads.registry import Published
+from hwsim.workloads.registry import Published, sources
 
 __all__: list[str] = []
 
@@ -172,6 +172,6 @@ for _name, _title, _network, _parameters, _macs, _source in (
         _name,
         _network,
         title=_title,
-        source=(__doc__ or "").split("Sources: ")[1].split(" Both have")[0].replace("\n", " "),
+        source=sources(__doc__, before="Both have"),
         published=Published(parameters=int(_parameters), macs=_macs, tolerance=0.03, source=_source),
     )

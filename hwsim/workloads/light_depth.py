@@ -15,7 +15,7 @@ from hwsim.workloads import layers
 from hwsim.workloads import yolo_blocks as yolo
 from hwsim.workloads.backbones import resnet_levels
 from hwsim.workloads.families import image_filter
-from hwsim.workloads.registry import Published
+from hwsim.workloads.registry import Published, sources
 
 __all__: list[str] = []
 
@@ -66,7 +66,7 @@ for _name, _title, _network, _size, _parameters, _gmacs in (
         _name,
         _network,
         title=_title,
-        source=(__doc__ or "").split("Sources: ")[1].split(" From memory")[0].replace("\n", " "),
+        source=sources(__doc__, before="From memory"),
         published=Published(
             parameters=int(_parameters), macs=_gmacs * 1e9, tolerance=0.04, source="hailo_model_zoo, public models"
         ),

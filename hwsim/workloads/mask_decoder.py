@@ -19,14 +19,14 @@ from hwsim.operators.transpose import Transpose
 from hwsim.workloads import image_layers, layers
 from hwsim.workloads.backbones import resized
 from hwsim.workloads.families import image_filter
-from hwsim.workloads.registry import Published, workload
+from hwsim.workloads.registry import Published, sources, workload
 from hwsim.workloads.segmentation import transposed_conv
 from hwsim.workloads.timm.grouped_windows import TinyViT
 from hwsim.workloads.timm.segment_anything import HieraDetector
 
 __all__ = ["sam2_mask_decoder", "sam_mask_decoder"]
 
-_SOURCE = (__doc__ or "").split("Sources: ")[1].split(" As quic")[0].strip().replace("\n", " ")
+_SOURCE = sources(__doc__, before="As quic")
 _WIDTH, _HEADS, _INNER, _HIDDEN, _MASKS = 256, 8, 128, 2048, 4
 _TINY = TinyViT(widths=(64, 128, 160, 320), heads=(4, 5, 10))
 _HIERA = HieraDetector(depths=(1, 2, 7, 2), whole=(5, 7, 9))

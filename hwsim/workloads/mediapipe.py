@@ -23,7 +23,7 @@ from hwsim.operators.transpose import Transpose
 from hwsim.operators.upsample import Resize
 from hwsim.workloads import layers
 from hwsim.workloads.families import image_filter
-from hwsim.workloads.registry import Published, workload
+from hwsim.workloads.registry import Published, sources, workload
 from hwsim.workloads.segmentation import transposed_conv
 
 __all__ = ["mediapipe_gestures", "same_conv"]
@@ -288,7 +288,7 @@ for _name, _title, _network, _size, _parameters, _tolerance in (
         _name,
         _network,
         title=_title,
-        source=(__doc__ or "").split("Sources: ")[1].strip().replace("\n", " "),
+        source=sources(__doc__),
         published=Published(parameters=int(_parameters), tolerance=_tolerance, source=_HUB),
         what="People, hands or their landmarks in an image.",
         size=_size,

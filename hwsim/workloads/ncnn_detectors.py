@@ -18,7 +18,7 @@ from hwsim.workloads import yolo_blocks as yolo
 from hwsim.workloads.backbones import mobilenet_v1_levels, mobilenet_v2_levels
 from hwsim.workloads.families import image_filter, image_network
 from hwsim.workloads.mediapipe import same_conv
-from hwsim.workloads.registry import Published
+from hwsim.workloads.registry import Published, sources
 from hwsim.workloads.shufflenet_v2 import shufflenet_v2_stages
 
 __all__: list[str] = []
@@ -140,7 +140,7 @@ def _blaze_front(b: GraphBuilder, image: Tensor) -> Tensor:
     return x
 
 
-_SOURCE = (__doc__ or "").split("Sources: ")[1].strip().replace("\n", " ")
+_SOURCE = sources(__doc__)
 for _name, _title, _network, _size, _labels, _parameters, _macs, _tolerance, _counted in (
     (
         *("mobilenet_v1_yolo", "YOLO on MobileNet", _mobilenet_yolo, 416, 20),

@@ -21,7 +21,7 @@ from hwsim.workloads import yolo_blocks as yolo
 from hwsim.workloads.families import image_filter
 from hwsim.workloads.mediapipe import same_conv
 from hwsim.workloads.phone_nets import expanded_block
-from hwsim.workloads.registry import Published
+from hwsim.workloads.registry import Published, sources
 
 __all__: list[str] = []
 
@@ -164,7 +164,7 @@ for _name, _title, _network, _size, _channels, _parameters, _tolerance in (
         _name,
         _network,
         title=_title,
-        source=(__doc__ or "").split("Sources: ")[1].strip().replace("\n", " "),
+        source=sources(__doc__),
         published=Published(parameters=int(_parameters), tolerance=_tolerance, source=_HUB),
         what="Faces in an image.",
         size=_size,

@@ -15,7 +15,7 @@ from hwsim.workloads import layers
 from hwsim.workloads import yolo_blocks as yolo
 from hwsim.workloads.backbones import resized
 from hwsim.workloads.families import image_filter
-from hwsim.workloads.registry import Published
+from hwsim.workloads.registry import Published, sources
 
 __all__ = ["expanded_block"]
 
@@ -236,7 +236,7 @@ for _name, _title, _network, _size, _parameters, _source in (
         _name,
         _network,
         title=_title,
-        source=(__doc__ or "").split("Sources: ")[1].strip().replace("\n", " "),
+        source=sources(__doc__),
         published=Published(parameters=int(_parameters), tolerance=0.005, source=_source),
         what="Detector or estimator for phones.",
         size=_size,

@@ -16,7 +16,7 @@ from hwsim.workloads import layers
 from hwsim.workloads.backbones import resized
 from hwsim.workloads.edge_classifiers import RepVgg
 from hwsim.workloads.families import image_filter
-from hwsim.workloads.registry import Published
+from hwsim.workloads.registry import Published, sources
 from hwsim.workloads.regnet import RegNet
 from hwsim.workloads.segmentation import transposed_conv
 
@@ -83,7 +83,7 @@ for _name, _title, _network, _size, _parameters, _gmacs, _tolerance in (
         _name,
         _network,
         title=_title,
-        source=(__doc__ or "").split("Sources: ")[1].strip().replace("\n", " "),
+        source=sources(__doc__),
         published=Published(
             parameters=int(_parameters) or None,
             macs=_gmacs * 1e9 or None,

@@ -36,6 +36,7 @@ __all__ = [
     "Value",
     "Workload",
     "define",
+    "sources",
     "workload",
 ]
 
@@ -254,6 +255,16 @@ class Library(Mapping[str, Workload]):
 
 WORKLOADS = Library(MODULE_OF, ALIASES, FAMILY_MODULES)
 """Every workload by its name."""
+
+
+def sources(doc: str | None, before: str = "") -> str:
+    """What a module's docstring lists behind "Sources:", in one line; "" where Python left docstrings out.
+
+    >>> sources("Nets. Sources: A et al. 2020; B 2021. Layers as released.", before="Layers")
+    'A et al. 2020; B 2021.'
+    """
+    _, _, listed = (doc or "").partition("Sources: ")
+    return " ".join((listed.partition(before)[0] if before else listed).split())
 
 
 def workload(

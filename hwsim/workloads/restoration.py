@@ -19,7 +19,7 @@ from hwsim.operators.upsample import Resize
 from hwsim.workloads import layers
 from hwsim.workloads.backbones import pixel_shuffle
 from hwsim.workloads.families import image_filter
-from hwsim.workloads.registry import Published
+from hwsim.workloads.registry import Published, sources
 
 __all__: list[str] = []
 
@@ -190,7 +190,7 @@ for _name, _title, _network, _size, _channels, _parameters, _gmacs, _tolerance, 
         _name,
         _network,
         title=_title,
-        source=(__doc__ or "").split("Sources: ")[1].strip().replace("\n", " "),
+        source=sources(__doc__),
         published=Published(
             parameters=int(_parameters), macs=_gmacs * 1e9 or None, tolerance=_tolerance, source=_source
         ),

@@ -25,7 +25,7 @@ from hwsim.workloads.backbones import (
     resnet_stem,
 )
 from hwsim.workloads.families import image_network
-from hwsim.workloads.registry import Published
+from hwsim.workloads.registry import Published, sources
 
 __all__ = ["transposed_conv"]
 
@@ -267,7 +267,7 @@ for _name, _title, _network, _size, _labels, _parameters, _gmacs, _tolerance, _s
         _name,
         _network,
         title=_title,
-        source=(__doc__ or "").split("Sources: ")[1].split(" Layers")[0].replace("\n", " "),
+        source=sources(__doc__, before="Layers"),
         published=Published(
             parameters=int(_parameters), macs=_gmacs * 1e9 or None, tolerance=_tolerance, source=_source
         ),

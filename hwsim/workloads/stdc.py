@@ -18,7 +18,7 @@ from hwsim.operators.sub import Sub
 from hwsim.workloads import layers
 from hwsim.workloads.backbones import resized
 from hwsim.workloads.families import image_network
-from hwsim.workloads.registry import Published
+from hwsim.workloads.registry import Published, sources
 
 __all__: list[str] = []
 
@@ -118,7 +118,7 @@ for _name, _title, _network, _size, _parameters, _gmacs, _source in (
         _name,
         _network,
         title=_title,
-        source=(__doc__ or "").split("Sources: ")[1].split(" From memory")[0].replace("\n", " "),
+        source=sources(__doc__, before="From memory"),
         published=Published(parameters=int(_parameters), macs=_gmacs * 1e9 or None, tolerance=0.05, source=_source),
         what="Semantic segmentation.",
         size=_size,

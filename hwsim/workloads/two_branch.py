@@ -17,7 +17,7 @@ from hwsim.operators.sub import Sub
 from hwsim.workloads import layers
 from hwsim.workloads.backbones import resized
 from hwsim.workloads.families import image_network
-from hwsim.workloads.registry import Published
+from hwsim.workloads.registry import Published, sources
 
 __all__: list[str] = []
 
@@ -188,7 +188,7 @@ for _name, _title, _network, _parameters, _macs, _source in (
         _name,
         _network,
         title=_title,
-        source=(__doc__ or "").split("Sources: ")[1].strip().replace("\n", " "),
+        source=sources(__doc__),
         published=Published(parameters=int(_parameters), macs=_macs, tolerance=0.02, source=_source),
         what="Semantic segmentation.",
         size=(1024, 2048),

@@ -15,7 +15,7 @@ from hwsim.operators.transpose import Transpose
 from hwsim.workloads import image_layers, layers
 from hwsim.workloads import yolo_blocks as yolo
 from hwsim.workloads.families import image_network
-from hwsim.workloads.registry import Published
+from hwsim.workloads.registry import Published, sources
 from hwsim.workloads.yolov5 import Yolov5, anchor_boxes
 
 __all__: list[str] = []
@@ -148,7 +148,7 @@ for _name, _title, _network, _size, _parameters, _gmacs, _source in (
         _name,
         _network,
         title=_title,
-        source=(__doc__ or "").split("Sources: ")[1].strip().replace("\n", " "),
+        source=sources(__doc__),
         published=Published(parameters=int(_parameters) or None, macs=_gmacs * 1e9, tolerance=0.04, source=_source),
         what="Object detector (overlaps are not suppressed).",
         size=_size,

@@ -26,11 +26,11 @@ from hwsim.operators.split import Split
 from hwsim.operators.sub import Sub
 from hwsim.operators.transpose import Transpose
 from hwsim.workloads import layers
-from hwsim.workloads.registry import Published, workload
+from hwsim.workloads.registry import Published, sources, workload
 
 __all__ = ["zipformer_decoder", "zipformer_encoder", "zipformer_joiner"]
 
-_SOURCE = (__doc__ or "").split("Sources: ")[1].strip().replace("\n", " ")
+_SOURCE = sources(__doc__)
 _HUB = "quic/ai-hub-models, model card: parameters"
 _VOCABULARY, _WIDTH = 6254, 512
 _FEATURES, _HEADS, _KEYS, _PLACES, _KERNEL, _CONTEXT = 384, 8, 192, 4, 31, 128

@@ -13,7 +13,7 @@ from hwsim.graph.graph import Graph, GraphBuilder
 from hwsim.operators.relu import Relu
 from hwsim.workloads import WORKLOADS, workload
 from hwsim.workloads.library import ALIASES, MODULE_OF
-from hwsim.workloads.registry import Library, Parameter
+from hwsim.workloads.registry import Library, Parameter, sources
 
 
 def test_every_module_defines_the_names_the_library_promises() -> None:
@@ -138,3 +138,23 @@ def test_a_second_workload_of_one_name_is_refused(monkeypatch: pytest.MonkeyPatc
     assert registry.WORKLOADS["other"].build(size=2).item == "thing"
     with pytest.raises(InputError, match="workload 'mine' is registered twice"):
         enter(mine)
+
+
+@pytest.mark.slow
+def test_networks_can_be_built_where_python_left_docstrings_out() -> None:
+    code = "from hwsim.workloads import workload; print(workload('zero_dce').macs)"
+    found = subprocess.run([sys.executable, "-OO", "-c", code], check=True, capture_output=True, text=True)
+    assert float(found.stdout) > 1e9
+
+
+@pytest.mark.parametrize(
+    ("doc", "before", "found"),
+    [
+        ("Nets.\n\nSources: A 2020;\nB 2021. Layers as released.\n", "Layers", "A 2020; B 2021."),
+        ("Nets. Sources: A 2020.\n", "", "A 2020."),
+        ("Nets.", "", ""),
+        (None, "", ""),
+    ],
+)
+def test_sources_of_a_module_are_one_line(doc: str | None, before: str, found: str) -> None:
+    assert sources(doc, before) == found

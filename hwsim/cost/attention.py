@@ -3,7 +3,8 @@
 Sources: T. Dao, "FlashAttention-2", 2023, section 3 (a block owns a tile of queries and walks over the keys; the
 score matrix never leaves the chip); "Flash-Decoding", 2023 (decode splits the keys over blocks and adds a
 reduction); J. Ainslie et al., "GQA", 2023 (query heads of a group share keys and values). The constants' ranges
-were found on measured kernels of four GPUs (``benchmarks/fit_gpu.py``).
+were found on measured kernels of four GPUs (``benchmarks/fit_gpu.py``). Where a stack says how many keys a block takes
+at a time, prefill and decode are one kernel that walks over tiles of them (:func:`walked_time`).
 Columns broadcast: (1, rows) and (chips, 1) give (chips, rows).
 """
 
@@ -30,6 +31,7 @@ __all__ = [
     "picked",
     "prefill_time",
     "tiled_flop",
+    "walked_time",
 ]
 
 Floats = NDArray[np.float64]
@@ -39,6 +41,7 @@ SPLITS: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
 KEY_TILE = 64  # keys a block of a decode kernel takes at a time
 FULL_WIDTH = 128  # head dimension at which prefill kernels reach their ceiling
 WIDTH_STEP = 64  # other head dimensions cost what the next multiple does: padded, or tiles of half the width
+RESERVED = 1024.0  # bytes of shared memory a block: CUDA C++ Programming Guide, compute capabilities 8.0 and later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ class AttentionLimits:
     flop_per_s: Number
     bandwidth_bytes_per_s: Number
     cache_bytes: Number
+    shared_bytes_per_sm: Number = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,8 @@ class AttentionConstants:
     ``group_s``: what a decode kernel for grouped queries takes to start beyond the launch of the plain one;
     ``head_s``: a decode block's time for each query head that shares its keys; ``group_limit``: the most that can,
     in larger groups every head reads the keys itself.
+    ``key_tile``: keys of head dimension 128 that a block takes at a time, more of narrower heads; 0 where nothing is
+    known of the kernels but their speed. ``step_s``: what a tile of keys takes a block beside its products.
     ``split_s``: the reduction after a split; ``split_single``: 0 where the stack does not split keys unless
     several query heads share them. ``split_tiles``: 1 where tiles of queries without a mask split their keys, too, as
     kernels for latent attention do. ``rounding``, ``saturation``, ``cache_speedup``, ``resident_all``,
@@ -98,6 +104,8 @@ class AttentionConstants:
     group_s: Number = 0.0
     head_s: Number = 0.0
     group_limit: Number = np.inf
+    key_tile: Number = 0.0
+    step_s: Number = 0.0
     query_tile: Number = 128.0
     packed: Number = 0.0
     rounding: Number = 1.0
@@ -163,6 +171,16 @@ def prefill_time(problem: AttentionProblem, limits: AttentionLimits, constants: 
 
     Where a stack does so (``split_tiles``), tiles without a mask share their keys among the fastest number of blocks.
     """
+    by_tiles = np.greater(constants.key_tile, 0.0)
+    if np.all(by_tiles):
+        return walked_time(problem, limits, constants)
+    plain = _plain_prefill_time(problem, limits, constants)
+    return picked(walked_time(problem, limits, constants), plain, by_tiles) if np.any(by_tiles) else plain
+
+
+def _plain_prefill_time(
+    problem: AttentionProblem, limits: AttentionLimits, constants: AttentionConstants
+) -> KernelTime:
     packed = np.asarray(constants.packed) * (problem.heads / np.asarray(problem.kv_heads) - 1.0) + 1.0
     tiles = problem.batch * (problem.heads / packed) * np.ceil(problem.seq_q * packed / constants.query_tile)
     span = np.minimum(constants.query_tile / packed, problem.seq_q)
@@ -190,6 +208,14 @@ def prefill_time(problem: AttentionProblem, limits: AttentionLimits, constants: 
 
 def decode_time(problem: AttentionProblem, limits: AttentionLimits, constants: AttentionConstants) -> KernelTime:
     """Time of attention of few queries to many keys with the fastest split of the keys over blocks."""
+    by_tiles = np.greater(constants.key_tile, 0.0)
+    if np.all(by_tiles):
+        return walked_time(problem, limits, constants, decode=True)
+    plain = _plain_decode_time(problem, limits, constants)
+    return picked(walked_time(problem, limits, constants, decode=True), plain, by_tiles) if np.any(by_tiles) else plain
+
+
+def _plain_decode_time(problem: AttentionProblem, limits: AttentionLimits, constants: AttentionConstants) -> KernelTime:
     group = np.asarray(problem.heads / np.asarray(problem.kv_heads, dtype=np.float64))
     sharing = np.where(group > constants.group_limit, 1.0, group)
     kv_bytes = _kv_bytes(problem)
@@ -215,6 +241,76 @@ def decode_time(problem: AttentionProblem, limits: AttentionLimits, constants: A
         best = here if best is None else _faster(best, here, may_split)
     assert best is not None
     return best
+
+
+def walked_time(
+    problem: AttentionProblem, limits: AttentionLimits, constants: AttentionConstants, *, decode: bool = False
+) -> KernelTime:
+    """Time of a kernel whose blocks walk over tiles of keys, with the fastest split of them where the stack splits.
+
+    A multiprocessor holds as many blocks as its shared memory. Alone on it a block waits for every tile (``step_s``)
+    and for its products at the peak; blocks that share it take turns at ``compute`` of the peak. In decode a block has
+    the heads of a group for queries (source: the split kernels of FlashAttention-2, public source).
+    """
+    walk = _walk(problem, limits, constants, decode=decode)
+    moved = attention_bytes(problem)
+    resident = resident_share(moved, limits.cache_bytes, constants.resident_all, constants.resident_none)
+    per_byte = mean_s_per_byte(resident, constants.memory * limits.bandwidth_bytes_per_s, constants.cache_speedup)
+    partial = 8.0 * problem.batch * problem.heads * problem.seq_q * problem.head_dim
+    grouped = np.greater(problem.heads, problem.kv_heads)
+    start = constants.launch_s + (np.where(grouped, constants.group_s, 0.0) if decode else 0.0)
+    may_split = np.greater(constants.split_tiles, 0.0) & np.equal(problem.causal, 0.0)
+    may_split = (grouped | np.greater(constants.split_single, 0.0)) if decode else may_split
+    best: KernelTime | None = None
+    for split in SPLITS if np.any(may_split) else SPLITS[:1]:
+        blocks = walk.blocks * float(split)
+        turns = np.clip(blocks / limits.sms, 1.0, walk.residents)
+        each = np.maximum(walk.products_s + constants.step_s, walk.products_s / walk.ceiling * turns)
+        longest = constants.block_s + np.ceil(walk.tiles / split) * each
+        mean = constants.block_s + np.ceil(walk.tiles / split) * walk.mean_share * each
+        waves = wave_count(blocks, limits.sms * walk.residents, constants.rounding)
+        memory = (moved + (split * partial if split > 1 else 0.0)) * per_byte
+        fixed = start + np.asarray(constants.split_s if split > 1 else 0.0)
+        here = _joined(np.maximum(waves * mean, longest), memory, fixed, constants)
+        best = here if best is None else _faster(best, here, may_split)
+    assert best is not None
+    written = 0.0 if decode else problem.causal * problem.batch * problem.kv_heads * problem.seq_kv
+    return replace(best, kernel_s=best.kernel_s + written * constants.key_write_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Walk:
+    """Blocks of a kernel and the tiles of keys that the longest walks over, with the mean's share of them.
+
+    ``residents``: blocks that a multiprocessor holds; ``products_s``: of a block's tile at the peak; ``ceiling``: share
+    of the peak that blocks which share a multiprocessor reach.
+    """
+
+    blocks: Number
+    residents: Number
+    tiles: Number
+    mean_share: Number
+    products_s: Number
+    ceiling: Number
+
+
+def _walk(problem: AttentionProblem, limits: AttentionLimits, constants: AttentionConstants, *, decode: bool) -> _Walk:
+    padded = np.ceil(problem.head_dim / np.asarray(WIDTH_STEP, dtype=np.float64)) * WIDTH_STEP
+    key_tile = np.maximum(constants.key_tile, 1.0) * FULL_WIDTH / padded
+    staged = padded * (constants.query_tile * problem.q_width + 2.0 * key_tile * problem.kv_width) + RESERVED
+    group = problem.heads / np.asarray(problem.kv_heads, dtype=np.float64)
+    packed = group if decode else np.asarray(constants.packed) * (group - 1.0) + 1.0
+    span = np.minimum(constants.query_tile / packed, problem.seq_q)
+    hidden = problem.causal * np.maximum(problem.seq_q - span, 0.0)
+    first, last = (np.ceil(keys / key_tile) for keys in (problem.seq_kv - hidden, problem.seq_kv))
+    return _Walk(
+        blocks=problem.batch * (problem.heads / packed) * np.ceil(problem.seq_q * packed / constants.query_tile),
+        residents=np.maximum(1.0, np.floor(limits.shared_bytes_per_sm / staged)),
+        tiles=last,
+        mean_share=(first + last) / (2.0 * last),
+        products_s=4.0 * constants.query_tile * key_tile * padded * limits.sms / limits.flop_per_s,
+        ceiling=constants.compute * np.minimum(1.0, padded / FULL_WIDTH) ** -np.log2(constants.narrow),
+    )
 
 
 def _joined(compute: Floats, memory: Floats, fixed_s: Number, constants: AttentionConstants) -> KernelTime:

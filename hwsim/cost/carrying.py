@@ -52,8 +52,10 @@ LIMITED = (*PRODUCTS, "conv2d", "conv3d", "attention", "attention_prefill")
 ON_CHIP = frozenset({"cuda_graph", "profiler_kernel"})
 """Timings without a host's part."""
 CLOCKS = ("gemv_byte",)
-CLOCKS_ON_CHIP = ("launch", "floor", "row", "col")
+CLOCKS_ON_CHIP = ("launch", "floor", "row", "col", "step", "key_write")
 """Constants that are a number of clocks: always, and where no host is timed."""
+SHARED_OUT = ("key_write",)
+"""Those of them that multiprocessors share: more of these take less time."""
 _STEPS = np.linspace(1.0, 0.2, 801)
 
 
@@ -131,7 +133,8 @@ def carried(name: str, value: float, chip: ChipFacts, relative: ChipFacts, *, on
         each = [one.sms * one.clock_hz / one.bandwidth_bytes_per_s for one in (chip, relative)]
         return max(1.0, value * each[0] / each[1])
     if name in CLOCKS or (on_chip and name in CLOCKS_ON_CHIP):
-        return value * relative.clock_hz / chip.clock_hz
+        shares = relative.sms / chip.sms if name in SHARED_OUT else 1.0
+        return value * shares * relative.clock_hz / chip.clock_hz
     return value
 
 

@@ -23,11 +23,11 @@ _SWITCHES = (
     "active",
 )
 _TIMES: tuple[str, ...] = ("launch", "dispatch", "wave", "k_step", "split", "gemv", "gemv_k", "floor", "row", "col")
-_TIMES += ("block", "key", "key_write", "group", "head", "transform", "gemv_byte")
+_TIMES += ("block", "key", "key_write", "step", "group", "head", "transform", "gemv_byte")
 _TIMES += ("quantize", "quantize_row", "quantize_col", "one_shot")
 _FACTORS = ("cache_speedup", "overlap", "weight_copies", "query_tile", "tile", "channels", "rate")
 _NUMBERS: tuple[str, ...] = ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass")
-_NUMBERS += ("group_limit", "write", "instructions")
+_NUMBERS += ("group_limit", "key_tile", "write", "instructions")
 CONSTANTS: Mapping[str, Ratio | Quantity] = MappingProxyType(
     {name: Ratio(name, 0.001, 1.0) for name in _SHARES}
     | {name: Ratio(name, 0.0, 1.0) for name in _SWITCHES}
@@ -65,7 +65,7 @@ _ATTENTION |= {
     "lone_prompt": 0.0,
     "group": 0.0,
 }
-_ATTENTION |= {"head": 0.0, "group_limit": 1e9, "instructions": 0.0, "tile": 1.0}
+_ATTENTION |= {"head": 0.0, "group_limit": 1e9, "key_tile": 0.0, "step": 0.0, "instructions": 0.0, "tile": 1.0}
 STREAM = {"compute": 0.5, "floor": 1e-6, "saturation": 0.5, "strided": 0.5, "row": 0.0, "col": 0.0}
 STREAM |= {"instructions": 0.0}
 _ROWS = {"knee": 1024.0, "extra_pass": 1.0}

@@ -311,6 +311,7 @@ def _attention_limits(table: Table, params: SimtParams) -> attention.AttentionLi
         flop_per_s=params.rate(table),
         bandwidth_bytes_per_s=params.dram_bytes_per_s,
         cache_bytes=params.cache_bytes,
+        shared_bytes_per_sm=params.shared_bytes_per_sm,
     )
 
 

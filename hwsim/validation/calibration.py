@@ -39,7 +39,7 @@ _ROWS_A_CONSTANT = 6
 _EVALUATIONS = 900
 _STAY = 1e-3
 """What moving a constant by a factor e costs, so that rows which say nothing of it leave it alone."""
-_HABITS = frozenset({"weight_copies", "weights_cached", "query_tile", "packed", "split_single", "rate"})
+_HABITS = frozenset({"weight_copies", "weights_cached", "query_tile", "key_tile", "packed", "split_single", "rate"})
 """Constants that say what kernels do, or how fast the clock may run, not how well: no search moves them."""
 _NARROW = {"fp16": ("fp16", "bf16"), "bf16": ("bf16", "fp16")}
 """Formats of one speed on every matrix unit share their residual."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from hwsim.cost.attention import (
     decode_time,
     prefill_time,
     tiled_flop,
+    walked_time,
 )
 
 CHIP = AttentionLimits(sms=10.0, flop_per_s=1e12, bandwidth_bytes_per_s=np.inf, cache_bytes=0.0)
@@ -178,3 +180,74 @@ def test_a_block_pays_for_each_further_head_of_its_group() -> None:
     limits = AttentionLimits(sms=1, flop_per_s=1e30, bandwidth_bytes_per_s=1e30, cache_bytes=0.0)
     found = decode_time(asked, limits, AttentionConstants(block_s=2.0, head_s=0.5))
     assert float(found.kernel_s) == 3.5
+
+
+WALK = AttentionConstants(key_tile=128.0, query_tile=64.0, rounding=1.0)
+ROOMY, NARROW = (
+    AttentionLimits(
+        sms=10.0, flop_per_s=1e13, bandwidth_bytes_per_s=np.inf, cache_bytes=0.0, shared_bytes_per_sm=kib * 1024.0
+    )
+    for kib in (164, 100)
+)
+PRODUCTS = 4 * 64 * 128 * 128 / 1e12  # of a tile of keys at a multiprocessor's peak, in seconds
+
+
+def test_a_block_alone_waits_for_each_tile_of_keys_beside_its_products():
+    """1,000 keys are eight tiles of 128; ten blocks, one a multiprocessor."""
+    one = problem(seq_q=64.0, seq_kv=1000.0)
+    time = walked_time(one, NARROW, replace(WALK, block_s=1e-6, step_s=2e-6)).time_s
+    assert time == pytest.approx(1e-6 + 8 * (PRODUCTS + 2e-6))
+
+
+def test_a_multiprocessor_holds_as_many_blocks_as_its_shared_memory():
+    """64 queries and 2 x 128 keys of 256 bytes, 81 KiB with what is reserved: two in 164 KiB, one in 100."""
+    waiting = replace(WALK, step_s=1.0)
+    few, many = problem(seq_q=64.0), problem(heads=20.0, kv_heads=20.0, seq_q=64.0)
+    assert walked_time(many, ROOMY, waiting).time_s == walked_time(few, ROOMY, waiting).time_s
+    assert walked_time(many, NARROW, waiting).time_s == 2 * walked_time(few, NARROW, waiting).time_s
+
+
+def test_blocks_of_one_multiprocessor_take_turns_at_the_ceiling():
+    """Twenty blocks, two a multiprocessor: twice the products at half the peak."""
+    many = problem(heads=20.0, kv_heads=20.0, seq_q=64.0)
+    assert walked_time(many, ROOMY, replace(WALK, compute=0.5)).time_s == pytest.approx(4 * PRODUCTS)
+
+
+def test_a_tile_holds_twice_as_many_keys_of_half_the_width():
+    time = walked_time(problem(seq_q=64.0, seq_kv=512.0, head_dim=64.0), NARROW, replace(WALK, step_s=1.0)).time_s
+    assert time == pytest.approx(2.0, rel=1e-5)
+
+
+def test_a_causal_walk_is_as_long_as_the_mean_of_its_first_and_last():
+    """Sixteen tiles of queries over one to eight tiles of keys, ten heads on ten multiprocessors: 16 x 4.5 steps."""
+    long = problem(seq_q=1024.0, seq_kv=1024.0, causal=1.0)
+    assert walked_time(long, NARROW, replace(WALK, step_s=1.0)).time_s == pytest.approx(16 * 4.5, rel=1e-5)
+
+
+def test_one_query_walks_with_its_group_and_splits_its_keys_where_heads_share_them():
+    """Eight tiles in eight blocks of one step each; a head of its own walks alone."""
+    constants = replace(WALK, step_s=1.0, split_s=0.5, group_s=0.25, split_single=0.0)
+    shared, alone = (
+        decode_time(problem(heads=heads, kv_heads=1.0, seq_q=1.0, seq_kv=1024.0), NARROW, constants).time_s
+        for heads in (4.0, 1.0)
+    )
+    assert shared == pytest.approx(0.25 + 0.5 + 1.0, rel=1e-5)
+    assert alone == pytest.approx(8.0, rel=1e-5)
+
+
+def test_chips_whose_kernels_are_known_by_tiles_stand_beside_others():
+    both = replace(WALK, key_tile=np.array([[0.0], [128.0]]), step_s=1e-6, block_s=1e-6)
+    for kernel, decode in ((prefill_time, False), (decode_time, True)):
+        asked = problem(seq_q=1.0 if decode else 64.0, seq_kv=512.0)
+        plain = kernel(asked, NARROW, replace(both, key_tile=0.0)).time_s
+        walked = walked_time(asked, NARROW, replace(both, key_tile=128.0), decode=decode).time_s
+        assert kernel(asked, NARROW, both).time_s[:, 0].tolist() == [plain, walked]
+
+
+def test_what_the_cache_holds_is_read_from_it():
+    """5,242,880 bytes of queries, keys, values and results at 1 GB/s, or at four times that."""
+    held = replace(DRAM, cache_bytes=1e9)
+    asked = problem(seq_q=512.0, seq_kv=512.0)
+    constants = replace(WALK, cache_speedup=4.0)
+    slow, fast = (walked_time(asked, limits, constants).time_s for limits in (DRAM, held))
+    assert (slow, fast) == (pytest.approx(5242880e-9), pytest.approx(5242880e-9 / 4))

@@ -38,6 +38,12 @@ def test_what_lasts_clocks_is_shorter_on_a_faster_chip(name: str, on_chip: bool,
     assert carried(name, 0.25, replace(CHIP, clock_hz=2e9), CHIP, on_chip=on_chip) == 0.25 * factor
 
 
+def test_keys_are_written_by_all_multiprocessors() -> None:
+    """Twice the clock and five times as many multiprocessors write ten times as fast."""
+    other = replace(CHIP, clock_hz=2e9, sms=50)
+    assert carried("key_write", 1.0, other, CHIP, on_chip=True) == pytest.approx(0.1)
+
+
 def test_a_chip_of_an_eighth_of_the_power_runs_at_half_the_clock() -> None:
     """With no floor under the voltage power goes with the cube of the clock: (1/2)^3 = 1/8."""
     relative = replace(CHIP, tdp_w=8 * 90 / DRAWN)

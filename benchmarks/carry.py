@@ -1,11 +1,12 @@
-"""Constants of fp32 kernels that device files have from a chip measured in the same way: says which are stale.
+"""Constants of kernels that device files have from chips measured in the same way: says which are stale.
 
     python -m benchmarks.carry [--write]
 
 PyTorch's eager fp32 kernels were measured on five chips; others have the constants of one of them, carried by the rule
 for chips that extend another (:mod:`hwsim.cost.carrying`; ``transfer.lent``), and ``memory`` in proportion to what the
 chip's DRAM gives a stream. Products with a weight of NVIDIA's generations since Volta have what A100, V100 and T4 share
-(``fit_shared_products eager``). ``--write`` changes the lines of ``device_specs/``.
+(``fit_shared_products eager``). Fused attention of chips that run FlashAttention-2 was measured on two, which share
+constants (``fit_shared_attention flash2``). ``--write`` changes the lines of ``device_specs/``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from types import MappingProxyType
 
 from benchmarks.fit_gpu import plain
 from benchmarks.fit_residuals import TOP, _stack_body
+from benchmarks.fit_shared_attention import FIRST, on
 from benchmarks.fit_shared_products import with_products
 from benchmarks.transfer import lent
 from hwsim.devices.base import KINDS
@@ -26,20 +28,22 @@ from hwsim.specs.fields import Quantity
 from hwsim.units import format_quantity
 
 STACK = "eager"
+GRAPHS = "cuda_graph"
 FAMILIES = ("gemm", "matmul", "map", "pow", "pow_scalar", "softmax", "layernorm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copy:
-    """A chip with a relative's constants of fp32 kernels.
+    """A chip with a relative's constants of fp32 kernels, or with the shared ones of fused attention in graphs.
 
     ``memory``: what a stream gets of its memory's rate, relative to the relative's share; ``host``: whose machine the
     time of dispatch is of; ``convolutions``: whether they are carried too; ``ending``: of the families in the file;
-    ``shared``: whether products with a weight are those that several chips share.
+    ``shared``: whether products with a weight are those that several chips share; ``stack``: where they stand.
     """
 
     chip: str
     relative: str
+    stack: str = STACK
     memory: float = 1.0
     host: str = ""
     convolutions: bool = False
@@ -56,6 +60,18 @@ SHARED: Mapping[str, float] = MappingProxyType(
 )  # fmt: skip
 """What ``fit_shared_products eager`` gives, as on A100 PCIe."""
 DRAWN = 1.19  # of its limit that A100 PCIe would draw in these products at its full clock; likewise
+ATTENTION: Mapping[str, float] = MappingProxyType(
+    {
+        "launch": 6.91e-06, "overlap": 1.88, "compute": 0.552, "memory": 0.86, "cache_speedup": 1.06,
+        "resident_all": 0.827, "resident_none": 1.14, "narrow": 0.899, "block": 1.4e-06, "step": 1.44e-06,
+        "split": 6.47e-06, "group": 1.74e-06, "key_write": 1.55e-09,
+    }
+)  # fmt: skip
+"""What ``fit_shared_attention flash2`` gives, as on A100 SXM."""
+PART = MappingProxyType(
+    {"attention_prefill": {"split", "group", "split_single"}, "attention_decode": {"key_write", "packed"}}
+)
+"""What only the other kernel of attention does."""
 GDDR6 = 0.92  # L40S's GDDR6 with error correction gives a stream 0.82 of its rate, A100's HBM2e 0.89
 COPIES = (
     Copy(chip="a100_sxm_80gb", relative="a100_pcie_40gb"),
@@ -70,12 +86,20 @@ COPIES = (
     Copy(chip="p4", relative="p100_pcie", host="t4", convolutions=True),
     Copy(chip="mi210", relative="mi100", ending=""),
     Copy(chip="mi300x", relative="mi100", ending=""),
+    Copy(chip="a40", relative=FIRST, stack=GRAPHS, ending=""),
+    Copy(chip="l4", relative=FIRST, stack=GRAPHS, ending=""),
+    Copy(chip="rtx_pro_6000_server", relative=FIRST, stack=GRAPHS, ending=""),
 )
 """Every copy. P4 has the library's kernels for Pascal; T4's host is the median of the five."""
 
 
 def constants(copy: Copy) -> Iterator[tuple[str, dict[str, float]]]:
     """Each kernel family of the copy and its constants as the file should have them."""
+    if copy.stack == GRAPHS:
+        kernels = on(copy.chip, ATTENTION).kernels
+        for family, others in PART.items():
+            yield family, {name: value for name, value in kernels[family].items() if name not in others}
+        return
     stack = load_device(copy.relative).software[STACK]
     host = load_device(copy.host).software[STACK].kernels if copy.host else {}
     found = lent(stack, copy.relative, copy.chip, "fp32").kernels
@@ -107,7 +131,7 @@ def _line(family: str, given: dict[str, float], before: str) -> str:
 
 def updated(copy: Copy, text: str) -> str:
     """The text of the copy's device file with every line as it should be."""
-    start, stop = _stack_body(text, STACK)
+    start, stop = _stack_body(text, copy.stack)
     body = text[start:stop]
     for family, given in constants(copy):
         line = re.search(rf"^    {re.escape(family)}: {{.*}}\n", body, re.MULTILINE)

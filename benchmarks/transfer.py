@@ -72,6 +72,8 @@ RELATIVES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """The nearest generation, first choice first: of the same maker where there is one, before or after."""
+SAME_KERNELS: Mapping[str, str] = MappingProxyType({"a100_sxm_80gb": "l40s", "l40s": "a100_sxm_80gb"})
+"""Chips whose fused attention is the same code, FlashAttention-2, which tells more than generations."""
 SYSTEMS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "a100": ("a100_x{}", "h100_x{}"),
@@ -214,7 +216,10 @@ def kernel_lines(folder: Path, only: str = "") -> Iterator[Line]:
     """A line for each kernel family and chip that has a relative measured in the same way."""
     for (measured_by, name), chips in sorted(measured_kernels(folder, only).items()):
         for chip, family in chips.items():
-            relative = next((other for other in RELATIVES.get(chip, ()) if other in chips), None)
+            nearest = RELATIVES.get(chip, ())
+            if name.startswith("attention") and chip in SAME_KERNELS:
+                nearest = (SAME_KERNELS[chip],)
+            relative = next((other for other in nearest if other in chips), None)
             if relative is None:
                 continue
             work, measured = family.works[0], family.measured_s

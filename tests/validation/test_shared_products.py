@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.carry import COPIES, constants
+from benchmarks.carry import COPIES, STACK, constants
 from benchmarks.fit_shared_products import PRODUCTS, Rows, decoded, encoded, fit, on, with_products
 from benchmarks.transfer import lent
 from hwsim.graph.lowering import tables_of
@@ -67,7 +67,11 @@ def test_the_more_a_chip_drew_the_lower_is_anothers_clock() -> None:
 
 def test_what_several_chips_share_is_carried_but_for_the_host() -> None:
     """L4's fp32 products: the host of A100, a clock that 72 W leave; P100 lends P4 its own."""
-    copies = {copy.chip: dict(constants(copy)) for copy in COPIES if copy.chip in ("l4", "h100_sxm", "p4")}
+    copies = {
+        copy.chip: dict(constants(copy))
+        for copy in COPIES
+        if copy.stack == STACK and copy.chip in ("l4", "h100_sxm", "p4")
+    }
     a100 = load_device("a100_pcie_40gb").software["eager"].kernels["gemm.fp32"]
     l4, h100 = (copies[chip]["gemm.fp32"] for chip in ("l4", "h100_sxm"))
     assert l4["dispatch"] == h100["dispatch"] == a100["dispatch"]

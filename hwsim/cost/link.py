@@ -28,6 +28,7 @@ __all__ = [
     "LineConstants",
     "LinkConstants",
     "NetworkConstants",
+    "channels_of",
     "collective_time_s",
     "network_time_s",
     "ring_all_reduce_s",
@@ -45,6 +46,8 @@ _EAGER_WIDENS = (1024.0, 16384.0)  # bytes a rank: one channel, then all of them
 _EXCHANGE_JUMPS = (8192.0, 65536.0)  # bytes a peer; NCCL's limit for eager messages between pairs is 16 KiB a channel
 _EAGER_OVERLAP = 1.5  # fitted to A100, H100 and B200 together
 _BUFFER = 4 * 2.0**20  # bytes; NCCL's default NCCL_BUFFSIZE
+_CHANNELS = 32.0  # that NCCL gives to messages between pairs over NVLink switches
+_PART = 16 * 2.0**20  # bytes of a channel, above which a message is spread over twice as many
 _MEETING = 8.0  # a rank that came early does not work faster: nearly the larger of the two
 
 
@@ -82,11 +85,13 @@ class ExchangeConstants:
     """How messages between pairs run, alone or as an all-to-all.
 
     ``base_s``: start-up; ``jump_s``: added between 8 and 64 KiB a peer, where eager messages end; ``peer_s``: for each
-    further peer, whose messages start together. The others as in :class:`LinkConstants`.
+    further peer, whose messages start together. ``channel_bytes_per_s``: what one channel carries, of which a message
+    to a single peer gets few in large groups; 0 where that is not known. The others as in :class:`LinkConstants`.
     """
 
     base_s: float
     efficiency: float = 1.0
+    channel_bytes_per_s: float = 0.0
     jump_s: float = 0.0
     peer_s: float = 0.0
     own: float = 0.0
@@ -243,8 +248,25 @@ def _exchange_s(pattern: str, size: Floats, ranks: int, links: LinkConstants, kn
     """Messages to one peer, or to all at once."""
     peers, own = (1, 0.0) if pattern == "send" else (ranks, known.own / ranks)
     alpha = known.base_s + known.jump_s * _between(size / peers, *_EXCHANGE_JUMPS) + known.peer_s * max(0, peers - 2)
-    factor = traffic_factor(pattern, ranks) / known.efficiency + own
-    return _crossed(alpha, factor * size / links.bandwidth_bytes_per_s, known.overlap)
+    beta = (traffic_factor(pattern, ranks) / known.efficiency + own) * size / links.bandwidth_bytes_per_s
+    if pattern == "send" and known.channel_bytes_per_s > 0.0:
+        beta = np.maximum(beta, size / (channels_of(size, ranks) * known.channel_bytes_per_s))
+    return _crossed(alpha, beta, known.overlap)
+
+
+def channels_of(size_bytes: ArrayLike, participants: int) -> Floats:
+    """Channels that NCCL gives to a message to one peer in a group of some ranks.
+
+    All 32 are shared out among the ranks, whether they get messages or not; they double while more than 16 MiB fall to
+    one. Source: NCCL 2.27, ``src/enqueue.cc``, scheduleP2pTasksToPlan and addP2pToPlan.
+
+    >>> channels_of([1e6, 1e8], 8).tolist(), channels_of([1e6, 1e8], 2).tolist()
+    ([4.0, 8.0], [16.0, 16.0])
+    """
+    size = np.asarray(size_bytes, dtype=np.float64)
+    fewest = 2.0 ** np.floor(np.log2(max(1.0, _CHANNELS / participants)))
+    doublings = np.ceil(np.log2(np.maximum(size / (fewest * _PART), 1.0)))
+    return np.asarray(np.minimum(fewest * 2.0**doublings, _CHANNELS))
 
 
 def _planned_s(pattern: str, size: Floats, ranks: int, eager: EagerConstants, *, lines: bool) -> Floats:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -125,9 +126,15 @@ class KernelConstants:
         return self.defaults[form][name]
 
 
+_LIKE: Mapping[str, str] = MappingProxyType({"attention_part": "attention_prefill"})
+"""Kernels that are those of another label where a stack says nothing else."""
+
+
 def _names(form: Form, kernel: str, fmt: str) -> tuple[str, ...]:
     """The families that a row belongs to, the most specific first."""
-    return (f"{kernel}.{fmt}", kernel, f"{form}.{fmt}", str(form))
+    like = _LIKE.get(kernel)
+    own = (f"{kernel}.{fmt}", kernel, *((f"{like}.{fmt}", like) if like else ()))
+    return (*own, f"{form}.{fmt}", str(form))
 
 
 def _residual_of(

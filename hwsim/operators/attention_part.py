@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -38,7 +38,7 @@ class AttentionPart:
 
     def lower(self, inputs: Sequence[TensorType], outputs: Sequence[TensorType]) -> tuple[Work, ...]:
         """The fused attention; the sums, one a query and head, are written beside a whole row each and not counted."""
-        return Attention().lower(inputs, outputs[:1])
+        return tuple(replace(work, kernel=self.kind) for work in Attention().lower(inputs, outputs[:1]))
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         """Values with the dtype of q, computed in float32 (float64 for float64)."""

@@ -92,6 +92,7 @@ class ExchangeSpec:
     jump_s: Annotated[float, Quantity("jump", "s", zero=True)] = 0.0
     peer_s: Annotated[float, Quantity("peer", "s", zero=True)] = 0.0
     efficiency: Annotated[float, Ratio("efficiency", 0.001, 1.0)] = 0.8
+    channel_bytes_per_s: Annotated[float, Quantity("channel", "bytes/s", zero=True)] = 0.0
     own: Annotated[float, Ratio("own", 0.0)] = 0.0
     overlap: Annotated[float, Ratio("overlap", 0.1, 10.0)] = 1.0
 

@@ -79,7 +79,7 @@ def hunyuan_dit(
     latents = denoise(b, latents, network, steps=steps, guidance=mode)
     b.phase("vae_decode")
     images = vae_decoder(b, latents, post_quant=True)
-    info = {"tokens": height * width // 256, "text_tokens": CLIP_TOKENS + _T5_TOKENS}
+    info = {"tokens": height * width // 256, "text_tokens": CLIP_TOKENS + _T5_TOKENS, "cached_keys": 1}
     return finish(b, images, item="image", steps=steps, guidance=mode, info=info)
 
 

@@ -119,7 +119,7 @@ def _pipeline(name: str, config: _Config, batch: int, size: tuple[int, int], ste
     latents = denoise(b, latents, network, steps=steps, guidance=mode)
     b.phase("vae_decode")
     images = vae_decoder(b, latents, post_quant=False)
-    info = {"tokens": rows * cols // _PATCH**2, "text_tokens": context.shape[1]}
+    info = {"tokens": rows * cols // _PATCH**2, "text_tokens": context.shape[1], "cached_keys": 1}
     return finish(b, images, item="image", steps=steps, guidance=mode, info=info)
 
 

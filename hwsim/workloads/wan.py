@@ -132,7 +132,8 @@ def _pipeline(
     latents = denoise(b, latents, network, steps=steps, guidance=mode)
     b.phase("vae_decode", repeat=times)
     video = wan_decoder(b, b.add(Slice(2, 0, 1), latents, name="latent_frame"))
-    info = {"tokens": times * height * width // 256, "text_tokens": _TEXT_TOKENS, "frames": frames}
+    tokens = times * height * width // 256
+    info = {"tokens": tokens, "text_tokens": _TEXT_TOKENS, "divided_text_tokens": _TEXT_TOKENS, "frames": frames}
     return finish(b, video, item="video", steps=steps, guidance=mode, info=info)
 
 

@@ -104,6 +104,15 @@ def test_the_messages_of_an_exchange_start_together() -> None:
     assert plain("send", 1e-6, 4, exchange=exchange) == pytest.approx(1e-6)
 
 
+def test_a_message_to_one_of_eight_gets_four_channels_until_it_is_long() -> None:
+    """4 channels of 1 MB/s for 1 MB; 8 for 128 MiB, of which 32 MiB would fall to each of 4; 16 of 2 ranks."""
+    exchange = ExchangeConstants(base_s=0.0, channel_bytes_per_s=1e6)
+    assert plain("send", 1e6, 8, exchange=exchange) == pytest.approx(0.25)
+    assert plain("send", 128 * 2**20, 8, exchange=exchange) == pytest.approx(128 * 1.048576 / 8)
+    assert plain("send", 1e6, 2, exchange=exchange) == pytest.approx(1 / 16)
+    assert plain("all_to_all", 1e6, 8, exchange=exchange) < 0.01
+
+
 @pytest.mark.parametrize(("a_peer", "expected_us"), [(8192, 1.0), (65536, 3.0), (23170.475, 2.0)])
 def test_messages_between_pairs_cost_more_where_eager_ones_end(a_peer: float, expected_us: float) -> None:
     """From 8 to 64 KiB a peer the start-up grows by the jump of 2 us, in the logarithm: half of it at 22.6 KiB."""

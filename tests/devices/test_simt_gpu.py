@@ -338,3 +338,11 @@ def test_a_prompt_of_one_token_takes_the_kernel_that_the_stack_runs_prompts_with
         families = {"attention_prefill": prefill, "attention_decode": {**decode, "lone_prompt": lone}}
         taken = [costs_of(work, toy(kernels={**IDEAL, **families})).time_s[0, 0] for work in (prompt, later)]
         assert taken == pytest.approx([seconds, 1.0], rel=0.01)
+
+
+def test_attention_to_a_ranks_keys_is_that_of_a_prompt_where_the_stack_says_nothing_else() -> None:
+    """A tile of queries takes 7 s to begin; with a constant of its own for a rank's keys 2 s."""
+    own = {"attention_prefill": {**IDEAL["attention"], "block": 7.0}}
+    work = attention(64, 64, kernel="attention_part")
+    for more, seconds in (({}, 7.0), ({"attention_part": {"block": 2.0}}, 2.0)):
+        assert costs_of(work, toy(kernels={**IDEAL, **own, **more})).time_s[0, 0] == pytest.approx(seconds, rel=0.01)

@@ -58,6 +58,10 @@ from hwsim.workloads import WORKLOADS
         ("siglip2_l_16_256_image_encoder", "vit_large_patch16_siglip_256"),
         ("ppocrv4_det", "pp_ocr_mobile_det"),
         ("inception_resnet_v2", "inception_resnet_v2"),
+        ("Wan2.1-14B", "wan2_1_t2v_14b"),
+        ("SD 3.5 Medium", "sd3_5_medium"),
+        ("Efficient-Large-Model/SANA1.5_4.8B_1024px", "sana_4_8b"),
+        ("SANA 1.5 4.8B", "sana_4_8b"),
     ],
 )
 def test_spellings_of_a_network_lead_to_one_workload(written: str, workload: str) -> None:

@@ -11,9 +11,7 @@ from itertools import groupby
 
 from hwsim.graph.graph import Node
 from hwsim.graph.tensor import Tensor
-from hwsim.operators.all_gather import AllGather
 from hwsim.operators.all_to_all import AllToAll
-from hwsim.operators.attention import Attention
 from hwsim.operators.attention_merge import AttentionMerge
 from hwsim.operators.attention_part import AttentionPart
 from hwsim.operators.cast import Cast
@@ -53,68 +51,76 @@ class _Setting:
 
 
 def divided_attention(
-    to: Divided, node: Node, sharding: Sharding, ulysses: int, ring: int, *, beside: bool = True
+    to: Divided,
+    node: Node,
+    queries: Sharding,
+    keys: Sharding,
+    ulysses: int,
+    ring: int,
+    *,
+    beside: bool = True,
+    cached: bool = False,
 ) -> None:
-    """Add self-attention of q, k, v (batch, heads, seq, dim), each divided along the sequence.
+    """Add attention of q, k, v (batch, heads, seq, dim), divided along the sequence: queries so, keys and values so.
 
-    ``beside``: keys and values of the ring travel while the ranks compute.
+    What every rank holds whole of the queries is exchanged like their own parts, and so computed by each rank of a
+    group; of keys and values only the heads are cut (xDiT, ``attn_layer.py``, joint tensors).
+    ``beside``: keys and values of the ring travel while the ranks compute; ``cached``: they pass through a cache first.
     """
-    lengths = zip(sharding.lengths(to.ranks), sharding.segments, strict=True)
+    lengths = zip(keys.lengths(to.ranks), keys.segments, strict=True)
     stretches = groupby(lengths, key=lambda pair: pair[1][1])
     runs = tuple((sum(length for length, _ in group), cut) for cut, group in stretches)
     at = _Setting(to=to, node=node, ulysses=ulysses, ring=ring, beside=beside, runs=runs)
-    q, k, v = (_all_tokens(at, to.tensor(name), part) for name, part in zip(node.inputs, "qkv", strict=True))
-    y = _in_ring(at, q, k, v) if ring > 1 else at.add(Attention(), [q, k, v], "local")
-    to.put_as(_all_heads(at, y), node.outputs[0], sharding)
+    q = _heads_out(at, to.tensor(node.inputs[0]), "q")
+    k, v = (_all_tokens(at, to.tensor(name), part) for name, part in zip(node.inputs[1:], "kv", strict=True))
+    if cached:
+        k, v = _cached(at, k, v)
+    to.put_as(_heads_in(at, _in_ring(at, q, k, v), "out"), node.outputs[0], queries)
 
 
 def _all_tokens(at: _Setting, x: Tensor, part: str) -> Tensor:
     """(batch, own heads, tokens of all ranks of the group, dim) from (batch, heads, own tokens, dim)."""
-    if at.ulysses == 1:
-        return x
     lengths = [length for length, _ in at.runs]
     pieces = at.to.parts_of(x, 2, lengths) or at.split(x, lengths, part)
     spread = []
     for place, (piece, (_, cut)) in enumerate(zip(pieces, at.runs, strict=True)):
         name = f"{part}{place}"
-        spread.append(_heads_out(at, piece, name) if cut else at.add(Shard(1, at.ulysses), [piece], f"{name}.heads"))
+        whole = piece if at.ulysses == 1 or cut else at.add(Shard(1, at.ulysses), [piece], f"{name}.heads")
+        spread.append(_heads_out(at, piece, name) if cut else whole)
     return at.joined(spread, f"{part}.joined")
 
 
+def _cached(at: _Setting, k: Tensor, v: Tensor) -> list[Tensor]:
+    """Keys and values joined for xDiT's cache and copied out of it (``cache_manager.py``, ``ring_flash_attn.py``)."""
+    dim = k.shape[-1]
+    both = at.add(Concat(-1), [k, v], "kv.cached")
+    return at.to.split(both, 3, [dim, dim], f"{at.node.name}.kv", at.node)
+
+
 def _heads_out(at: _Setting, x: Tensor, name: str) -> Tensor:
-    """Heads cut among the ranks of a group, tokens gathered from them: packed, exchanged, unpacked."""
+    """Heads cut among the ranks of a group, tokens gathered from them: packed, exchanged, unpacked.
+
+    A group of one packs and unpacks as well (yunchang, ``all_to_all.py``).
+    """
     ranks, (batch, heads, tokens, dim) = at.ulysses, x.shape
     y = at.add(Reshape((batch, ranks, heads // ranks, tokens, dim)), [x], f"{name}.grouped")
     y = at.add(Transpose((1, 0, 2, 3, 4)), [y], f"{name}.packed")
-    y = at.add(AllToAll(ranks), [y], f"{name}.exchange")
+    y = at.add(AllToAll(ranks), [y], f"{name}.exchange") if ranks > 1 else y
     y = at.add(Transpose((1, 2, 0, 3, 4)), [y], f"{name}.unpacked")
     return at.add(Reshape((batch, heads // ranks, ranks * tokens, dim)), [y], f"{name}.view")
-
-
-def _all_heads(at: _Setting, y: Tensor) -> Tensor:
-    """The reverse: (batch, heads, own tokens, dim)."""
-    if at.ulysses == 1:
-        return y
-    pieces = at.split(y, [length * (at.ulysses if cut else 1) for length, cut in at.runs], "out")
-    back = []
-    for place, (piece, (_, cut)) in enumerate(zip(pieces, at.runs, strict=True)):
-        name = f"out{place}"
-        gather = AllGather(at.ulysses, axis=1)
-        back.append(_heads_in(at, piece, name) if cut else at.add(gather, [piece], f"{name}.heads"))
-    return at.joined(back, "out.joined")
 
 
 def _heads_in(at: _Setting, y: Tensor, name: str) -> Tensor:
     ranks, (batch, heads, tokens, dim) = at.ulysses, y.shape
     x = at.add(Reshape((batch, heads, ranks, tokens // ranks, dim)), [y], f"{name}.grouped")
     x = at.add(Transpose((2, 0, 1, 3, 4)), [x], f"{name}.packed")
-    x = at.add(AllToAll(ranks), [x], f"{name}.exchange")
+    x = at.add(AllToAll(ranks), [x], f"{name}.exchange") if ranks > 1 else x
     x = at.add(Transpose((1, 0, 2, 3, 4)), [x], f"{name}.unpacked")
     return at.add(Reshape((batch, ranks * heads, tokens // ranks, dim)), [x], f"{name}.view")
 
 
 def _in_ring(at: _Setting, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attention to one rank's keys after another, each sent on while it is used; results joined in fp32.
+    """Attention to one rank's keys after another, each sent on while it is used; results kept in fp32 and joined.
 
     What every rank holds whole is seen in the first step only. Source: Liu, Zaharia, Abbeel, 2023, section 3.
     """

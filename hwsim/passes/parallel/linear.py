@@ -166,23 +166,19 @@ def _at_cast(chain: Sequence[Node]) -> tuple[Sequence[Node], Sequence[Node]]:
 
 def _all_tokens(to: Divided, x: Tensor, ranks: int, like: Node, part: str) -> Tensor:
     """(batch, own heads, dim, tokens of the group) from (batch, heads, dim, own tokens)."""
-    if ranks == 1:
-        return x
     name, (batch, heads, dim, tokens) = f"{like.name}.{part}", x.shape
     y = to.new.add(Reshape((batch, ranks, heads // ranks, dim, tokens)), [x], f"{name}.grouped", like)
     y = to.new.add(Transpose((1, 0, 2, 3, 4)), [y], f"{name}.packed", like)
-    y = to.new.add(AllToAll(ranks), [y], f"{name}.exchange", like)
+    y = to.new.add(AllToAll(ranks), [y], f"{name}.exchange", like) if ranks > 1 else y
     y = to.new.add(Transpose((1, 2, 3, 0, 4)), [y], f"{name}.unpacked", like)
     return to.new.add(Reshape((batch, heads // ranks, dim, ranks * tokens)), [y], f"{name}.view", like)
 
 
 def _all_heads(to: Divided, y: Tensor, ranks: int, like: Node) -> Tensor:
     """The reverse: (batch, heads, dim, own tokens)."""
-    if ranks == 1:
-        return y
     name, (batch, heads, dim, tokens) = f"{like.name}.out", y.shape
     x = to.new.add(Reshape((batch, heads, dim, ranks, tokens // ranks)), [y], f"{name}.grouped", like)
     x = to.new.add(Transpose((3, 0, 1, 2, 4)), [x], f"{name}.packed", like)
-    x = to.new.add(AllToAll(ranks), [x], f"{name}.exchange", like)
+    x = to.new.add(AllToAll(ranks), [x], f"{name}.exchange", like) if ranks > 1 else x
     x = to.new.add(Transpose((1, 0, 2, 3, 4)), [x], f"{name}.unpacked", like)
     return to.new.add(Reshape((batch, ranks * heads, dim, tokens // ranks)), [x], f"{name}.view", like)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -192,14 +193,46 @@ def test_each_rank_has_its_share_of_the_products() -> None:
     assert [phase.ranks for phase in shared.phases] == [4, 4, 1]
 
 
-def test_text_that_the_ranks_divide_is_cut_and_other_text_is_held_whole() -> None:
+def test_text_is_cut_as_far_as_the_ranks_divide_it() -> None:
     def rows(text: int) -> int:
         graph = sequence_parallel(pipeline(joint, text), ulysses=4)
         (tokens,) = (t for n, t in graph.tensors.items() if n == "transformer.tokens")
         return tokens.shape[1]
 
     assert rows(8) == 2 + 16
-    assert rows(7) == 7 + 16
+    assert rows(7) == 1 + 3 + 16
+    assert rows(3) == 3 + 16
+
+
+def _reading(b: PipelineBuilder, x: Tensor, text: Tensor, time: Tensor) -> Tensor:
+    tokens = patches(b, x, WIDTH, 1)
+    text = linear(b, text, WIDTH, name="text_embed")
+    return _out(b, x, b.add(Add(), tokens, attention(b, tokens, 4, context=text, name="cross"), name="read"), time)
+
+
+def test_text_that_is_only_read_is_cut_where_the_pipeline_says_so() -> None:
+    """8 tokens of 32 features in fp16 for 2 images are 1,024 bytes, a quarter on each of 4 ranks; queries are 8 x."""
+    graph = pipeline(_reading, 8)
+    whole, cut = (replace(graph, info={**graph.info, **more}) for more in ({}, {"divided_text_tokens": 8}))
+    assert [kind for kind, *_ in _collectives(sequence_parallel(whole, ulysses=4))] == ["all_gather"]
+    found = _collectives(sequence_parallel(cut, ulysses=4))
+    assert [size for kind, size, _ in found if kind == "all_to_all"] == [2048, 256, 256, 2048]
+    inputs = _inputs(cut)
+    (expected,) = run_reference(cut, inputs).values()
+    for rank in run_ranks(sequence_parallel(cut, ulysses=2, ring=2), inputs, 4):
+        np.testing.assert_allclose(*rank.values(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_keys_and_values_may_pass_through_a_cache() -> None:
+    """Joined and copied out again; what comes out is the same."""
+    graph = pipeline(crossing)
+    cached = replace(graph, info={**graph.info, "cached_keys": 1})
+    names = [{n.name.rpartition(".")[2] for n in sequence_parallel(g, ring=2).nodes} for g in (graph, cached)]
+    assert "cached" in names[1] - names[0]
+    inputs = _inputs(cached)
+    (expected,) = run_reference(cached, inputs).values()
+    for rank in run_ranks(sequence_parallel(cached, ring=2), inputs, 2):
+        np.testing.assert_allclose(*rank.values(), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_heads_that_only_read_text_need_not_be_divided() -> None:

@@ -46,6 +46,7 @@ LATER = frozenset(
         *("conditional_detr_resnet50", "zipformer_encoder", "nasnetalarge", "sequencer2d_s"),
         *("ppyoloe_s", "ppyoloe_m", "pp_liteseg_stdc1", "pp_ocr_mobile_det", "pp_ocr_mobile_rec", "lprnet"),
         *("mobile_sam_encoder", "sam_mask_decoder", "vit_base_patch32_clip_224", "rf_detr_base"),
+        "centerpoint_pillars",
         *("lite_transformer_encoder", "wav2vec2_base"),
     )
 )

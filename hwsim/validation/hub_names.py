@@ -28,6 +28,7 @@ HUB_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "centernet_dla34": ("centernet_2d",),
         "centernet_dla34_3d": ("centernet_3d",),
         "centernet_dla34_pose": ("centernet_pose",),
+        "centerpoint_pillars": ("centerpoint",),
         "clip_vit_b_16": ("openai_clip",),
         "deep_box_vgg19": ("deepbox_vgg3ddetection",),
         "distilbert": ("distil_bert_base_uncased_hf",),

@@ -24,6 +24,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         ),
         *("siglip_text_b", "siglip_text_l"),
     ),
+    "centerpoint": ("centerpoint_pillars",),
     "cogvideox": ("cogvideox_2b", "cogvideox1_5_5b"),
     "conditional_detr": ("conditional_detr_resnet50",),
     "controlnet": (*("controlnet", "sd1_text_encoder", "sd1_unet", "sd1_vae_decoder", "sd2_text_encoder", "sd2_unet"),),

@@ -27,7 +27,7 @@ KEPT_BACK = (
     *(("opus_mt_zh_en/OpusMTDecoder", "256 tokens (Chinese text)"), ("quicksrnetlarge", "128x128")),
     *(("quicksrnetsmall", "128x128"), ("real_esrgan_general_x4v3", "128x128"), ("regnet", "224x224")),
     *(("resnet18", "224x224"), ("resnet_3d", "112x112"), ("resnext101", "224x224"), ("rtmdet", "640x640")),
-    ("rf_detr", "560x560"),
+    *(("rf_detr", "560x560"), ("centerpoint", "5x20x5, 5x4, 5")),
     *(("sam2/SAM2Encoder", "720p (720x1280)"), ("sam2/SAM2Decoder", "720p (720x1280)"), ("segformer_base", "512x512")),
     *(("sesr_m5", "128x128"), ("stable_diffusion_v1_5/unet", ""), ("stable_diffusion_v2_1/text_encoder", "")),
     *(("stable_diffusion_v2_1/unet", ""), ("stable_diffusion_v2_1/vae", ""), ("trocr/TrOCREncoder", "320x320")),

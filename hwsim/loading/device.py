@@ -183,14 +183,12 @@ def _stacks(models: Mapping[str, SpecModel]) -> dict[str, SoftwareSpec]:
 
 
 def _check_power(spec: DeviceSpec, node: Node, faults: Faults) -> None:
-    """Note a limit that the floors alone already exceed: no clock is slow enough to hold it."""
+    """Note a limit that the idle power alone reaches: no clock is slow enough to hold it."""
     power = spec.power
-    floors = power.idle_w + power.active_w
-    if floors >= power.tdp_w:
+    if power.idle_w >= power.tdp_w:
         place, path = node.locate(("power", "tdp"))
-        shown_w = format_quantity(power.tdp_w, "W")
-        problem = f"is {shown_w}, and idle and active floors alone draw {format_quantity(floors, 'W')}"
-        faults.add(place, path, f"{problem}; write a limit above them")
+        limit, idle = format_quantity(power.tdp_w, "W"), format_quantity(power.idle_w, "W")
+        faults.add(place, path, f"is {limit}, and the chip draws {idle} when idle; write a limit above that")
 
 
 def _check_memory(kind: DeviceKind[Any], spec: DeviceSpec, node: Node, faults: Faults) -> None:

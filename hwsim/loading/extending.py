@@ -56,7 +56,16 @@ def _parent(chain: list[tuple[Node, Path]], faults: Faults) -> tuple[Node, Path]
     if len(chain) >= MAX_CHAIN:
         faults.add(name.place, "extends", f"more than {MAX_CHAIN} files in a chain; extend one nearer to the first")
     faults.check()
-    return read_file(found, faults), found
+    read, noted = library.cached("document", found, lambda: (_document(found), (found,)))
+    for fault in noted:
+        faults.add(fault.place, fault.path, fault.message)
+    return read, found
+
+
+def _document(path: Path) -> tuple[Node, Faults]:
+    """The document in a file that others extend, with its lesser faults; several children read it once."""
+    faults = Faults()
+    return read_file(path, faults), faults
 
 
 def _inherit(parent: Node, child: Node, faults: Faults) -> Node:

@@ -249,6 +249,8 @@ def _bare(annotation: Any) -> Any:
 
 def _check_rules(model: Any, node: Node, at: Keys, top: Node, faults: Faults) -> None:
     """Rules beyond single values: every section says where it is from, items of a list have their own names."""
+    if not isinstance(node.value, dict | list):
+        return
     bare = _bare(model)
     if isinstance(bare, type) and issubclass(bare, SpecModel) and isinstance(node.value, dict):
         fields = _fields_at(bare, ())

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from hwsim.errors import FileFormatError, InputError, UnknownNameError
+from hwsim.loading import extending
 from hwsim.loading.device import load_device
+from hwsim.loading.document import read_file
 
 pytestmark = pytest.mark.usefixtures("write")
 
@@ -235,7 +237,7 @@ CHANGES = {
     ],
     ("tdp: 8 W", "tdp: 8 J"): ["toy.yaml:23:8: power.tdp: write a number and the unit 'W', e.g. '700 W', not '8 J'"],
     ("tdp: 8 W", "tdp: 100 mW"): [
-        "toy.yaml:23:8: power.tdp: is 100 mW, and idle and active floors alone draw 200 mW; write a limit above them"
+        "toy.yaml:23:8: power.tdp: is 100 mW, and the chip draws 200 mW when idle; write a limit above that"
     ],
     ('    fitted_to: "nothing"\n', ""): [
         "software.compiled: says not where it is from; write 'fitted_to: \"measurements\"' or 'assumption: "
@@ -307,3 +309,15 @@ def test_a_path_loads_what_lies_there(write, toy: str) -> None:
     path = write("elsewhere/mine.yaml", toy.replace("name: toy", "name: mine"))
     assert load_device(path).name == "mine"
     assert load_device(str(Path("elsewhere") / "mine.yaml")).name == "mine"
+
+
+def test_a_file_that_several_extend_is_read_once(write, toy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    monkeypatch.setattr(extending, "read_file", lambda path, faults: read.append(path.name) or read_file(path, faults))
+    write("device_specs/toy.yaml", toy)
+    for name in ("one", "two"):
+        path = write(f"device_specs/{name}.yaml", f"schema: hwsim/device/v1\nname: {name}\ntitle: T\nextends: toy\n")
+        assert load_device(path).power.tdp_w == 8.0
+    assert read == ["toy.yaml"]
+    write("device_specs/toy.yaml", toy.replace("tdp: 8 W", "tdp: 16 W"))
+    assert load_device(path).power.tdp_w == 16.0

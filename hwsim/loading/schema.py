@@ -20,6 +20,10 @@ SCHEMAS: Mapping[str, str] = MappingProxyType(
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
+_LIKE = {"type": "object", "required": ["like"], "properties": {"like": {"type": "string"}}}
+"""An interconnect as a difference from one that was measured, which may leave anything out."""
+
+
 def json_schema(kind: str) -> dict[str, Any]:
     """The JSON Schema of a kind of file, for completion in an editor.
 
@@ -33,6 +37,8 @@ def json_schema(kind: str) -> dict[str, Any]:
     else:
         models = {"system": system.system_model, "scenario": scenario.scenario_model, "sweep": sweep.sweep_model}
         made = models[kind]().model_json_schema(by_alias=True)
+    if kind == "system":
+        made["properties"]["interconnect"] = {"anyOf": [made["properties"]["interconnect"], _LIKE]}
     return {"$schema": _DRAFT} | made | {"title": f"hwsim {kind}"}
 
 

@@ -72,8 +72,14 @@ RELATIVES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """The nearest generation, first choice first: of the same maker where there is one, before or after."""
-SAME_KERNELS: Mapping[str, str] = MappingProxyType({"a100_sxm_80gb": "l40s", "l40s": "a100_sxm_80gb"})
-"""Chips whose fused attention is the same code, FlashAttention-2, which tells more than generations."""
+SAME_KERNELS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "attention": {"a100_sxm_80gb": "l40s", "l40s": "a100_sxm_80gb"},
+        "linear.fp8": {"h100_sxm": "l40s", "l40s": "h100_sxm"},
+    }
+)
+"""What runs the same code on two chips, which tells more than their generations: FlashAttention-2; a scale found anew
+for each row of activations, where B200's were known before."""
 SYSTEMS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "a100": ("a100_x{}", "h100_x{}"),
@@ -216,9 +222,10 @@ def kernel_lines(folder: Path, only: str = "") -> Iterator[Line]:
     """A line for each kernel family and chip that has a relative measured in the same way."""
     for (measured_by, name), chips in sorted(measured_kernels(folder, only).items()):
         for chip, family in chips.items():
-            nearest = RELATIVES.get(chip, ())
-            if name.startswith("attention") and chip in SAME_KERNELS:
-                nearest = (SAME_KERNELS[chip],)
+            same = (
+                other for kernel, of in SAME_KERNELS.items() if name.startswith(kernel) for other in (of.get(chip),)
+            )
+            nearest = (*(other for other in same if other), *RELATIVES.get(chip, ()))
             relative = next((other for other in nearest if other in chips), None)
             if relative is None:
                 continue

@@ -30,6 +30,7 @@ def test_l2_is_never_slower_than_the_memory() -> None:
         ("launch", True, 0.5),
         ("launch", False, 1.0),
         ("row", True, 0.5),
+        ("quantize_row", True, 0.5),
         ("gemv_byte", False, 0.5),
         ("memory", True, 1.0),
     ],

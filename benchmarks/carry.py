@@ -5,8 +5,9 @@
 PyTorch's eager fp32 kernels were measured on five chips; others have the constants of one of them, carried by the rule
 for chips that extend another (:mod:`hwsim.cost.carrying`; ``transfer.lent``), and ``memory`` in proportion to what the
 chip's DRAM gives a stream. Products with a weight of NVIDIA's generations since Volta have what A100, V100 and T4 share
-(``fit_shared_products eager``). Fused attention of chips that run FlashAttention-2 was measured on two, which share
-constants (``fit_shared_attention flash2``). ``--write`` changes the lines of ``device_specs/``.
+(``fit_shared_products eager``), softmax and layer norm of all chips what the five share (``fit_shared_rows``). Fused
+attention of chips that run FlashAttention-2 was measured on two, which share constants (``fit_shared_attention
+flash2``). ``--write`` changes the lines of ``device_specs/``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from benchmarks.fit_gpu import plain
 from benchmarks.fit_residuals import TOP, _stack_body
 from benchmarks.fit_shared_attention import FIRST, on
 from benchmarks.fit_shared_products import with_products
+from benchmarks.fit_shared_rows import on as rows_on
+from benchmarks.fit_shared_rows import stream_share
 from benchmarks.transfer import lent
 from hwsim.devices.base import KINDS
 from hwsim.loading.device import load_device
@@ -38,7 +41,8 @@ class Copy:
 
     ``memory``: what a stream gets of its memory's rate, relative to the relative's share; ``host``: whose machine the
     time of dispatch is of; ``convolutions``: whether they are carried too; ``ending``: of the families in the file;
-    ``shared``: whether products with a weight are those that several chips share; ``stack``: where they stand.
+    ``shared``: whether products with a weight are those that several chips share, and all products draw what those do;
+    ``stack``: where they stand.
     """
 
     chip: str
@@ -59,7 +63,23 @@ SHARED: Mapping[str, float] = MappingProxyType(
     }
 )  # fmt: skip
 """What ``fit_shared_products eager`` gives, as on A100 PCIe."""
-DRAWN = 1.19  # of its limit that A100 PCIe would draw in these products at its full clock; likewise
+ROWS: Mapping[str, float] = MappingProxyType(
+    {
+        "near": 0.29, "near_all": 0.217, "near_width": 1.01, "flight_all": 0.362, "flight_width": 2.06,
+        "softmax.overlap": 5.88, "softmax.lead": 1.3, "softmax.clocks": 2350.0, "softmax.tail": 1.17,
+        "layernorm.overlap": 6.73, "layernorm.lead": 0.695, "layernorm.clocks": 1860.0, "layernorm.tail": 2.52,
+    }
+)  # fmt: skip
+"""What ``fit_shared_rows`` gives; how rows reside in caches is what the kind has where a file says nothing."""
+HOSTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        "softmax": {"a100_pcie_40gb": 23e-6, "mi100": 21e-6, "p100_pcie": 46e-6, "t4": 36e-6, "v100_pcie": 30e-6},
+        "layernorm": {"a100_pcie_40gb": 50e-6, "mi100": 20e-6, "p100_pcie": 59e-6, "t4": 41e-6, "v100_pcie": 41e-6},
+    }
+)
+"""The host's part beside them, likewise."""
+KIND = ("near", "near_all", "near_none", "flight_all", "flight_none")
+DRAWN = 1.275  # of its limit that A100 PCIe would draw in its best fp32 products at its full clock; likewise
 ATTENTION: Mapping[str, float] = MappingProxyType(
     {
         "launch": 6.91e-06, "overlap": 1.88, "compute": 0.552, "memory": 0.86, "cache_speedup": 1.06,
@@ -106,14 +126,22 @@ def constants(copy: Copy) -> Iterator[tuple[str, dict[str, float]]]:
     if copy.shared:
         own = stack.kernels["gemm.fp32"]["dispatch"]
         several = lent(with_products(stack, SHARED), copy.relative, copy.chip, "fp32", DRAWN).kernels["gemm"]
-        found = {**found, "gemm.fp32": {**several, "dispatch": own}}
+        batched = lent(stack, copy.relative, copy.chip, "fp32", DRAWN).kernels["matmul.fp32"]
+        found = {**found, "gemm.fp32": {**several, "dispatch": own}, "matmul.fp32": batched}
     for family in (*FAMILIES, *(("conv2d",) if copy.convolutions else ())):
         given = dict(found.get(f"{family}.fp32", found.get(family, {})))
         if "memory" in given and not (copy.shared and family == "gemm"):  # T4's GDDR6 is among several
             given["memory"] = min(1.0, given["memory"] * copy.memory)
         if "dispatch" in host.get(f"{family}.fp32", {}):
             given["dispatch"] = host[f"{family}.fp32"]["dispatch"]
-        yield f"{family}{copy.ending}", given
+        yield f"{family}{copy.ending}", _rows(copy, family) if family in HOSTS else given
+
+
+def _rows(copy: Copy, kernel: str) -> dict[str, float]:
+    """What all chips share in a kernel over rows, with the memory and the host of the copy's relative."""
+    shared = rows_on(copy.chip, kernel, ROWS, min(1.0, stream_share(copy.relative) * copy.memory))
+    own = {name: value for name, value in shared.items() if name not in KIND}
+    return {"dispatch": HOSTS[kernel][copy.host or copy.relative], **own}
 
 
 def _line(family: str, given: dict[str, float], before: str) -> str:

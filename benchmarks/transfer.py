@@ -141,17 +141,17 @@ def lent(stack: SoftwareSpec, relative: str, chip: str, fmt: str = "", drawn: fl
     best products (default: the rule's).
     """
     theirs, mine = load_device(relative), load_device(chip)
-    facts, peaks = [_facts(spec) for spec in (mine, theirs)], [KINDS[spec.kind].peaks(spec) for spec in (mine, theirs)]
+    chips, peaks = [facts(spec) for spec in (mine, theirs)], [KINDS[spec.kind].peaks(spec) for spec in (mine, theirs)]
     on_chip = bool(ON_CHIP & set(stack.timing))
     kernels = {}
     for family, given in stack.kernels.items():
         form, _, own = family.partition(".")
         key = own or fmt or theirs.preferred_dtype
-        found = {name: carried(name, value, facts[0], facts[1], on_chip=on_chip) for name, value in given.items()}
+        found = {name: carried(name, value, chips[0], chips[1], on_chip=on_chip) for name, value in given.items()}
         if "compute" in found and form in LIMITED:
             ceiling, both = _reached(given), (peaks[0].get(key, 0.0), peaks[1].get(key, 0.0))
             best, share = max(ceiling, _best(theirs, key)), drawn or _drawn(theirs, key)
-            found["compute"] *= clock_share(facts[0], facts[1], both, ceiling, best, share)
+            found["compute"] *= clock_share(chips[0], chips[1], both, ceiling, best, share)
         kernels[family] = found
     return replace(stack, kernels=MappingProxyType(kernels), residuals=())
 
@@ -177,7 +177,8 @@ def _drawn(spec: DeviceSpec, fmt: str) -> float:
     return DRAWN if on_vector_units else DRAWN_BY_MATRIX_UNITS
 
 
-def _facts(spec: DeviceSpec) -> ChipFacts:
+def facts(spec: DeviceSpec) -> ChipFacts:
+    """What a device file says of the chip that constants are carried by."""
     return ChipFacts(
         sms=spec.core.sms,
         clock_hz=float(spec.core.vector_clock_hz or spec.core.clock_hz),

@@ -51,8 +51,8 @@ LIMITED = (*PRODUCTS, "conv2d", "conv3d", "attention", "attention_prefill")
 """Kernel families whose operations a power limit slows down."""
 ON_CHIP = frozenset({"cuda_graph", "profiler_kernel"})
 """Timings without a host's part."""
-CLOCKS = ("gemv_byte",)
-CLOCKS_ON_CHIP = ("launch", "floor", "row", "col", "step", "key_write", "quantize_row")
+CLOCKS = ("gemv_byte", "step")
+CLOCKS_ON_CHIP = ("launch", "floor", "row", "col", "key_write", "quantize_row")
 """Constants that are a number of clocks: always, and where no host is timed."""
 SHARED_OUT = ("key_write",)
 """Those of them that multiprocessors share: more of these take less time."""

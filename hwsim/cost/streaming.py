@@ -38,12 +38,13 @@ ELEMENTS_PER_BLOCK = 1024  # 256 threads of four elements each, as PyTorch's vec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamLimits:
-    """What the chip can do, each a number or (chips, 1)."""
+    """What the chip can do, each a number or (chips, 1); ``near_bytes`` is a multiprocessor's own cache."""
 
     sms: Number
     bandwidth_bytes_per_s: Number
     cache_bytes: Number
     threads_per_sm: Number = 1024.0
+    near_bytes: Number = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

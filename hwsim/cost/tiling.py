@@ -103,7 +103,7 @@ class GemmConstants:
     that adds split-K partial sums. ``store_exposed``: share of writing C that nothing hides. ``gemv_s``,
     ``gemv_k_s``: fixed time, and time for each element of k, of a matrix-vector kernel (infinite: none);
     ``gemv_byte_s``: time in which it takes a byte into one multiprocessor, where too few loads are under way; where
-    it is given, the stack always takes that kernel.
+    it is given, the stack always takes that kernel. ``least_tile``: side of the least tile that is chosen.
     """
 
     launch_s: Number = 0.0
@@ -123,6 +123,7 @@ class GemmConstants:
     gemv_s: Number = np.inf
     gemv_k_s: Number = 0.0
     gemv_byte_s: Number = 0.0
+    least_tile: Number = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,13 +206,8 @@ def tile_residency(tile_m: Number, tile_n: Number, limits: SimtLimits) -> Floats
 def tiled_gemm_time(problem: GemmProblem, limits: SimtLimits, constants: GemmConstants) -> GemmTime:
     """Time of each product on each chip with its fastest tile and split.
 
-    Args:
-        problem: columns (1, rows).
-        limits: numbers or (chips, 1).
-        constants: numbers or (chips, 1).
-
-    Returns:
-        Columns (chips, rows); a chip on which no tile fits takes forever.
+    Columns of problems are (1, rows), limits and constants numbers or (chips, 1), the result (chips, rows); a chip on
+    which no tile fits takes forever.
     """
     parts = (problem, limits, constants)
     shape = np.broadcast_shapes(*(np.shape(getattr(part, f.name)) for part in parts for f in fields(part)))
@@ -311,7 +307,8 @@ _TILE_M, _TILE_N = (np.array([float(tile[axis]) for tile in TILES])[:, None, Non
 
 def _fastest(problem: GemmProblem, limits: SimtLimits, constants: GemmConstants) -> GemmTime:
     common = _common(problem, limits, constants)
-    residency = tile_residency(_TILE_M, _TILE_N, limits)
+    shorter, residency = np.minimum(_TILE_M, _TILE_N), tile_residency(_TILE_M, _TILE_N, limits)
+    residency = np.where(shorter < constants.least_tile, 0.0, residency)
     elements = common.s_per_byte.size
     with np.errstate(divide="ignore", invalid="ignore"):  # a tile of residency 0 takes forever, and is skipped
         few = elements * len(TILES) * len(SPLITS) <= SMALL

@@ -27,7 +27,8 @@ _TIMES += ("block", "key", "key_write", "step", "group", "head", "transform", "g
 _TIMES += ("quantize", "quantize_row", "quantize_col", "one_shot")
 _FACTORS = ("cache_speedup", "overlap", "weight_copies", "query_tile", "tile", "channels", "rate")
 _NUMBERS: tuple[str, ...] = ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass")
-_NUMBERS += ("group_limit", "key_tile", "write", "instructions")
+_NUMBERS += ("group_limit", "key_tile", "write", "instructions", "threads", "thread_bytes", "lead", "tail", "near")
+_NUMBERS += ("near_all", "near_none", "flight_all", "flight_none", "staged", "least_tile")
 CONSTANTS: Mapping[str, Ratio | Quantity] = MappingProxyType(
     {name: Ratio(name, 0.001, 1.0) for name in _SHARES}
     | {name: Ratio(name, 0.0, 1.0) for name in _SWITCHES}
@@ -50,6 +51,7 @@ _GEMM |= {
     "gemv_byte": 0.0,
     "rate": 1.0,
     "floor": 0.0,
+    "least_tile": 0.0,
     "quantize": 3e-6,
     "quantize_row": 0.0,
     "quantize_col": 2e-10,
@@ -69,6 +71,9 @@ _ATTENTION |= {"head": 0.0, "group_limit": 1e9, "key_tile": 0.0, "step": 0.0, "i
 STREAM = {"compute": 0.5, "floor": 1e-6, "saturation": 0.5, "strided": 0.5, "row": 0.0, "col": 0.0}
 STREAM |= {"instructions": 0.0}
 _ROWS = {"knee": 1024.0, "extra_pass": 1.0}
+_ROWS |= {"threads": 0.0, "thread_bytes": 0.0, "step": 0.0, "lead": 0.0, "tail": 0.0, "staged": 0.0}
+# what five chips share in PyTorch's softmax and layer norm (benchmarks/fit_shared_rows.py)
+_ROWS |= {"near": 0.29, "near_all": 0.217, "near_none": 1.227, "flight_all": 0.362, "flight_none": 2.422}
 DEFAULTS: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {
         Form.GEMM: COMMON | _GEMM,

@@ -37,7 +37,8 @@ class SimtGpuSection:
 
     ``tensor`` and ``vector`` are operations (a fused multiply-add is two) per clock and SM by format;
     ``vector_clock`` is the clock the vector peak is quoted at when it differs from ``clock``;
-    ``special`` are special-function results (exp, rsqrt ...) per clock and SM.
+    ``special`` are special-function results (exp, rsqrt ...) per clock and SM; ``l1_per_sm`` is what a multiprocessor
+    caches of memory where that is not the memory it shares among threads.
     """
 
     sms: Annotated[int, Count("sms")]
@@ -48,6 +49,7 @@ class SimtGpuSection:
     max_blocks_per_sm: Annotated[int, Count("max_blocks_per_sm")] = 32
     registers_per_sm: Annotated[int, Count("registers_per_sm")] = 65536
     shared_memory_per_sm_bytes: Annotated[float, Quantity("shared_memory_per_sm", "bytes")] = 65536.0
+    l1_per_sm_bytes: Annotated[float, Quantity("l1_per_sm", "bytes", zero=True)] = -1.0
     tensor: Annotated[Mapping[str, float], Formats("tensor", Ratio("", 0.0), FORMATS)] = field(default_factory=dict)
     vector: Annotated[Mapping[str, float], Formats("vector", Ratio("", 0.0), FORMATS)] = field(default_factory=dict)
     special: Annotated[float, Ratio("special", 0.0)] = 16.0
@@ -65,6 +67,7 @@ class SimtParams(Params):
     shared_bytes_per_sm: Array
     threads_per_sm: Array
     max_blocks_per_sm: Array
+    near_bytes: Array
     special_per_s: Array
 
 
@@ -90,6 +93,7 @@ class SimtGpu(DeviceKind[SimtParams]):
         core: SimtGpuSection = spec.core
         vector = {name: rate * core.sms * (core.vector_clock_hz or core.clock_hz) for name, rate in core.vector.items()}
         one = np.ones((1, 1))
+        near = core.l1_per_sm_bytes if core.l1_per_sm_bytes >= 0.0 else core.shared_memory_per_sm_bytes
         return SimtParams(
             **common_params(spec, stack, at, peak=self.peaks(spec), vector_peak=vector, defaults=self.defaults),
             sms=one * core.sms,
@@ -98,6 +102,7 @@ class SimtGpu(DeviceKind[SimtParams]):
             shared_bytes_per_sm=one * core.shared_memory_per_sm_bytes,
             threads_per_sm=one * core.max_warps_per_sm * core.warp_size,
             max_blocks_per_sm=one * core.max_blocks_per_sm,
+            near_bytes=one * near,
             special_per_s=one * core.special * core.sms * core.clock_hz * at.clock,
         )
 
@@ -205,13 +210,15 @@ class SimtGpu(DeviceKind[SimtParams]):
             moved_bytes=moved,
             rereads=table.passes - 1.0,
             shared_bytes=table.shared_bytes,
+            element_bytes=_width(table, "format"),
         )
         elements = table.rows * table.cols
         plain = elements * table.flop_per_element / _vector_rate(table, params)
         special = elements * table.special_per_element / params.special_per_s
         constants = _constants(norm.RowConstants, table, params)
-        kernel = norm.row_time(problem, np.maximum(plain, special), _stream_limits(params), constants)
-        again = norm.extra_pass_bytes(table.cols, own, constants.knee, constants.extra_pass, table.passes - 1.0)
+        limits = _stream_limits(params)
+        kernel = norm.row_time(problem, np.maximum(plain, special), limits, constants)
+        again = norm.again_bytes(problem, limits, constants)
         resident = resident_share(moved, params.cache_bytes, constants.resident_all, constants.resident_none)
         return _settled(table, params, kernel, elements, (moved + again) * (1.0 - resident), moved + again)
 
@@ -289,6 +296,7 @@ def _stream_limits(params: SimtParams) -> streaming.StreamLimits:
         bandwidth_bytes_per_s=params.dram_bytes_per_s,
         cache_bytes=params.cache_bytes,
         threads_per_sm=params.threads_per_sm,
+        near_bytes=params.near_bytes,
     )
 
 

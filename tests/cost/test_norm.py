@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from hwsim.cost.norm import RowConstants, RowProblem, extra_pass_bytes, narrowing_time, row_time
+from hwsim.cost.norm import RowConstants, RowProblem, again_bytes, extra_pass_bytes, narrowing_time, row_time
 from hwsim.cost.streaming import StreamLimits, rows_in_turn_s
 
 CHIP = StreamLimits(sms=10.0, bandwidth_bytes_per_s=1e9, cache_bytes=0.0)
@@ -46,3 +48,48 @@ def test_arithmetic_sets_the_time_when_it_is_slowest():
 def test_narrowing_reads_the_wide_matrix_and_writes_the_narrow_one():
     time = narrowing_time(1000.0, 4096.0, 2e6, 1e6, CHIP, RowConstants(extra_pass=1.0)).time_s
     assert time == pytest.approx(3e6 / 1e9)
+
+
+FLIGHT = RowConstants(
+    knee=1024.0, extra_pass=2.0, threads=512.0, near_all=0.5, near_none=1.0, flight_all=0.5, flight_none=1.0
+)
+LONG = RowProblem(rows=100.0, cols=2000.0, read_bytes=8e5, moved_bytes=1.6e6)
+
+
+def chip(*, cache_bytes: float = 0.0, near_bytes: float = 0.0) -> StreamLimits:
+    """Ten multiprocessors of 1,024 threads: two blocks of 512 each, so 20 rows of 8,000 bytes in flight."""
+    return StreamLimits(
+        sms=10.0, bandwidth_bytes_per_s=1e9, cache_bytes=cache_bytes, threads_per_sm=1024.0, near_bytes=near_bytes
+    )
+
+
+def test_rows_in_flight_that_fit_the_cache_are_read_again_from_it():
+    """20 rows, read and written, are 320,000 bytes: all of a cache's half, three quarters of one, or all of it."""
+    sizes = (640e3, 320e3 / 0.75, 320e3)
+    found = [float(again_bytes(LONG, chip(cache_bytes=size), FLIGHT)) for size in sizes]
+    assert found == pytest.approx([0.0, 8e5, 1.6e6])
+
+
+def test_two_rows_that_fit_a_multiprocessors_own_cache_are_read_again_from_there():
+    """Two rows of 8,000 bytes: all of 32,000 bytes' half, all of 16,000."""
+    assert [float(again_bytes(LONG, chip(near_bytes=size), FLIGHT)) for size in (32e3, 16e3)] == [0.0, 1.6e6]
+
+
+def test_a_row_that_waits_in_shared_memory_is_read_once():
+    staged = replace(FLIGHT, staged=4.0)
+    found = [float(again_bytes(replace(LONG, cols=cols), chip(), staged)) for cols in (2000.0, 2001.0)]
+    assert found == [0.0, 1.6e6]
+
+
+def test_a_short_row_or_one_that_takes_a_single_pass_is_not_read_again():
+    short, single = replace(LONG, cols=1024.0), replace(LONG, rereads=0.0)
+    assert [float(again_bytes(problem, chip(), FLIGHT)) for problem in (short, single)] == [0.0, 0.0]
+
+
+def test_rows_take_turns_of_as_many_as_are_in_flight():
+    """100 rows in five turns of 20; 4,096 columns are two loads for each of 512 threads, read three times."""
+    problem = RowProblem(rows=100.0, cols=4096.0, read_bytes=1.0, moved_bytes=2.0)
+    kernel = replace(FLIGHT, step_s=1.0, lead=4.0, tail=0.5)
+    assert row_time(problem, 0.0, chip(), kernel).time_s == pytest.approx(5 * (4 + 2 * 3))
+    longer = replace(problem, cols=4100.0)
+    assert row_time(longer, 0.0, chip(), kernel).time_s == pytest.approx(5 * (4 + 3 * (4100 / 2048 + 0.5)))

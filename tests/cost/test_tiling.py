@@ -114,6 +114,16 @@ def test_a_tile_too_large_for_the_shared_memory_is_not_used():
     assert tile_m + tile_n <= 100
 
 
+def test_a_library_without_small_tiles_pads_a_small_product_to_its_least():
+    """64 x 64 as a tile of 128 x 128: four times the operations, on one multiprocessor at 1 TFLOP/s."""
+    free, bound = (
+        tiled_gemm_time(gemm(64, 64, 1024), TOY, GemmConstants(split_s=1.0, least_tile=least)) for least in (0.0, 128.0)
+    )
+    assert TILES[int(bound.tile[0, 0])] == (128, 128)
+    assert bound.time_s[0, 0] == pytest.approx(2 * 128 * 128 * 1024 / 1e12)
+    assert free.time_s[0, 0] < 0.5 * bound.time_s[0, 0]
+
+
 def test_a_chip_on_which_no_tile_fits_takes_forever():
     assert np.isinf(tiled_gemm_time(gemm(64, 64, 64), replace(TOY, shared_bytes_per_sm=1.0), GemmConstants()).time_s)
 

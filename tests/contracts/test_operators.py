@@ -104,6 +104,7 @@ SAMPLES: dict[str, list[tuple[dict[str, Any], Shapes]]] = {
     "split": [({"axis": 1, "sizes": (2, 3)}, [(2, 5)])],
     "tile": [({"repeats": (2, 1)}, [(2, 3)])],
     "topk": [({"k": 2}, [(3, 5)]), ({"k": 3, "axis": 0, "largest": False}, [(5, 2)])],
+    "pack_queries": [({"perm": (1, 0, 2)}, [(2, 3, 4)])],
     "transpose": [({"perm": (2, 0, 1)}, [(2, 3, 4)])],
     "unfold": [({"kernel": (3, 2), "stride": (2, 1), "padding": (1, 0)}, [(2, 3, 5, 4)])],
     "fold": [({"size": (5, 4), "kernel": (3, 2), "stride": (2, 1), "padding": (1, 0)}, [(2, 18, 9)])],

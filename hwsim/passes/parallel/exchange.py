@@ -17,6 +17,7 @@ from hwsim.operators.attention_part import AttentionPart
 from hwsim.operators.cast import Cast
 from hwsim.operators.concat import Concat
 from hwsim.operators.logaddexp import LogAddExp
+from hwsim.operators.pack_queries import PackQueries
 from hwsim.operators.reshape import Reshape
 from hwsim.operators.send import Send
 from hwsim.operators.shard import Shard
@@ -71,7 +72,7 @@ def divided_attention(
     stretches = groupby(lengths, key=lambda pair: pair[1][1])
     runs = tuple((sum(length for length, _ in group), cut) for cut, group in stretches)
     at = _Setting(to=to, node=node, ulysses=ulysses, ring=ring, beside=beside, runs=runs)
-    q = _heads_out(at, to.tensor(node.inputs[0]), "q")
+    q = _heads_out(at, to.tensor(node.inputs[0]), "q", PackQueries)
     k, v = (_all_tokens(at, to.tensor(name), part) for name, part in zip(node.inputs[1:], "kv", strict=True))
     if cached:
         k, v = _cached(at, k, v)
@@ -97,25 +98,25 @@ def _cached(at: _Setting, k: Tensor, v: Tensor) -> list[Tensor]:
     return at.to.split(both, 3, [dim, dim], f"{at.node.name}.kv", at.node)
 
 
-def _heads_out(at: _Setting, x: Tensor, name: str) -> Tensor:
+def _heads_out(at: _Setting, x: Tensor, name: str, pack: type[Transpose] = Transpose) -> Tensor:
     """Heads cut among the ranks of a group, tokens gathered from them: packed, exchanged, unpacked.
 
     A group of one packs and unpacks as well (yunchang, ``all_to_all.py``).
     """
     ranks, (batch, heads, tokens, dim) = at.ulysses, x.shape
     y = at.add(Reshape((batch, ranks, heads // ranks, tokens, dim)), [x], f"{name}.grouped")
-    y = at.add(Transpose((1, 0, 2, 3, 4)), [y], f"{name}.packed")
+    y = at.add(pack((1, 0, 2, 3, 4), copied=True), [y], f"{name}.packed")
     y = at.add(AllToAll(ranks), [y], f"{name}.exchange") if ranks > 1 else y
-    y = at.add(Transpose((1, 2, 0, 3, 4)), [y], f"{name}.unpacked")
+    y = at.add(Transpose((1, 2, 0, 3, 4), copied=True), [y], f"{name}.unpacked")
     return at.add(Reshape((batch, heads // ranks, ranks * tokens, dim)), [y], f"{name}.view")
 
 
 def _heads_in(at: _Setting, y: Tensor, name: str) -> Tensor:
     ranks, (batch, heads, tokens, dim) = at.ulysses, y.shape
     x = at.add(Reshape((batch, heads, ranks, tokens // ranks, dim)), [y], f"{name}.grouped")
-    x = at.add(Transpose((2, 0, 1, 3, 4)), [x], f"{name}.packed")
+    x = at.add(Transpose((2, 0, 1, 3, 4), copied=True), [x], f"{name}.packed")
     x = at.add(AllToAll(ranks), [x], f"{name}.exchange") if ranks > 1 else x
-    x = at.add(Transpose((1, 0, 2, 3, 4)), [x], f"{name}.unpacked")
+    x = at.add(Transpose((1, 0, 2, 3, 4), copied=True), [x], f"{name}.unpacked")
     return at.add(Reshape((batch, ranks * heads, tokens // ranks, dim)), [x], f"{name}.view")
 
 

@@ -19,6 +19,7 @@ from hwsim.operators.all_to_all import AllToAll
 from hwsim.operators.cast import Cast
 from hwsim.operators.div import Div
 from hwsim.operators.matmul import Matmul
+from hwsim.operators.pack_queries import PackQueries
 from hwsim.operators.pad import Pad
 from hwsim.operators.relu import Relu
 from hwsim.operators.reshape import Reshape
@@ -168,9 +169,10 @@ def _all_tokens(to: Divided, x: Tensor, ranks: int, like: Node, part: str) -> Te
     """(batch, own heads, dim, tokens of the group) from (batch, heads, dim, own tokens)."""
     name, (batch, heads, dim, tokens) = f"{like.name}.{part}", x.shape
     y = to.new.add(Reshape((batch, ranks, heads // ranks, dim, tokens)), [x], f"{name}.grouped", like)
-    y = to.new.add(Transpose((1, 0, 2, 3, 4)), [y], f"{name}.packed", like)
+    pack = PackQueries if part == "q" else Transpose
+    y = to.new.add(pack((1, 0, 2, 3, 4), copied=True), [y], f"{name}.packed", like)
     y = to.new.add(AllToAll(ranks), [y], f"{name}.exchange", like) if ranks > 1 else y
-    y = to.new.add(Transpose((1, 2, 3, 0, 4)), [y], f"{name}.unpacked", like)
+    y = to.new.add(Transpose((1, 2, 3, 0, 4), copied=True), [y], f"{name}.unpacked", like)
     return to.new.add(Reshape((batch, heads // ranks, dim, ranks * tokens)), [y], f"{name}.view", like)
 
 
@@ -178,7 +180,7 @@ def _all_heads(to: Divided, y: Tensor, ranks: int, like: Node) -> Tensor:
     """The reverse: (batch, heads, dim, own tokens)."""
     name, (batch, heads, dim, tokens) = f"{like.name}.out", y.shape
     x = to.new.add(Reshape((batch, heads, dim, ranks, tokens // ranks)), [y], f"{name}.grouped", like)
-    x = to.new.add(Transpose((3, 0, 1, 2, 4)), [x], f"{name}.packed", like)
+    x = to.new.add(Transpose((3, 0, 1, 2, 4), copied=True), [x], f"{name}.packed", like)
     x = to.new.add(AllToAll(ranks), [x], f"{name}.exchange", like) if ranks > 1 else x
-    x = to.new.add(Transpose((1, 0, 2, 3, 4)), [x], f"{name}.unpacked", like)
+    x = to.new.add(Transpose((1, 0, 2, 3, 4), copied=True), [x], f"{name}.unpacked", like)
     return to.new.add(Reshape((batch, ranks * heads, dim, tokens // ranks)), [x], f"{name}.view", like)

@@ -15,7 +15,7 @@ from hwsim.functional.run import run_reference
 from hwsim.graph.graph import Graph
 from hwsim.graph.lowering import lower
 from hwsim.graph.tensor import Tensor
-from hwsim.graph.work import Collective
+from hwsim.graph.work import Collective, Move
 from hwsim.operators.add import Add
 from hwsim.operators.concat import Concat
 from hwsim.operators.matmul import Matmul
@@ -221,6 +221,24 @@ def test_text_that_is_only_read_is_cut_where_the_pipeline_says_so() -> None:
     (expected,) = run_reference(cut, inputs).values()
     for rank in run_ranks(sequence_parallel(cut, ulysses=2, ring=2), inputs, 4):
         np.testing.assert_allclose(*rank.values(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["crossing", "convolving"])
+@pytest.mark.parametrize(("ulysses", "ring"), [(2, 1), (1, 2), (2, 2)])
+def test_every_shared_attention_packs_its_queries_once_and_copies_eight_times(
+    name: str, ulysses: int, ring: int
+) -> None:
+    graph = sequence_parallel(pipeline(NETWORKS[name]), ulysses=ulysses, ring=ring)
+    lowered = lower(graph.with_scheme("fp16"))
+    copies = [
+        work.kernel
+        for work, owner in (
+            (lowered.works[i], graph.nodes[n].name) for i, n in zip(lowered.row_ids, lowered.node_of, strict=True)
+        )
+        if owner.endswith(("packed", "unpacked")) and isinstance(work, Move)
+    ]
+    assert copies.count("pack_queries") == 1
+    assert len(copies) == 8
 
 
 def test_keys_and_values_may_pass_through_a_cache() -> None:

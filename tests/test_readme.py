@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -89,13 +90,25 @@ def _further(commands: tuple[str, ...], known: set[tuple[str, ...]]) -> tuple[st
     return tuple(command for command in commands if (command,) not in known)
 
 
-@pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory with the YAML folders of a checkout."""
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the YAML folders of a checkout; one for all tests, as files found by another path are read anew."""
+    top = tmp_path_factory.mktemp("checkout")
     for folder in ("device_specs", "scenarios", "sweeps"):
-        (tmp_path / folder).symlink_to(_TOP / folder)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+        (top / folder).symlink_to(_TOP / folder)
+    return top
+
+
+@pytest.fixture
+def checkout(library: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working directory with the YAML folders of a checkout; what a test writes beside them is removed."""
+    monkeypatch.chdir(library)
+    yield library
+    for path in library.iterdir():
+        if path.is_file():
+            path.unlink()
+        elif not path.is_symlink():
+            shutil.rmtree(path)
 
 
 def _run(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:

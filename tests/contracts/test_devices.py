@@ -40,7 +40,7 @@ every_system = pytest.mark.parametrize("name", SYSTEMS)
 
 
 def device(name: str) -> DeviceSpec:
-    return load_device(LIBRARY / f"{name}.yaml")
+    return load_device(name)
 
 
 def works(spec: DeviceSpec) -> tuple[Work, ...]:
@@ -248,13 +248,13 @@ class TestSystems:
 
     @every_system
     def test_every_pair_of_its_devices_is_linked(self, name: str) -> None:
-        system = load_system(LIBRARY / "systems" / f"{name}.yaml")
+        system = load_system(name)
         count = len(system.devices)
         assert len({frozenset(link.between) for link in system.links}) == count * (count - 1) // 2
 
     @every_system
     def test_a_unit_reaches_no_more_than_the_memory_it_shares(self, name: str) -> None:
-        system = load_system(LIBRARY / "systems" / f"{name}.yaml")
+        system = load_system(name)
         if system.memory is None:
             kinds = {spec.kind for spec in system.devices.values()}  # boards copy over the link between two kinds
             assert name[-1] == "1" or system.interconnect is not None or len(kinds) > 1

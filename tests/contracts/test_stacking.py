@@ -34,7 +34,7 @@ EXAMPLES = {
 
 @cache
 def device(name: str) -> DeviceSpec:
-    return load_device(LIBRARY / f"{name}.yaml")
+    return load_device(name)
 
 
 def works(spec: DeviceSpec) -> tuple[Work, ...]:

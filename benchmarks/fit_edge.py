@@ -259,6 +259,7 @@ _HEXAGON = {
     "gemm:epilogue": 0.25,
     "gemm.fp16:compute": 0.8,
     "gemm.int16:compute": 0.6,
+    "conv2d.int16:compute": 0.8,
     "gemm.int8:compute": 0.9,
     "gemm.fp16:layout": 0.008,
     "gemm.int16:layout": 0.01,
@@ -293,6 +294,7 @@ _HEXAGON = {
 _SIBLING = {
     "gemm.fp16:compute": 0.8,
     "gemm.int16:compute": 0.6,
+    "conv2d.int16:compute": 0.8,
     "gemm.int8:compute": 0.9,
     "gemm.fp16:layout": 0.008,
     "gemm.int16:layout": 0.0092,

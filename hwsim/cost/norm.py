@@ -106,8 +106,8 @@ def threads_a_row(row_bytes: Number, constants: RowConstants) -> Floats:
     (``SoftMax_getBlockSize``); its layer norm always four warps.
 
     >>> kernel = RowConstants(threads=512.0, thread_bytes=32.0)
-    >>> [float(threads_a_row(4.0 * cols, kernel)) for cols in (1200, 2048, 2049, 9000)]
-    [256.0, 256.0, 512.0, 512.0]
+    >>> [float(threads_a_row(4.0 * cols, kernel)) for cols in (100, 1200, 2049, 9000)]
+    [32.0, 256.0, 512.0, 512.0]
     """
     most, each = np.asarray(constants.threads, dtype=np.float64), np.asarray(constants.thread_bytes, dtype=np.float64)
     wanted = np.asarray(row_bytes) / np.where(each > 0.0, each, 1.0)

@@ -227,6 +227,10 @@ class DeviceKind(ABC, Generic[P]):
         rate = params.rate(table) if matrix else params.vector_rate(table)
         return np.asarray((rate > 0.0).all(axis=0), dtype=np.bool_)
 
+    def misfits(self, spec: DeviceSpec) -> Mapping[tuple[str, ...], str]:
+        """Keys of a device whose values do not go with others of it, with what to write; by default none."""
+        return {}
+
     @abstractmethod
     def explain(self, work: Work, params: P) -> Sequence[tuple[str, float, str]]:
         """The terms behind one row's price on the first chip: (term, value, unit), in the order of the formula."""

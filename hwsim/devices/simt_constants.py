@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from hwsim.cost.tiling import TILES
 from hwsim.graph.work import Form
 from hwsim.specs.fields import Quantity, Ratio
 
@@ -27,14 +28,15 @@ _TIMES += ("block", "key", "key_write", "step", "group", "head", "transform", "g
 _TIMES += ("quantize", "quantize_row", "quantize_col", "one_shot")
 _FACTORS = ("cache_speedup", "overlap", "weight_copies", "query_tile", "tile", "channels", "rate")
 _NUMBERS: tuple[str, ...] = ("starve", "saturation", "resident_all", "resident_none", "knee", "extra_pass")
-_NUMBERS += ("group_limit", "key_tile", "write", "instructions", "threads", "thread_bytes", "lead", "tail", "near")
-_NUMBERS += ("near_all", "near_none", "flight_all", "flight_none", "staged", "least_tile")
+_NUMBERS += ("group_limit", "key_tile", "write", "instructions", "threads", "thread_bytes", "lead", "tail")
+_NUMBERS += ("near_all", "near_none", "flight_all", "flight_none", "staged")
 CONSTANTS: Mapping[str, Ratio | Quantity] = MappingProxyType(
     {name: Ratio(name, 0.001, 1.0) for name in _SHARES}
     | {name: Ratio(name, 0.0, 1.0) for name in _SWITCHES}
     | {name: Quantity(name, "s", zero=True) for name in _TIMES}
     | {name: Ratio(name, 1.0) for name in _FACTORS}
     | {name: Ratio(name, 0.0) for name in _NUMBERS}
+    | {"near": Ratio("near", 0.0, 1.0), "least_tile": Ratio("least_tile", 0.0, max(min(tile) for tile in TILES))}
 )
 
 # assumption: what a stack leaves out. Ceilings are those common to the four GPUs of benchmarks/fit_gpu.py; terms that

@@ -193,6 +193,19 @@ class SystolicNpu(DeviceKind[SystolicNpuParams]):
             host_op_per_s=one * max(core.host_op_per_s, 1e-3),
         )
 
+    def misfits(self, spec: DeviceSpec) -> Mapping[tuple[str, ...], str]:
+        """A host without a rate, to which a stack leaves work."""
+        core: SystolicNpuSection = spec.core
+        left = [
+            f"{stack.name}.{family}"
+            for stack in spec.software.values()
+            for family, constants in stack.kernels.items()
+            if max(constants.get("host", 0.0), constants.get("host_row", 0.0)) > 0.0
+        ]
+        if core.host_op_per_s > 0.0 or not left:
+            return {}
+        return {(self.name, "host"): f"is missing or 0, and software.{left[0]} leaves work to it; write '2 GOP/s', say"}
+
     def peaks(self, spec: DeviceSpec) -> Mapping[str, float]:
         """Derived: cores x arrays x rows x cols x MACs per cell x 2 x clock."""
         core: SystolicNpuSection = spec.core

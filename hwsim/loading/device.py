@@ -122,6 +122,9 @@ def read_device(path: Path) -> tuple[DeviceSpec, tuple[Path, ...]]:
     spec = _spec(kind, cast(Any, model), path)
     _check_memory(kind, spec, node, faults)
     _check_power(spec, node, faults)
+    for keys, problem in kind.misfits(spec).items():
+        place, at = node.locate(keys)
+        faults.add(place, at, problem)
     faults.check()
     return spec, sources
 

@@ -251,3 +251,73 @@ def test_what_the_cache_holds_is_read_from_it():
     constants = replace(WALK, cache_speedup=4.0)
     slow, fast = (walked_time(asked, limits, constants).time_s for limits in (DRAM, held))
     assert (slow, fast) == (pytest.approx(5242880e-9), pytest.approx(5242880e-9 / 4))
+
+
+def test_a_block_takes_its_own_queries_and_what_is_reserved_of_shared_memory():
+    """Two blocks of 81 KiB: 16 of queries, 64 of keys and values, 1 reserved."""
+    waiting, many = replace(WALK, step_s=1.0), problem(heads=20.0, kv_heads=20.0, seq_q=64.0)
+    for kib, turns in ((161, 2), (162, 1)):
+        found = walked_time(many, replace(ROOMY, shared_bytes_per_sm=kib * 1024.0), waiting).time_s
+        assert found == pytest.approx(turns, rel=1e-4)
+
+
+@pytest.mark.parametrize(("heads", "tiles"), [(15.0, 3.0), (40.0, 8.0)])
+def test_turns_are_the_mean_of_what_multiprocessors_have_at_most_what_they_hold(heads, tiles):
+    """Fifteen blocks are one and a half each at half the peak; forty are two waves of two each."""
+    asked = problem(heads=heads, kv_heads=heads, seq_q=64.0)
+    assert walked_time(asked, ROOMY, replace(WALK, compute=0.5)).time_s == pytest.approx(tiles * PRODUCTS)
+
+
+def test_a_wave_is_as_long_as_its_longest_walk():
+    """Sixteen tiles of queries on as many multiprocessors: the last walks over eight tiles of keys."""
+    asked = problem(heads=1.0, kv_heads=1.0, seq_q=1024.0, seq_kv=1024.0, causal=1.0)
+    assert walked_time(asked, replace(NARROW, sms=16.0), replace(WALK, step_s=1.0)).time_s == pytest.approx(8, rel=1e-4)
+
+
+def test_every_wave_starts_its_blocks():
+    many = problem(heads=20.0, kv_heads=20.0, seq_q=64.0)
+    assert walked_time(many, NARROW, replace(WALK, block_s=1.0)).time_s == pytest.approx(2.0, rel=1e-4)
+
+
+def test_a_causal_walk_writes_the_keys_of_every_head():
+    """512 keys of ten heads, a second each; decode writes none."""
+    writing, asked = replace(WALK, key_write_s=1.0), problem(seq_q=64.0, seq_kv=512.0, causal=1.0)
+    found = [float(walked_time(asked, NARROW, writing, decode=decode).time_s) for decode in (False, True)]
+    assert found == pytest.approx([5120.0, 0.0], abs=1e-3)
+
+
+def test_narrow_heads_reach_less_of_the_ceiling_and_odd_widths_cost_the_next():
+    """256 keys of 64 features are one tile, at half the peak; 96 features take what 128 do."""
+    narrow = problem(seq_q=64.0, seq_kv=256.0, head_dim=64.0)
+    assert walked_time(narrow, NARROW, replace(WALK, narrow=0.5)).time_s == pytest.approx(2 * PRODUCTS)
+    odd = problem(seq_q=64.0, head_dim=96.0)
+    assert walked_time(odd, NARROW, WALK).time_s == pytest.approx(PRODUCTS)
+
+
+def test_a_walk_splits_its_keys_where_the_stack_does():
+    """Eight steps in eight blocks: of a prompt without a mask, of a lone head's decode, each only if the stack says."""
+    sizes = {"heads": 1.0, "kv_heads": 1.0, "seq_kv": 1024.0}
+    plain = replace(WALK, step_s=1.0, split_s=0.5, split_single=0.0)
+    for asked, decode, split in (
+        (problem(seq_q=64.0, **sizes), False, {"split_tiles": 1.0}),
+        (problem(seq_q=1.0, **sizes), True, {"split_single": 1.0}),
+    ):
+        found = [float(walked_time(asked, NARROW, replace(plain, **s), decode=decode).time_s) for s in ({}, split)]
+        assert found == pytest.approx([8.0, 1.5], rel=1e-4)
+    masked = problem(seq_q=64.0, causal=1.0, **sizes)
+    assert walked_time(masked, NARROW, replace(plain, split_tiles=1.0)).time_s == pytest.approx(8.0, rel=1e-4)
+
+
+def test_a_split_walk_moves_its_partial_results():
+    """Results of four heads in fp32, written by eight blocks and read again: 32 KiB beside 526,336 bytes."""
+    asked = problem(heads=4.0, kv_heads=1.0, seq_q=1.0, seq_kv=1024.0)
+    slow = replace(NARROW, bandwidth_bytes_per_s=1e6)
+    found = walked_time(asked, slow, replace(WALK, step_s=1.0, overlap=1.0, memory=0.5), decode=True).time_s
+    assert found == pytest.approx(1.0 + 2 * (526336 + 32768) / 1e6, rel=1e-4)
+
+
+def test_queries_of_a_group_share_a_block_where_they_are_packed():
+    """Four heads of 16 queries on one head of keys: one block or, on a single multiprocessor, four in turn."""
+    asked, lone = problem(heads=4.0, kv_heads=1.0, seq_q=16.0), replace(NARROW, sms=1.0)
+    found = [float(walked_time(asked, lone, replace(WALK, step_s=1.0, packed=p)).time_s) for p in (1.0, 0.0)]
+    assert found == pytest.approx([1.0, 4.0], rel=1e-3)

@@ -32,6 +32,7 @@ def test_l2_is_never_slower_than_the_memory() -> None:
         ("row", True, 0.5),
         ("quantize_row", True, 0.5),
         ("gemv_byte", False, 0.5),
+        ("step", False, 0.5),
         ("memory", True, 1.0),
     ],
 )

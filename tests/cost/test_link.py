@@ -105,12 +105,14 @@ def test_the_messages_of_an_exchange_start_together() -> None:
 
 
 def test_a_message_to_one_of_eight_gets_four_channels_until_it_is_long() -> None:
-    """4 channels of 1 MB/s for 1 MB; 8 for 128 MiB, of which 32 MiB would fall to each of 4; 16 of 2 ranks."""
+    """4 channels of 1 MB/s for 1 MB; 8 for 128 MiB, of which 32 MiB would fall to each of 4; 16 of 2; at most 32."""
     exchange = ExchangeConstants(base_s=0.0, channel_bytes_per_s=1e6)
     assert plain("send", 1e6, 8, exchange=exchange) == pytest.approx(0.25)
     assert plain("send", 128 * 2**20, 8, exchange=exchange) == pytest.approx(128 * 1.048576 / 8)
     assert plain("send", 1e6, 2, exchange=exchange) == pytest.approx(1 / 16)
+    assert plain("send", 1e12, 8, exchange=exchange) == pytest.approx(1e12 / 32e6)
     assert plain("all_to_all", 1e6, 8, exchange=exchange) < 0.01
+    assert plain("send", 1e6, 8, exchange=replace(exchange, channel_bytes_per_s=1e12)) == pytest.approx(1e-3, rel=0.01)
 
 
 @pytest.mark.parametrize(("a_peer", "expected_us"), [(8192, 1.0), (65536, 3.0), (23170.475, 2.0)])

@@ -93,3 +93,40 @@ def test_rows_take_turns_of_as_many_as_are_in_flight():
     assert row_time(problem, 0.0, chip(), kernel).time_s == pytest.approx(5 * (4 + 2 * 3))
     longer = replace(problem, cols=4100.0)
     assert row_time(longer, 0.0, chip(), kernel).time_s == pytest.approx(5 * (4 + 3 * (4100 / 2048 + 0.5)))
+    more = replace(problem, rows=101.0)
+    assert row_time(more, 0.0, chip(), kernel).time_s == pytest.approx(6 * (4 + 2 * 3))
+
+
+@pytest.mark.parametrize(("threads_per_sm", "turns"), [(256.0, 10), (1280.0, 5), (1536.0, 4)])
+def test_a_multiprocessor_has_whole_rows_in_flight_and_at_least_one(threads_per_sm, turns):
+    """100 rows of 512 threads on ten multiprocessors: one row, two or three of them at a time on each."""
+    problem = RowProblem(rows=100.0, cols=2048.0, read_bytes=1.0, moved_bytes=2.0, rereads=0.0)
+    limits = replace(chip(), threads_per_sm=threads_per_sm)
+    assert row_time(problem, 0.0, limits, replace(FLIGHT, step_s=1.0)).time_s == pytest.approx(turns)
+
+
+def test_a_step_from_the_own_cache_is_shorter():
+    """One load of each thread, then two passes more at a quarter of the time."""
+    problem = RowProblem(rows=20.0, cols=2048.0, read_bytes=1.0, moved_bytes=2.0)
+    kernel = replace(FLIGHT, step_s=1.0, near=0.25)
+    found = [row_time(problem, 0.0, chip(near_bytes=size), kernel).time_s for size in (40e3, 0.0)]
+    assert found == pytest.approx([1.5, 3.0])
+
+
+def test_a_warp_that_has_a_short_row_takes_no_steps():
+    problem = RowProblem(rows=100.0, cols=1024.0, read_bytes=1.0, moved_bytes=2.0)
+    assert row_time(problem, 0.0, chip(), replace(FLIGHT, step_s=1.0)).time_s < 1e-6
+
+
+def test_what_all_rows_need_is_not_in_flight():
+    """A scale of a gigabyte beside the rows: theirs still fit the cache's half."""
+    scaled = replace(LONG, moved_bytes=LONG.moved_bytes + 1e9, shared_bytes=1e9)
+    assert float(again_bytes(scaled, chip(cache_bytes=640e3), FLIGHT)) == 0.0
+
+
+def test_chips_of_unknown_blocks_stand_beside_others():
+    both = replace(FLIGHT, threads=np.array([[0.0], [512.0]]))
+    limits = chip(cache_bytes=640e3)
+    alone = [float(again_bytes(LONG, limits, replace(FLIGHT, threads=threads))) for threads in (0.0, 512.0)]
+    assert again_bytes(LONG, limits, both)[:, 0].tolist() == alone
+    assert alone[0] > alone[1]

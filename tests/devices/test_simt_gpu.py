@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from hwsim.devices.base import KINDS, price, stack_params
+from hwsim.devices.simt_constants import CONSTANTS
 from hwsim.devices.simt_gpu import SimtGpu
-from hwsim.errors import UnsupportedError
+from hwsim.errors import InputError, UnsupportedError
 from hwsim.graph.work import Map, Work
 from hwsim.specs.device import DeviceSpec
 from hwsim.specs.software import ResidualSpec, SoftwareSpec
@@ -346,3 +347,34 @@ def test_attention_to_a_ranks_keys_is_that_of_a_prompt_where_the_stack_says_noth
     work = attention(64, 64, kernel="attention_part")
     for more, seconds in (({}, 7.0), ({"attention_part": {"block": 2.0}}, 2.0)):
         assert costs_of(work, toy(kernels={**IDEAL, **own, **more})).time_s[0, 0] == pytest.approx(seconds, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("l1", "bytes_"), [({}, 2e5), ({"l1_per_sm_bytes": 2.4e4}, 2.4e4), ({"l1_per_sm_bytes": 0.0}, 0)]
+)
+def test_l1_is_the_shared_memory_where_nothing_else_is_said(l1, bytes_):
+    spec = toy()
+    spec = replace(spec, core=replace(spec.core, **l1))
+    kind = KINDS["simt_gpu"]
+    assert kind.params(spec, spec.stack()).near_bytes.item() == bytes_
+
+
+KNOWN = {**IDEAL["reduce"], "threads": 512.0, "knee": 1024.0, "extra_pass": 2.0, "staged": 0.0, "row": 0.0, "col": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("near", "caches", "passes"), [(6.6e4, {}, 0), (0.0, {}, 2), (0.0, {"flight_all": 1e9, "flight_none": 2e9}, 0)]
+)
+def test_rows_of_known_blocks_are_read_again_as_far_as_no_cache_has_them(near, caches, passes):
+    """Four rows of 4,096 bytes in the 2,048 threads of a multiprocessor; 1,000 of them, with 8,192 bytes for all."""
+    kernels = {**IDEAL, "reduce": {**KNOWN, "near_all": 0.25, "near_none": 0.26, "resident_all": 0.0, **caches}}
+    spec = toy(kernels=kernels)
+    spec = replace(spec, core=replace(spec.core, l1_per_sm_bytes=near))
+    work = replace(rows(1000, 2048), bytes_in=4_096_000 + 8192, shared_bytes=8192)
+    assert costs_of(work, spec).dram_bytes.item() == pytest.approx(2 * 4_096_000 + 8192 + passes * 4_096_000, abs=10)
+
+
+@pytest.mark.parametrize(("name", "value"), [("least_tile", 129), ("near", 1.5)])
+def test_a_tile_beyond_the_largest_and_a_share_beyond_the_whole_are_refused(name, value):
+    with pytest.raises(InputError, match="write a number from 0 to"):
+        CONSTANTS[name].parse(value)

@@ -5,9 +5,14 @@ from __future__ import annotations
 import pytest
 
 import hwsim
+from hwsim.devices.base import KINDS, price
+from hwsim.devices.systolic_npu import SystolicNpuSection
 from hwsim.graph.graph import Graph
 from hwsim.graph.tensor import TensorType
 from hwsim.operators.reduce import ReduceAxes
+from hwsim.specs.device import DeviceSpec, MemorySpec, PowerSpec
+from hwsim.specs.software import SoftwareSpec
+from tests.devices.works import gemm_of
 
 
 def _products_a_second(window: int, stride: int) -> float:
@@ -32,6 +37,27 @@ def test_a_window_longer_than_the_arrays_take_runs_on_the_host() -> None:
 def test_patches_further_apart_than_the_arrays_step_run_on_the_host() -> None:
     assert _products_a_second(8, 8) == pytest.approx(_on_the_host(8), rel=1e-3)
     assert _products_a_second(7, 7) > 1e8
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "step", "host_op"),
+    [(32, 1, 1, 0.5 + 16), (1, 32, 1, 0.5 + 0.5), (3, 3, 8, 0.0), (8, 8, 8, 0.5 + 2.0), (31, 31, 7, 0.0)],
+)
+def test_the_host_starts_each_row_of_a_window_anew(height: int, width: int, step: int, host_op: float) -> None:
+    """Half an operation a multiply-add and 16 a row, at 1,000 a second; a step beyond the window is a dilation."""
+    section = SystolicNpuSection(
+        rows=4, cols=4, clock_hz=1e12, macs={"int8": 1.0}, vector={"int8": 8.0}, window=31, step=7, host_op_per_s=1e3
+    )
+    gemm = {"vector": 0.0, "host": 0.5, "host_row": 16.0}
+    chip = DeviceSpec(
+        name="toy", title="Toy", kind="systolic_npu", core=section, power=PowerSpec(tdp_w=2.0, idle_w=1.0),
+        memory=(MemorySpec(name="dram", capacity_bytes=1e12, bandwidth_bytes_per_s=1e15),),
+        software={"toy": SoftwareSpec(name="toy", kernels={"gemm": gemm})},
+    )  # fmt: skip
+    kind = KINDS["systolic_npu"]
+    work = gemm_of(10, 1, height * width, "int8", channels=1, kh=height, kw=width, stride=step)
+    time_s = price(kind, [work], kind.params(chip, chip.default_software)).time_s[0, 0]
+    assert time_s == pytest.approx(10 * height * width * host_op / 1e3, rel=1e-3, abs=1e-3)
 
 
 def test_extremes_have_a_label_of_their_own() -> None:

@@ -152,6 +152,7 @@ def test_integer_weights_are_widened_for_arrays_of_floats() -> None:
     assert _time_s(product, chip) == pytest.approx(4096.0, rel=1e-3)
     assert _time_s(replace(product, b_format="fp16"), chip) < 1000.0
     assert _time_s(replace(product, b_is_weight=False), chip) < 1000.0
+    assert _time_s(_gemm(1, 64, 64, b_is_weight=True), chip) < 4000.0
 
 
 def test_structured_sparsity_halves_the_window() -> None:

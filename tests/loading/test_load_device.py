@@ -239,6 +239,9 @@ CHANGES = {
     ("tdp: 8 W", "tdp: 100 mW"): [
         "toy.yaml:23:8: power.tdp: is 100 mW, and the chip draws 200 mW when idle; write a limit above that"
     ],
+    ("tdp: 8 W", "tdp: 200 mW"): [
+        "toy.yaml:23:8: power.tdp: is 200 mW, and the chip draws 200 mW when idle; write a limit above that"
+    ],
     ('    fitted_to: "nothing"\n', ""): [
         "software.compiled: says not where it is from; write 'fitted_to: \"measurements\"' or 'assumption: "
     ],
@@ -246,6 +249,9 @@ CHANGES = {
         "software.compiled.lauch: write a mapping, 'key: value' lines or {key: value}, not '2 us'; did you mean 'launch'?"
     ],
     ("gemm: {compute: 0.8}", "gemm: {compote: 0.8}"): ["software.compiled.gemm.compote: no key 'compote' here; did you mean 'compute'?"],
+    ("gemm: {compute: 0.8}", "gemm: {compute: 0.8, host: 1}"): [
+        "systolic_npu.host: is missing or 0, and software.compiled.gemm leaves work to it; write '2 GOP/s', say"
+    ],
     ("gemm.int8:", "gem.int8:"): ["software.compiled.gem.int8: no kernel family 'gem'; did you mean 'gemm'?"],
     ("gemm.int8:", "gemm.int9:"): ["software.compiled.gemm.int9: 'int9' is no number format; did you mean 'int8'?"],
     ("extends: compiled", "extends: compield"): ["no stack 'compield' in this file; did you mean 'compiled'?"],

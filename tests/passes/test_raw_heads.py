@@ -19,6 +19,7 @@ def test_distributions_leave_as_they_are_and_scores_with_their_sum() -> None:
     graph = WORKLOADS["yolov8n"].build(dtype="w8a8", height=64, width=64, passes="raw_heads")
     assert _shapes(graph) == [(1, channels, side, side) for side in (8, 4, 2) for channels in (64, 80, 1)]
     assert not [node for node in graph.nodes if node.op.kind == "softmax"]
+    assert [graph.nodes[graph.producer[name]].op.kind for name in graph.outputs] == ["conv2d", "sigmoid", "clip"] * 3
 
 
 def test_masks_stay() -> None:

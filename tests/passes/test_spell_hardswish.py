@@ -7,9 +7,11 @@ import numpy as np
 import hwsim
 from hwsim.functional.run import run_reference
 from hwsim.graph.graph import Graph, GraphBuilder
+from hwsim.operators.add import Add
 from hwsim.operators.conv2d import Conv2d
 from hwsim.operators.hardswish import HardSwish
 from hwsim.operators.mul import Mul
+from hwsim.operators.relu import Relu
 from hwsim.passes import apply_passes
 from hwsim.specs.device import DeviceSpec
 
@@ -28,6 +30,16 @@ def test_a_product_of_two_tensors_starts_a_kernel_that_takes_constants_in() -> N
         "hardswish.raised+hardswish.limited",
         "hardswish.product+hardswish.scaled+mul",
     ]
+
+
+def test_weights_are_no_second_tensor() -> None:
+    """A learned factor and shift join the kernel of a single tensor; what adds another tensor begins one."""
+    b = GraphBuilder("g")
+    x, other = b.input("x", (1, 4, 6, 6)), b.input("other", (1, 4, 6, 6))
+    y = b.add(Mul(), b.add(HardSwish(), x, name="curve"), b.weight("factor", (4, 1, 1)), name="scale")
+    y = b.add(Relu(), b.add(Add(), y, other, name="sum"), name="last")
+    graph = apply_passes(b.build([y], dtype="fp32"), ("fuse_pairs",))
+    assert [node.name for node in graph.nodes] == ["curve+scale", "sum+last"]
 
 
 def test_values_stay() -> None:

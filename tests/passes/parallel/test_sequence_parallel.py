@@ -239,6 +239,14 @@ def test_every_shared_attention_packs_its_queries_once_and_copies_eight_times(
     ]
     assert copies.count("pack_queries") == 1
     assert len(copies) == 8
+    exchanged = [node.name for node in graph.nodes if node.op.kind in ("all_to_all", "shard") and ".q" in node.name]
+    assert bool(exchanged) is (ulysses > 1)
+
+
+def test_attention_to_a_ranks_keys_has_a_label_of_its_own() -> None:
+    lowered = lower(sequence_parallel(pipeline(crossing), ring=2).with_scheme("fp16"))
+    kernels = [lowered.works[i].kernel for i in lowered.row_ids.tolist()]
+    assert kernels.count("attention_part") == 2
 
 
 def test_keys_and_values_may_pass_through_a_cache() -> None:

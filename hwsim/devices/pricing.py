@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -220,9 +220,15 @@ class GraphCosts:
         return capped_blend(energy, time, power.idle_w, power.tdp_w)
 
 
+@lru_cache(maxsize=64)
+def _chip_params(kind: DeviceKind[Any], spec: DeviceSpec, stack: SoftwareSpec, clock: float) -> Params:
+    """The numbers of a device under a stack at a clock; specs never change and are told apart by identity."""
+    found: Params = kind.params(spec, stack, OperatingPoint(clock, float(voltage(clock, spec.power.voltage_floor))))
+    return found
+
+
 def _params(kind: DeviceKind[Any], spec: DeviceSpec, stack: SoftwareSpec, clock: float, lowered: Lowered) -> Params:
-    at = OperatingPoint(clock, float(voltage(clock, spec.power.voltage_floor)))
-    return graph_params(kind, kind.params(spec, stack, at), lowered)
+    return graph_params(kind, _chip_params(kind, spec, stack, clock), lowered)
 
 
 def graph_params(kind: DeviceKind[Any], params: Params, lowered: Lowered) -> Params:

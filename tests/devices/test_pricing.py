@@ -47,6 +47,20 @@ def test_equal_operators_cost_the_same_and_views_nothing() -> None:
     assert nodes.time_s[3] > 0.0
 
 
+def test_a_chip_is_read_once_for_many_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = replace(load_device("l4"))
+    kind, read = KINDS[device.kind], []
+    params = kind.params
+    monkeypatch.setattr(kind, "params", lambda *given: read.append(given) or params(*given))
+    for dtype in ("fp16", "bf16", "fp32"):
+        price_graph(lower(small(dtype)), device, device.default_software)
+    assert len(read) == 1
+    slower = replace(device, core=replace(device.core, sms=device.core.sms // 2))
+    half, whole = (price_graph(lower(small()), chip, chip.default_software) for chip in (slower, device))
+    assert len(read) == 2
+    assert half.rows.utilization.sum() > whole.rows.utilization.sum()  # of half the peak
+
+
 def test_rows_cost_what_pricing_them_alone_gives() -> None:
     costs = costs_of(small())
     kind = KINDS[costs.spec.kind]

@@ -38,7 +38,7 @@ class SimtGpuSection:
     ``tensor`` and ``vector`` are operations (a fused multiply-add is two) per clock and SM by format;
     ``vector_clock`` is the clock the vector peak is quoted at when it differs from ``clock``;
     ``special`` are special-function results (exp, rsqrt ...) per clock and SM; ``l1_per_sm`` is what a multiprocessor
-    caches of memory where that is not the memory it shares among threads.
+    caches of memory where that is not the memory it shares among threads (assumption: else as much as those may share).
     """
 
     sms: Annotated[int, Count("sms")]

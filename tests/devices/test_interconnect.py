@@ -88,3 +88,13 @@ def test_the_network_has_a_residual_of_its_own() -> None:
     links = replace(PLAIN, node=1, network=network)
     assert _gathered(links, 2_000_000, 2) == pytest.approx((2e-3 * 1.6487212707, 1.6487212707))
     assert _gathered(replace(links, node=2), 2_000_000, 2) == (1e-3, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("system", "measured"), [("h200_x8", "h100_x8"), ("gb200_x8", "b200_x8"), ("b300_x8", "b200_x8")]
+)
+def test_links_that_were_not_measured_send_as_those_whose_constants_they_have(system: str, measured: str) -> None:
+    own, given = (load_system(name).interconnect for name in (system, measured))
+    assert own is not None
+    assert given is not None
+    assert own.exchange == given.exchange

@@ -155,6 +155,12 @@ def test_integer_weights_are_widened_for_arrays_of_floats() -> None:
     assert _time_s(_gemm(1, 64, 64, b_is_weight=True), chip) < 4000.0
 
 
+def test_what_is_fused_behind_a_product_runs_on_the_vector_unit_beside_it() -> None:
+    """4,000 operations at half of 8 a second."""
+    chip = _chip(kernels={"gemm": PERFECT | {"vector": 0.0, "epilogue": 0.5}})
+    assert _time_s(_gemm(epilogue_flop=4000), chip) == pytest.approx(1000.0)
+
+
 def test_structured_sparsity_halves_the_window() -> None:
     dense, sparse = _gemm(4, 4, 64), _gemm(4, 4, 64, b_density=0.5)
     chip = _chip(_section(dataflow="os", sparse_speedup=2.0))

@@ -170,6 +170,13 @@ def test_a_fault_inherited_from_a_parent_is_placed_in_the_parent(write, toy: str
     ]
 
 
+def test_every_child_tells_of_a_key_that_stands_twice_in_its_parent(write, toy: str) -> None:
+    write("device_specs/toy.yaml", toy.replace("rows: 128", "rows: 128\n  rows: 64"))
+    for name in ("one", "two"):
+        child(write, "", name=name)
+        assert faults(name) == ["toy.yaml:8:3: systolic_npu: key 'rows' stands twice, first in line 7; keep one"]
+
+
 @pytest.mark.parametrize("name", ["../toy", "/etc/toy", "..\\toy", "a/toy", "", ".."])
 def test_a_name_with_folders_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="write a plain name, or a path that ends in"):

@@ -10,6 +10,7 @@ import pytest
 
 from hwsim.errors import ShapeError
 from hwsim.graph.tensor import TensorType
+from hwsim.graph.work import Reduce
 from hwsim.operators.batchnorm import BatchNorm
 from hwsim.operators.global_average import GlobalAverage
 from hwsim.operators.groupnorm import GroupNorm
@@ -24,6 +25,16 @@ RNG = np.random.default_rng(5)
 def _standardized(row: list[float], eps: float) -> list[float]:
     mean, variance = statistics.fmean(row), statistics.pvariance(row)
     return [(x - mean) / math.sqrt(variance + eps) for x in row]
+
+
+@pytest.mark.parametrize(("norm", "vectors"), [(LayerNorm(), 2), (RmsNorm(), 1), (GroupNorm(groups=2), 2)])
+def test_scale_and_shift_are_what_every_row_needs(norm: LayerNorm | RmsNorm | GroupNorm, vectors: int) -> None:
+    """A vector of eight numbers in fp16 each."""
+    x, vector = TensorType((1, 8, 8), "fp16"), TensorType((8,), "fp16", True)
+    inputs = [x, *[vector] * vectors]
+    (work,) = norm.lower(inputs, norm.infer(inputs))
+    assert isinstance(work, Reduce)
+    assert work.shared_bytes == 16 * vectors
 
 
 def test_softmax_of_logarithms_is_their_shares() -> None:

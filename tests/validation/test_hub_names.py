@@ -46,7 +46,7 @@ def written(tmp_path: Path, *rows: tuple[str, str]) -> Path:
     chip = "Snapdragon 8 Elite Gen 5,NPU"
     stated = {"beit": "92.0", "yolov3": "11.5", "yolox": "8.98"}
     ending = "quic/ai-hub-models,qnn_dlc,9"
-    lines = [f"{chip},{model},float,1,1,{stated.get(model, '')},{size},{ending}" for model, size in rows]
+    lines = [f'{chip},{model},float,1,1,{stated.get(model, "")},"{size}",{ending}' for model, size in rows]
     path.write_text("\n".join((HEADER, *lines)) + "\n", encoding="utf-8")
     return path
 

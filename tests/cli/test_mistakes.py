@@ -163,6 +163,7 @@ def test_an_interrupt_while_the_command_line_is_imported_is_one_like_later(
     assert capsys.readouterr().err == "error: interrupted before anything began\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals and pipes as on POSIX")
 def test_control_c_leaves_no_half_written_file(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hwsim", "run", "text_to_video", "-o", str(tmp_path / "out")]
@@ -180,6 +181,7 @@ def test_control_c_leaves_no_half_written_file(tmp_path: Path) -> None:
     assert not list((tmp_path / "out").glob(".*")) if (tmp_path / "out").exists() else True
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals and pipes as on POSIX")
 def test_a_reader_that_leaves_is_no_error() -> None:
     first = subprocess.Popen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from hwsim.functional.systolic import SystolicRun, step_systolic
 from hwsim.report.wavefront import plot_busy, plot_wavefront, wavefront_movie
@@ -21,6 +22,7 @@ def test_a_cycle_shows_who_multiplies() -> None:
     assert tuple(np.round(np.asarray(shown)[0, 0], 3)) not in colors
 
 
+@pytest.mark.slow
 def test_a_film_has_a_picture_a_cycle() -> None:
     run = _run()
     assert wavefront_movie(run).count("data:image/png;base64") == run.cycles

@@ -45,6 +45,7 @@ def test_an_operating_point_after_the_models_name_must_be_known(tmp_path: Path) 
     assert unknown.reason == "no device file with the alias 'Apple A15 (iPhone 13), eco point' for its ANE"
 
 
+@pytest.mark.slow
 @pytest.mark.validation
 def test_the_pairs_of_the_ndp120_are_within_a_fifth_and_their_energy_within_a_third(shared_dir: Path) -> None:
     """ResNet-8 was fitted; DS-CNN and MobileNet were not."""
@@ -72,6 +73,7 @@ def test_energy_of_a_source_that_leaves_the_memory_out_is_predicted_without_it(t
     assert engine["power"] * engine["time"] == pytest.approx(engine["energy"])
 
 
+@pytest.mark.slow
 @pytest.mark.validation
 def test_the_pair_of_apples_engine_is_within_a_quarter(shared_dir: Path) -> None:
     """The energy of the faster point and the time of the slower one were fitted; the others were not."""

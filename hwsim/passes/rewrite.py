@@ -10,7 +10,7 @@ from hwsim.graph.graph import Graph, Node, Phase
 from hwsim.graph.operator import Operator
 from hwsim.graph.tensor import Tensor, TensorType
 
-__all__ = ["Rewriter", "users", "with_operators", "without_unread"]
+__all__ = ["Rewriter", "users", "with_operators", "without_unread", "written_anew"]
 
 
 def users(graph: Graph) -> dict[str, list[int]]:
@@ -33,6 +33,19 @@ def without_unread(graph: Graph, kind: type) -> Graph:
         for index in indices:
             if graph.nodes[index].name not in gone:
                 new.keep(graph.nodes[index])
+    return new.finish()
+
+
+def written_anew(graph: Graph, chosen: Callable[[Operator], bool], write: Callable[[Rewriter, Node], None]) -> Graph:
+    """The graph with every node whose operator is chosen written by ``write``, which must make its outputs."""
+    new = Rewriter(graph)
+    for _, indices in new.phases():
+        for index in indices:
+            node = graph.nodes[index]
+            if chosen(node.op):
+                write(new, node)
+            else:
+                new.keep(node)
     return new.finish()
 
 

@@ -15,7 +15,7 @@ from hwsim.operators.mul import Mul
 from hwsim.operators.pow import Pow
 from hwsim.operators.tanh import Tanh
 from hwsim.passes.registry import PASSES
-from hwsim.passes.rewrite import Rewriter
+from hwsim.passes.rewrite import Rewriter, written_anew
 
 __all__ = ["spell_gelu"]
 
@@ -23,15 +23,7 @@ __all__ = ["spell_gelu"]
 @PASSES.register("spell_gelu")
 def spell_gelu(graph: Graph) -> Graph:
     """The graph with every GELU that is written out as separate kernels, named after it (``.cube``, ``.tanh`` ...)."""
-    new = Rewriter(graph)
-    for _, indices in new.phases():
-        for index in indices:
-            node = graph.nodes[index]
-            if isinstance(node.op, Gelu) and node.op.written_out:
-                _spell_out(new, node)
-            else:
-                new.keep(node)
-    return new.finish()
+    return written_anew(graph, lambda op: isinstance(op, Gelu) and op.written_out, _spell_out)
 
 
 def _spell_out(new: Rewriter, node: Node) -> None:

@@ -11,7 +11,7 @@ from hwsim.operators.clip import Clip
 from hwsim.operators.hardswish import HardSwish
 from hwsim.operators.mul import Mul
 from hwsim.passes.registry import PASSES
-from hwsim.passes.rewrite import Rewriter
+from hwsim.passes.rewrite import Rewriter, written_anew
 
 __all__ = ["spell_hardswish"]
 
@@ -19,15 +19,7 @@ __all__ = ["spell_hardswish"]
 @PASSES.register("spell_hardswish")
 def spell_hardswish(graph: Graph) -> Graph:
     """The graph with every hardswish as separate operators, named after it (``.raised``, ``.limited`` ...)."""
-    new = Rewriter(graph)
-    for _, indices in new.phases():
-        for index in indices:
-            node = graph.nodes[index]
-            if isinstance(node.op, HardSwish):
-                _spell_out(new, node)
-            else:
-                new.keep(node)
-    return new.finish()
+    return written_anew(graph, lambda op: isinstance(op, HardSwish), _spell_out)
 
 
 def _spell_out(new: Rewriter, node: Node) -> None:
